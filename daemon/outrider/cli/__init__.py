@@ -1,0 +1,1 @@
+"""The ``outrider`` command: one file per subcommand, imported only when it is called."""

@@ -1,0 +1,56 @@
+"""What all subcommands share: output for people and programs, errors as one line, exit codes.
+
+Data goes to stdout, talk to stderr. ``--json`` prints one JSON document, streams print JSON Lines.
+Exit codes are those of sysexits.h where one fits (docs/reference/cli.md).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from outrider.errors import OutriderError
+from outrider.i18n import _
+
+
+def json_option(command: Any) -> Any:
+    """Adds ``--json`` (parameter ``as_json``) to a command."""
+    return click.option("--json", "as_json", is_flag=True, help=_("Print JSON for programs."))(command)
+
+
+def emit_json(document: object) -> None:
+    """One JSON document on one line of stdout; non-finite numbers are a bug and raise ValueError."""
+    click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+
+
+def note(message: str) -> None:
+    """Talk for a person: stderr."""
+    click.echo(message, err=True)
+
+
+def report_error(err: BaseException) -> int:
+    """Print the error as one line, return the exit code."""
+    if isinstance(err, click.ClickException):
+        err.show(sys.stderr)
+        return err.exit_code
+    if isinstance(err, click.Abort | KeyboardInterrupt):
+        note(_("interrupted"))
+        return 130
+    if isinstance(err, BrokenPipeError):
+        return 0
+    if isinstance(err, OutriderError):
+        note(f"error: {err}")
+        return err.exit_code
+    if isinstance(err, OSError):
+        what = err.strerror or str(err)
+        note(f"error: {err.filename}: {what}" if err.filename else f"error: {what}")
+        return 74
+    note(
+        _("error: internal fault ({kind}: {err}). Please report it; run again with --debug for the traceback.").format(
+            kind=type(err).__name__, err=err
+        )
+    )
+    return 70

@@ -1,0 +1,66 @@
+"""Entry point: the command tree and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, Final
+
+import click
+
+from outrider import __version__
+from outrider.cli.common import report_error
+from outrider.i18n import _
+
+# name -> (module, one line of help). The module's ``cli`` attribute is the command; it is imported when called.
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "run": ("outrider.cli.run", "Run the terminal daemon."),
+    "replay": ("outrider.cli.replay", "Replay recordings through the same pipeline as the daemon."),
+    "sim": ("outrider.cli.sim", "Simulate drives."),
+    "ingest": ("outrider.cli.ingest", "Receive, store and acknowledge what terminals send."),
+    "watch": ("outrider.cli.watch", "Print what terminals send, as it arrives."),
+    "status": ("outrider.cli.status", "Show the state of the running daemon."),
+    "journal": ("outrider.cli.journal", "Look into the journal on flash."),
+    "profile": ("outrider.cli.profile", "Explain vehicle profiles."),
+    "config": ("outrider.cli.config", "Check and show the configuration."),
+    "demo": ("outrider.cli.demo", "Simulate a drive that ends in a crash and follow it to the receiver."),
+}
+
+
+class LazyGroup(click.Group):
+    """Lists commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command = importlib.import_module(entry[0]).cli
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(text)) for name, (_module, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help=_("Show the traceback of an error."))
+@click.version_option(__version__, prog_name="outrider")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """In-vehicle terminal: CAN and GNSS in, crash and driving events out, nothing lost in between."""
+    ctx.obj = {"debug": debug}
+
+
+def main(argv: list[str] | None = None) -> Any:
+    args = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in args
+    try:
+        return cli.main(args=args, prog_name="outrider", standalone_mode=False)
+    except Exception as err:  # noqa: BLE001  # the last stop of every error
+        if debug:
+            raise
+        sys.exit(report_error(err))

@@ -1,0 +1,159 @@
+"""Events and snapshots as the engine hands them out, and trips as the drive stage makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+
+class EventKind(IntEnum):
+    """``enum otr_event_kind`` of types.h."""
+
+    CRASH = 1
+    CRASH_INFERRED = 2
+    ROLLOVER = 3
+    PARKED_IMPACT = 4
+    DEVICE_MOVED = 5
+    AIRBAG = 6
+    BUS_LOST_MOVING = 7
+    POWER_LOST_MOVING = 8
+    SPEED_SENSOR_LOST = 9
+    WHEEL_LOCKUP = 10
+    HARSH_BRAKE = 20
+    HARSH_ACCEL = 21
+    HARSH_CORNER = 22
+    LANE_CHANGE = 23
+    WHEEL_SPIN = 24
+
+    @property
+    def is_crash(self) -> bool:
+        """Belongs to the emergency lane."""
+        return self in _CRASH_KINDS
+
+
+_CRASH_KINDS = frozenset({1, 2, 3, 4, 6, 8})
+
+
+class Phase(IntEnum):
+    """``enum otr_phase`` of types.h."""
+
+    BEGIN = 1
+    END = 2
+    SUSPECT = 3
+    UPDATE = 4
+    CONFIRMED = 5
+    CANCELLED = 6
+    CLOSED = 7
+
+
+class EventFlag(IntFlag):
+    DV_LOWER_BOUND = 0x01
+    ALIGNED = 0x02
+    CFC60 = 0x04
+    ROLLOVER = 0x08
+    MULTI = 0x10
+    POSITION = 0x20
+    POSITION_STALE = 0x40
+    STANDSTILL = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One phase of a detected event. Fields, units and meaning: ``otr_event`` in types.h; None = unknown (NaN in C)."""
+
+    seq: int
+    kind: EventKind
+    phase: Phase
+    level: int
+    flags: EventFlag
+    src_mask: int
+    rule: int
+    t0_us: int
+    t_detect_us: int
+    t_end_us: int
+    lat_deg: float | None
+    lon_deg: float | None
+    hacc_m: float | None
+    heading_deg: float | None
+    clock: int
+    impact_no: int
+    conf: float
+    dv_kmh: float | None
+    dv_long_kmh: float | None
+    dv_lat_kmh: float | None
+    dv_time_ms: float | None
+    peak_g: float | None
+    peak_vert_g: float | None
+    mean_g: float | None
+    asi: float | None
+    pdof_deg: float | None
+    dur_ms: float | None
+    v_pre_kmh: float | None
+    v_post_kmh: float | None
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """State once a second of engine time (``otr_vehicle`` in types.h; None = unknown) and the telemetry slots.
+
+    values: one per slot of ``VehicleTables.slots`` (same order); None = stale, never seen, or not a telemetry slot.
+    """
+
+    t_us: int
+    values: tuple[float | None, ...]
+    lat_deg: float | None
+    lon_deg: float | None
+    hacc_m: float | None
+    hdop: float | None
+    heading_deg: float | None
+    alt_m: float | None
+    fix_t_us: int
+    fix_utc_us: int
+    fix_type: int
+    sats: int
+    speed_mps: float | None
+    speed_src: int
+    distance_m: float
+    odometer_m: float | None
+    rpm: float | None
+    ignition: bool | None
+    motion: int  # 0 unknown, 1 standing, 2 moving
+    mount: int  # 0 none, 1 gravity known, 2 aligned
+    align_rho: float
+    supply_v: float | None
+    acc_long: float | None
+    acc_lat: float | None
+    bus_alive: bool
+
+
+class TripEndReason(IntEnum):
+    IGNITION_OFF = 1
+    STANDSTILL = 2
+    SILENCE = 3
+    SHUTDOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A trip; ``t_end_us`` 0 while it lasts. Distances in m, from the most trusted source named in ``speed_src``."""
+
+    trip_no: int
+    t_start_us: int
+    t_end_us: int
+    start_lat_deg: float | None
+    start_lon_deg: float | None
+    end_lat_deg: float | None
+    end_lon_deg: float | None
+    distance_m: float
+    odometer_start_m: float | None
+    odometer_end_m: float | None
+    moving_s: float
+    idle_s: float
+    max_speed_mps: float
+    speed_src: int
+    harsh_brakes: int
+    harsh_accels: int
+    harsh_corners: int
+    lane_changes: int
+    end_reason: TripEndReason | None

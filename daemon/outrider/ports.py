@@ -1,0 +1,127 @@
+"""The seams between stages and the world. A stage depends on these, never on another stage.
+
+Fakes for a seam are shipped beside its real implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from outrider.model.fix import Fix, ImuSample, PowerSample
+from outrider.model.frame import FrameBatch
+from outrider.model.record import ClockFix, Lane, Record, StoredRecord
+
+
+class Clock(Protocol):
+    """Time as a dependency: boottime for order and intervals, wall clock for stamps only."""
+
+    def boottime_us(self) -> int: ...
+
+    def utc_us(self) -> int: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+# ---- driving side ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """What a source yields: exactly one of the fields, in time order within the source.
+
+    ``watermark_us``: nothing older than this will follow from this source.
+    """
+
+    watermark_us: int
+    frames: FrameBatch | None = None
+    fix: Fix | None = None
+    imu: Sequence[ImuSample] | None = None
+    power: PowerSample | None = None
+    clock: tuple[int, ClockFix] | None = None  # (engine time, what UTC it was)
+
+
+class ReplaySource(Protocol):
+    """A recording: yields items until it ends; the same items each time."""
+
+    name: str
+
+    def items(self) -> Iterator[SourceItem]: ...
+
+
+class RecordSink(Protocol):
+    """Where the driving side puts records: never blocks; False = refused and counted as dropped."""
+
+    def put(self, record: Record) -> bool: ...
+
+
+# ---- sending side ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One (epoch, lane) of the log that still has something to be acknowledged.
+
+    Sequences count from 1. acknowledged: highest seq the receiver has confirmed (0 none). durable: highest seq that
+    survives a power cut; nothing above may be sent.
+    """
+
+    epoch: int
+    lane: Lane
+    acknowledged: int
+    durable: int
+
+
+class RecordLog(Protocol):
+    """The journal as the sending side sees it. Thread-safe against the writer."""
+
+    def streams(self) -> Sequence[Stream]:
+        """Streams with unacknowledged durable records, by lane, oldest epoch first."""
+        ...
+
+    def read(self, epoch: int, lane: Lane, first_seq: int, max_records: int, max_bytes: int) -> list[StoredRecord]:
+        """Durable records from first_seq on, contiguous, at least one if there is one."""
+        ...
+
+    def acknowledge(self, epoch: int, lane: Lane, up_to_seq: int) -> bool:
+        """The receiver holds everything up to here. False (and nothing changes) for an absurd position:
+        unknown epoch, above the durable watermark. Going back is ignored (True)."""
+        ...
+
+    def wait_durable(self, timeout_s: float) -> bool:
+        """Block until something new became durable, or timeout."""
+        ...
+
+
+# ---- storage seam under the journal ---------------------------------------------------------------
+
+
+class StorageFile(Protocol):
+    def pread(self, size: int, offset: int) -> bytes: ...
+
+    def pwrite(self, data: bytes | bytearray | memoryview, offset: int) -> int: ...
+
+    def sync(self) -> None:
+        """fdatasync."""
+        ...
+
+    def size(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Storage(Protocol):
+    """The few operations the journal does on a directory, so that a power cut can be tried at each of them."""
+
+    def open(self, name: str, *, create: bool = False) -> StorageFile: ...
+
+    def rename(self, old: str, new: str) -> None: ...
+
+    def unlink(self, name: str) -> None: ...
+
+    def sync_dir(self) -> None: ...
+
+    def names(self) -> list[str]: ...
+
+    def free_bytes(self) -> int: ...
