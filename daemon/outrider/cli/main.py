@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> Any:
     debug = "--debug" in args
     try:
         return cli.main(args=args, prog_name="outrider", standalone_mode=False)
-    except Exception as err:  # noqa: BLE001  # the last stop of every error
+    except Exception as err:  # the last stop of every error
         if debug:
             raise
         sys.exit(report_error(err))
