@@ -1,0 +1,61 @@
+# Outrider. `make help` lists what can be done; each target sets up what it needs by itself.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+FUZZ_SECONDS ?= 20
+NATIVE := $(shell find native -name '*.[ch]' -o -name '*.py' 2>/dev/null)
+export PYTHON
+
+.PHONY: help setup demo test lint type fuzz bench docs clean
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+# --- environments: one stamp per set of packages; the extension is rebuilt when native/ changes -------------------
+$(PY):
+	@.ci/need gcc=gcc /usr/include/stdio.h=libc6-dev python:ensurepip=python3-venv python-h=python3-dev
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install -q --disable-pip-version-check -U pip
+
+$(VENV)/.setup: $(PY) pyproject.toml setup.py $(NATIVE)
+	@echo "Setting up (a minute the first time) ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -e '.[ingest,demo]'
+	@touch $@
+
+$(VENV)/.dev: $(PY) pyproject.toml setup.py $(NATIVE)
+	@echo "Setting up for development (some minutes the first time) ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -e '.[ingest,demo,workstation,test,lint]'
+	@touch $@ $(VENV)/.setup
+
+setup: $(VENV)/.setup ## Make .venv with the `outrider` command
+	@echo "Ready: $(VENV)/bin/outrider --help"
+
+demo: $(VENV)/.setup ## Simulate a drive that ends in a crash and follow it to the receiver
+	@$(VENV)/bin/outrider demo
+
+test: $(VENV)/.dev ## Run all tests
+	@.ci/need mosquitto=mosquitto openssl=openssl
+	@PATH="$$PATH:/usr/sbin" $(PY) -m pytest -n 2 --dist loadgroup tests
+
+lint: $(VENV)/.dev ## Check style of Python and C; warnings are errors
+	@.ci/need cppcheck=cppcheck
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/clang-format --dry-run -Werror $$(find native -name '*.[ch]')
+	@$(MAKE) -s -C native lint
+
+type: $(VENV)/.dev ## Check types (mypy --strict)
+	@$(VENV)/bin/mypy
+
+fuzz: $(VENV)/.dev ## Fuzz the native code under sanitizers for FUZZ_SECONDS per target
+	@.ci/need clang=clang
+	@$(MAKE) -s -C native fuzz FUZZ_SECONDS=$(FUZZ_SECONDS)
+
+bench: $(VENV)/.dev ## Measure beside the peers; writes docs/reference/benchmarks.md
+	@$(PY) tests/bench/run.py --write docs/reference/benchmarks.md
+
+docs: $(VENV)/.dev ## Build the documentation as HTML into build/docs
+	@$(PY) -m pip install -q --disable-pip-version-check 'mkdocs>=1.6'
+	@$(VENV)/bin/mkdocs build -q --strict -f docs/mkdocs.yml -d ../build/docs && echo "build/docs/index.html"
+
+clean: ## Remove what was built
+	rm -rf build dist $(VENV) daemon/*.egg-info daemon/outrider/_native*.so

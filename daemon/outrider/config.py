@@ -1,0 +1,176 @@
+"""The one configuration file: TOML in, frozen structs out, every mistake named with its place.
+
+Units are part of the key (``_s``, ``_ms``, ``_kib``, ``_kmh``). An unknown key is an error that names the nearest known
+one. Paths are relative to the file. Nothing is read from the environment here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from outrider.errors import ConfigError
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+DeviceId = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+DEFAULT_PATH = Path("/etc/outrider/outrider.toml")
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Terminal(_Section):
+    """Who this terminal is and where it keeps its data."""
+
+    device: DeviceId = "terminal"
+    data_directory: str = "/var/lib/outrider"
+    control_socket: str = "/run/outrider/control.sock"
+
+
+class Vehicle(_Section):
+    """What car it sits in: bundled profile names or *.profile.toml files, more DBC files, more overlays."""
+
+    profiles: tuple[str, ...] = ("obd2",)
+    dbc: tuple[str, ...] = ()
+    overlays: tuple[str, ...] = ()
+
+
+class CanBus(_Section):
+    """One CAN bus, opened through python-can. ``options`` go to the interface as they are."""
+
+    interface: str = "socketcan"
+    channel: str = "can0"
+    bitrate: int | None = None
+    fd: bool = False
+    listen_only: bool = True
+    options: dict[str, Any] = {}
+
+
+class Gnss(_Section):
+    """A receiver that speaks NMEA 0183 on a serial port. No section = none."""
+
+    device: str = "/dev/ttyAMA0"
+    baud_rate: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600
+
+
+class Engine(_Section):
+    """Memory and merging of the native engine."""
+
+    recorder_kib: Annotated[int, msgspec.Meta(ge=64, le=1_048_576)] = 16_384
+    merge_window_ms: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 20
+    tape_directory: str | None = None
+
+
+class Journal(_Section):
+    """Group commit and size of the log on flash. Emergency and ledger records are committed at once."""
+
+    event_commit_s: Positive = 1.0
+    telemetry_commit_s: Positive = 10.0
+    telemetry_commit_moving_fast_s: Positive = 1.0
+    moving_fast_kmh: Positive = 60.0
+    telemetry_segment_kib: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 1024
+    quota_mib: Annotated[int, msgspec.Meta(ge=4, le=1_048_576)] = 1024
+    queue_records: Annotated[int, msgspec.Meta(ge=64, le=1_000_000)] = 8192
+
+
+class Uplink(_Section):
+    """The broker. No section = records stay on the terminal."""
+
+    host: str
+    port: Port = 8883
+    tls: bool = True
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+    username: str | None = None
+    password_file: str | None = None
+    ack: Literal["receiver", "broker"] = "receiver"
+    ack_key_file: str | None = None
+    batch_records: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
+    batch_age_s: Positive = 60.0
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=1800)] = 60
+
+
+class Config(_Section):
+    """The whole file."""
+
+    terminal: Terminal = Terminal()
+    vehicle: Vehicle = Vehicle()
+    can: tuple[CanBus, ...] = ()
+    gnss: Gnss | None = None
+    engine: Engine = Engine()
+    journal: Journal = Journal()
+    uplink: Uplink | None = None
+
+
+def parse_config(text: str, path: Path) -> Config:
+    """Config from TOML text. ConfigError names the file, the line or the key, and what to do."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as err:
+        line = re.search(r"line (\d+)", str(err))
+        raise ConfigError(f"not valid TOML: {err}", path=path, line=int(line[1]) if line else None) from None
+    try:
+        return msgspec.convert(document, Config)
+    except msgspec.ValidationError as err:
+        raise ConfigError(_explain(str(err), document), path=path) from None
+
+
+def load_config(path: Path) -> Config:
+    """Config from a file; ConfigError when it cannot be read or is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as err:
+        raise ConfigError(f"cannot be read: {err.strerror}", path=path) from None
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"not UTF-8 text at byte {err.start}", path=path) from None
+    return parse_config(text, path)
+
+
+def config_document(config: Config) -> dict[str, Any]:
+    """Plain data of a configuration, defaults included, as ``config show`` prints it."""
+    document: dict[str, Any] = msgspec.to_builtins(config)
+    return document
+
+
+def config_schema() -> dict[str, Any]:
+    """JSON Schema of the file."""
+    return msgspec.json.schema(Config)
+
+
+_SECTIONS: dict[str, type[_Section]] = {
+    "": Config,
+    "terminal": Terminal,
+    "vehicle": Vehicle,
+    "can": CanBus,
+    "gnss": Gnss,
+    "engine": Engine,
+    "journal": Journal,
+    "uplink": Uplink,
+}
+
+
+def _explain(message: str, document: dict[str, Any]) -> str:
+    """msgspec's message with the key spelled as in the file, and the nearest known key for an unknown one."""
+    unknown = re.search(r"unknown field `(.+?)`(?: - at `\$\.?(.*?)`)?$", message)
+    if unknown is None:
+        return re.sub(r" - at `\$\.?(.*?)`$", r" (at \1)", message)
+    key, place = unknown[1], unknown[2] or ""
+    section = re.sub(r"\[.*?\]", "", place).split(".")[0]
+    known = list(msgspec.structs.asdict(_empty(section)))
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    where = f"[{place}] " if place else ""
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+    return f"{where}unknown key {key!r}; {hint}"
+
+
+def _empty(section: str) -> _Section:
+    kind = _SECTIONS.get(section, Config)
+    return Uplink(host="") if kind is Uplink else kind()
