@@ -22,11 +22,7 @@ DeviceId = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 DEFAULT_PATH = Path("/etc/outrider/outrider.toml")
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class Terminal(_Section):
+class Terminal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who this terminal is and where it keeps its data."""
 
     device: DeviceId = "terminal"
@@ -34,7 +30,7 @@ class Terminal(_Section):
     control_socket: str = "/run/outrider/control.sock"
 
 
-class Vehicle(_Section):
+class Vehicle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What car it sits in: bundled profile names or *.profile.toml files, more DBC files, more overlays."""
 
     profiles: tuple[str, ...] = ("obd2",)
@@ -42,7 +38,7 @@ class Vehicle(_Section):
     overlays: tuple[str, ...] = ()
 
 
-class CanBus(_Section):
+class CanBus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One CAN bus, opened through python-can. ``options`` go to the interface as they are."""
 
     interface: str = "socketcan"
@@ -53,14 +49,14 @@ class CanBus(_Section):
     options: dict[str, Any] = {}
 
 
-class Gnss(_Section):
+class Gnss(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A receiver that speaks NMEA 0183 on a serial port. No section = none."""
 
     device: str = "/dev/ttyAMA0"
     baud_rate: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600
 
 
-class Engine(_Section):
+class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Memory and merging of the native engine."""
 
     recorder_kib: Annotated[int, msgspec.Meta(ge=64, le=1_048_576)] = 16_384
@@ -68,7 +64,7 @@ class Engine(_Section):
     tape_directory: str | None = None
 
 
-class Journal(_Section):
+class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Group commit and size of the log on flash. Emergency and ledger records are committed at once."""
 
     event_commit_s: Positive = 1.0
@@ -80,7 +76,7 @@ class Journal(_Section):
     queue_records: Annotated[int, msgspec.Meta(ge=64, le=1_000_000)] = 8192
 
 
-class Uplink(_Section):
+class Uplink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The broker. No section = records stay on the terminal."""
 
     host: str
@@ -98,7 +94,7 @@ class Uplink(_Section):
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=1800)] = 60
 
 
-class Config(_Section):
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
     terminal: Terminal = Terminal()
@@ -145,7 +141,7 @@ def config_schema() -> dict[str, Any]:
     return msgspec.json.schema(Config)
 
 
-_SECTIONS: dict[str, type[_Section]] = {
+_SECTIONS: dict[str, type[msgspec.Struct]] = {
     "": Config,
     "terminal": Terminal,
     "vehicle": Vehicle,
@@ -171,6 +167,6 @@ def _explain(message: str, document: dict[str, Any]) -> str:
     return f"{where}unknown key {key!r}; {hint}"
 
 
-def _empty(section: str) -> _Section:
+def _empty(section: str) -> msgspec.Struct:
     kind = _SECTIONS.get(section, Config)
     return Uplink(host="") if kind is Uplink else kind()

@@ -16,11 +16,12 @@ HANDS = {"cli"}
 
 # What may be imported from inside the package, by the top-level part that imports.
 ALLOWED: dict[str, set[str]] = {
-    **{part: GROUND for part in GROUND},
+    **dict.fromkeys(GROUND, GROUND),
     **{part: GROUND | {part} for part in LEAVES},
     **{part: GROUND | {"engine", "wire", part} for part in STAGES},
     "config": GROUND,
     "app": GROUND | LEAVES | STAGES | HOUSE,
+    "__main__": {"cli"},
     "cli": GROUND | LEAVES | STAGES | HOUSE | HANDS,
 }
 

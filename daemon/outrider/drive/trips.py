@@ -22,6 +22,7 @@ STAND_END_US: Final = 300_000_000
 IDLE_END_US: Final = 900_000_000
 SILENCE_END_US: Final = 120_000_000
 OFF_HOLD_US: Final = 3_000_000
+FIX_ALIVE_US: Final = 2_000_000
 
 _COUNTED: Final = {
     EventKind.HARSH_BRAKE: "harsh_brakes",
@@ -40,7 +41,6 @@ class _Open:
     last_t_us: int
     last_alive_us: int
     stand_since_us: int | None = None
-    stand_distance_m: float = 0.0
     off_since_us: int | None = None
     last_place: tuple[float, float] | None = None
     counts: dict[str, int] = field(default_factory=dict)
@@ -127,7 +127,7 @@ class TripTracker:
 
     def _go_on(self, run: _Open, snapshot: Snapshot) -> list[Trip]:
         step_us = max(0, snapshot.t_us - run.last_t_us)
-        alive = snapshot.bus_alive or snapshot.t_us - snapshot.fix_t_us < 2_000_000
+        alive = snapshot.bus_alive or 0 < snapshot.fix_t_us > snapshot.t_us - FIX_ALIVE_US
         if not alive and snapshot.t_us - run.last_alive_us >= SILENCE_END_US:
             return [self._close(run, run.last_alive_us, TripEndReason.SILENCE)]
         run.last_t_us = snapshot.t_us
@@ -174,14 +174,14 @@ class TripTracker:
     def _close(self, run: _Open, end_us: int, reason: TripEndReason) -> Trip:
         self._open = None
         self._ignition_on_since = None
-        stood_s = max(0.0, (run.last_t_us - end_us) / 1e6)
+        after_end_s = max(0, run.last_alive_us - end_us) / 1e6
         place = run.last_place or (None, None)
         return replace(
             run.trip,
             t_end_us=end_us,
             end_lat_deg=place[0],
             end_lon_deg=place[1],
-            idle_s=max(0.0, run.trip.idle_s - stood_s) if reason is TripEndReason.STANDSTILL else run.trip.idle_s,
+            idle_s=max(0.0, run.trip.idle_s - after_end_s),
             end_reason=reason,
             **run.counts,
         )
