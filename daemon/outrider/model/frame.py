@@ -56,6 +56,10 @@ class FrameBatch:
     def buffer(self) -> bytearray:
         return self._buf
 
+    def t_us_at(self, index: int) -> int:
+        """Time of the frame at ``index`` (0-based)."""
+        return int(FRAME.unpack_from(self._buf, index * FRAME_SIZE)[0])
+
     def last_t_us(self) -> int:
         """Time of the last frame; IndexError when empty."""
         if not self._buf:

@@ -90,8 +90,8 @@ def harsh(kind: EventKind, phase: Phase) -> Event:
     return Event(
         seq=1, kind=kind, phase=phase, level=1, flags=EventFlag(0), src_mask=0, rule=0, t0_us=0, t_detect_us=0,
         t_end_us=0, lat_deg=None, lon_deg=None, hacc_m=None, heading_deg=None, clock=0, impact_no=0, conf=0.0,
-        dv_kmh=None,        dv_long_kmh=None, dv_lat_kmh=None, dv_time_ms=None, peak_g=None, peak_vert_g=None, mean_g=None, asi=None,
-        pdof_deg=None, dur_ms=None, v_pre_kmh=None, v_post_kmh=None, limit=None,
+        dv_kmh=None, dv_long_kmh=None, dv_lat_kmh=None, dv_time_ms=None, peak_g=None, peak_vert_g=None,
+        mean_g=None, asi=None, pdof_deg=None, dur_ms=None, v_pre_kmh=None, v_post_kmh=None, limit=None,
     )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""The house: composes the stages, supervises them, answers on the control socket."""

@@ -1,0 +1,129 @@
+"""Replay: recordings or a tape through the pipeline, as fast as possible or at a multiple of real time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from outrider.app.pipeline import Output, Pipeline
+from outrider.model.event import Event, Snapshot, Trip
+from outrider.ports import Clock, SourceItem
+
+TAPE_CHUNK = 1 << 20
+AFTER_US = 16_000_000  # recording over: let an open crash or harsh event come to its end
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a replay brought: kept by feeding it every output."""
+
+    events: list[Event] = field(default_factory=list)
+    trips: list[Trip] = field(default_factory=list)
+    first_us: int | None = None
+    last: Snapshot | None = None
+    snapshots: int = 0
+
+    def note(self, output: Output) -> None:
+        if isinstance(output, Event):
+            self.events.append(output)
+        elif isinstance(output, Trip):
+            if output.t_end_us:
+                self.trips.append(output)
+        else:
+            self.snapshots += 1
+            self.last = output
+            if self.first_us is None:
+                self.first_us = output.t_us
+
+    @property
+    def seconds(self) -> float:
+        """Length of the drive on its own time line."""
+        if self.last is None or self.first_us is None:
+            return 0.0
+        return (self.last.t_us - self.first_us) / 1e6
+
+
+class Pacer:
+    """Holds a replay back to ``speed`` times real time; None = as fast as possible."""
+
+    def __init__(self, clock: Clock, speed: float | None) -> None:
+        self._clock = clock
+        self._speed = speed
+        self._start: tuple[int, int] | None = None
+
+    def wait_for(self, t_us: int) -> None:
+        if self._speed is None:
+            return
+        now = self._clock.boottime_us()
+        if self._start is None:
+            self._start = (now, t_us)
+            return
+        due = self._start[0] + (t_us - self._start[1]) / self._speed
+        if due > now:
+            self._clock.sleep((due - now) / 1e6)
+
+
+def replay_items(
+    pipeline: Pipeline,
+    items: Iterable[SourceItem],
+    pacer: Pacer,
+    *,
+    tape: BinaryIO | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> None:
+    """Feed a merged recording; ``on_progress`` gets the engine time reached."""
+    if tape is not None:
+        pipeline.engine.start_tape()
+    reached = 0
+    for item in items:
+        pacer.wait_for(item.watermark_us)
+        pipeline.feed(item)
+        pipeline.advance(item.watermark_us)
+        reached = max(reached, item.watermark_us)
+        if tape is not None:
+            tape.write(pipeline.engine.take_tape())
+        if on_progress is not None:
+            on_progress(item.watermark_us)
+    pipeline.advance(max(reached, pipeline.engine.now_us()) + AFTER_US)
+    if tape is not None:
+        tape.write(pipeline.engine.take_tape())
+    pipeline.finish()
+
+
+def replay_tape(pipeline: Pipeline, path: Path, on_progress: Callable[[int], None] | None = None) -> None:
+    """Play a tape file; the outputs are byte-identical to those of the run that wrote it."""
+    for chunk in _chunks(path):
+        pipeline.play_tape(chunk)
+        if on_progress is not None:
+            on_progress(pipeline.engine.now_us())
+    pipeline.finish()
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(TAPE_CHUNK):
+            yield chunk
+
+
+def summary(tally: Tally, pipeline: Pipeline) -> dict[str, Any]:
+    """JSON-ready summary of a replay."""
+    last = tally.last
+    return {
+        "seconds": round(tally.seconds, 3),
+        "distance_m": round(last.distance_m, 1) if last else 0.0,
+        "odometer_m": last.odometer_m if last else None,
+        "snapshots": tally.snapshots,
+        "trips": len(tally.trips),
+        "events": len(tally.events),
+        "crashes": len({e.seq for e in tally.events if e.kind.is_crash}),
+        "engine": _plain(pipeline.engine.stats()),
+    }
+
+
+def _plain(stats: object) -> dict[str, Any]:
+    import dataclasses
+
+    document: dict[str, Any] = dataclasses.asdict(stats)  # type: ignore[call-overload]
+    return document
