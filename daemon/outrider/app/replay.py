@@ -12,7 +12,6 @@ from outrider.model.event import Event, Snapshot, Trip
 from outrider.ports import Clock, SourceItem
 
 TAPE_CHUNK = 1 << 20
-AFTER_US = 16_000_000  # recording over: let an open crash or harsh event come to its end
 
 
 @dataclass(slots=True)
@@ -70,10 +69,15 @@ def replay_items(
     items: Iterable[SourceItem],
     pacer: Pacer,
     *,
+    after_us: int = 0,
     tape: BinaryIO | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Feed a merged recording; ``on_progress`` gets the engine time reached."""
+    """Feed a merged recording; ``on_progress`` gets the engine time reached.
+
+    The end of a recording is not silence: time stops there unless ``after_us`` says how long the terminal stayed
+    awake with nothing to hear.
+    """
     if tape is not None:
         pipeline.engine.start_tape()
     reached = 0
@@ -86,7 +90,7 @@ def replay_items(
             tape.write(pipeline.engine.take_tape())
         if on_progress is not None:
             on_progress(item.watermark_us)
-    pipeline.advance(max(reached, pipeline.engine.now_us()) + AFTER_US)
+    pipeline.advance(max(reached, pipeline.engine.now_us()) + after_us)
     if tape is not None:
         tape.write(pipeline.engine.take_tape())
     pipeline.finish()
