@@ -19,7 +19,21 @@ class Lane(IntEnum):
     BULK = 4
 
 
-class Category(IntEnum):
+class OpenIntEnum(IntEnum):
+    """An enumeration of one byte that newer software may have extended: an unknown value becomes a member named after
+    its number (``KIND_99``), so that what an old receiver does not know it can still keep and pass on."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> OpenIntEnum | None:
+        if not isinstance(value, int) or not 0 <= value <= 255:
+            return None
+        member = int.__new__(cls, value)
+        member._name_ = f"{cls.__name__.upper()}_{value}"
+        member._value_ = value
+        return member
+
+
+class Category(OpenIntEnum):
     """Data category: what the owner's consent is asked for."""
 
     SYSTEM = 0  # the terminal's own health; no personal data
@@ -29,7 +43,7 @@ class Category(IntEnum):
     EMERGENCY = 4  # crash and SOS
 
 
-class Kind(IntEnum):
+class Kind(OpenIntEnum):
     """What ``body`` holds; the formats are in docs/reference/records.md."""
 
     BOOT = 1
