@@ -1,0 +1,176 @@
+"""A batch of records <-> a payload, lossless to the byte.
+
+Records of one (epoch, lane) with contiguous sequences. Heads (kind, category, schema, boot, table) travel once per
+run, times and the values of telemetry rows as columns, all other bodies as they are. A telemetry body that is not a
+canonical row travels as it is, too. What comes in is bounded: bytes after decompression, records, cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from outrider.errors import WireError
+from outrider.model.record import Category, Kind, Lane, Record, StoredRecord, TelemetryRow
+from outrider.wire import outrider_pb2 as pb
+from outrider.wire.columns import MAX_CELLS, Column, decode_columns, encode_columns
+from outrider.wire.framing import MAX_MESSAGE_BYTES, frame, unframe
+from outrider.wire.rows import MAX_VALUE, MIN_VALUE, decode_row, encode_row
+from outrider.wire.topics import check_device
+
+MAX_RECORDS: Final = 10_000
+_MAX_U64: Final = (1 << 64) - 1
+_Head = tuple[int, int, int, int, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a payload held: records with sequences first..last without holes, all of one (epoch, lane)."""
+
+    device: str
+    epoch: int
+    lane: Lane
+    records: tuple[StoredRecord, ...]
+
+
+def encode_batch(device: str, records: Sequence[StoredRecord]) -> bytes:
+    """Payload for ``Topics.for_lane``.
+
+    WireError: no records or more than MAX_RECORDS, several (epoch, lane), a hole in the sequence, a number out of
+    range. The same records give the same bytes with the same library versions.
+    """
+    _check_range(records)
+    message = pb.Batch(
+        device=check_device(device),
+        epoch=records[0].epoch,
+        lane=records[0].record.lane,
+        first_seq=records[0].seq,
+        count=len(records),
+    )
+    rows = _rows(records)
+    heads = [
+        (r.kind, r.category, r.schema, r.boot_id, None if row is None else row.table_id)
+        for r, row in zip((s.record for s in records), rows, strict=True)
+    ]
+    _put_heads(message, heads)
+    message.columns = encode_columns(
+        [s.record.t_us for s in records], _columns([row for row in rows if row is not None])
+    )
+    message.bodies.extend(s.record.body for s, row in zip(records, rows, strict=True) if row is None)
+    return frame(message.SerializeToString(deterministic=True))
+
+
+def decode_batch(payload: bytes, *, max_bytes: int = MAX_MESSAGE_BYTES) -> Batch:
+    """The records of a payload. max_bytes bounds the message after decompression. WireError for anything else."""
+    message = pb.Batch()
+    try:
+        message.ParseFromString(unframe(payload, max_bytes))
+    except DecodeError:
+        raise WireError("batch: not a readable message") from None
+    count, first = message.count, message.first_seq
+    if not 1 <= count <= MAX_RECORDS:
+        raise WireError(f"batch of {count} records, 1 to {MAX_RECORDS} are allowed")
+    if not 1 <= first <= _MAX_U64 - count + 1:
+        raise WireError(f"batch: sequence {first} is out of range")
+    if message.lane not in Lane.__members__.values():
+        raise WireError(f"batch: lane {message.lane} is not known")
+    lane = Lane(message.lane)
+    heads = _get_heads(message)
+    row_count = sum(head[4] is not None for head in heads)
+    times, columns = decode_columns(message.columns, count, row_count)
+    bodies = iter(message.bodies)
+    if len(message.bodies) != count - row_count:
+        raise WireError(f"batch: {len(message.bodies)} bodies for {count - row_count} records")
+    rows = iter(_row_bodies([head[4] for head in heads if head[4] is not None], columns))
+    stored = []
+    for index, ((kind, category, schema, boot_id, table), t_us) in enumerate(zip(heads, times, strict=True)):
+        body = next(bodies) if table is None else next(rows)
+        record = Record(lane, Kind(kind), Category(category), boot_id, t_us, body, schema)
+        stored.append(StoredRecord(message.epoch, first + index, record))
+    return Batch(check_device(message.device), message.epoch, lane, tuple(stored))
+
+
+def _check_range(records: Sequence[StoredRecord]) -> None:
+    if not 1 <= len(records) <= MAX_RECORDS:
+        raise WireError(f"batch of {len(records)} records, 1 to {MAX_RECORDS} are allowed")
+    epoch, lane, first = records[0].epoch, records[0].record.lane, records[0].seq
+    if not (0 <= epoch <= _MAX_U64 and 1 <= first <= _MAX_U64 - len(records) + 1):
+        raise WireError(f"batch: epoch {epoch} or sequence {first} is out of range")
+    for index, stored in enumerate(records):
+        r = stored.record
+        if stored.epoch != epoch or r.lane != lane or stored.seq != first + index:
+            raise WireError(
+                f"batch: record {stored.seq} does not follow {first + index - 1} in the same epoch and lane"
+            )
+        if not (0 <= r.boot_id <= 0xFFFFFFFF and MIN_VALUE <= r.t_us <= MAX_VALUE and 0 <= r.schema <= 255):
+            raise WireError(f"batch: record {stored.seq}: boot id, time or schema is out of range")
+
+
+def _rows(records: Sequence[StoredRecord]) -> list[TelemetryRow | None]:
+    """The row of each record that can travel in columns."""
+    rows: list[TelemetryRow | None] = []
+    ids: set[int] = set()
+    for stored in records:
+        row = None
+        if stored.record.kind == Kind.TELEMETRY:
+            try:
+                row = decode_row(stored.record.body)
+                ids.update(signal for signal, _ in row.values)
+            except WireError:
+                row = None
+        rows.append(row)
+    if len(ids) * len(rows) > MAX_CELLS:
+        return [None] * len(rows)
+    return rows
+
+
+def _columns(rows: Sequence[TelemetryRow]) -> list[Column]:
+    by_row = [dict(row.values) for row in rows]
+    ids = sorted(set().union(*by_row)) if by_row else []
+    return [Column(signal, tuple(row.get(signal) for row in by_row)) for signal in ids]
+
+
+def _row_bodies(tables: Sequence[int], columns: Sequence[Column]) -> list[bytes]:
+    bodies = []
+    for index, table in enumerate(tables):
+        values = tuple((c.id, v) for c in columns if (v := c.values[index]) is not None)
+        bodies.append(encode_row(TelemetryRow(table, values)))
+    return bodies
+
+
+def _put_heads(message: pb.Batch, heads: Sequence[_Head]) -> None:
+    index: dict[_Head, int] = {}
+    runs: list[int] = []
+    for head, group in groupby(heads):
+        runs += (index.setdefault(head, len(index)), sum(1 for _ in group))
+    for kind, category, schema, boot_id, table in index:
+        item = message.heads.add(kind=kind, category=category, schema=schema, boot_id=boot_id)
+        if table is not None:
+            item.has_row = True
+            item.table_id = table
+    if len(index) > 1:
+        message.head_runs.extend(runs)
+
+
+def _get_heads(message: pb.Batch) -> list[_Head]:
+    """One head per record."""
+    distinct: list[_Head] = []
+    for head in message.heads:
+        if max(head.kind, head.category, head.schema) > 255:
+            raise WireError("batch: kind, category or schema is no byte")
+        distinct.append((head.kind, head.category, head.schema, head.boot_id, head.table_id if head.has_row else None))
+        if len(distinct) > message.count:
+            raise WireError("batch: more heads than records")
+    runs = list(message.head_runs) or [0, message.count]
+    if len(runs) % 2 or len(runs) > 2 * message.count or sum(runs[1::2]) != message.count:
+        raise WireError("batch: runs of heads do not add up to the records")
+    heads: list[_Head] = []
+    for index, length in zip(runs[::2], runs[1::2], strict=True):
+        if index >= len(distinct):
+            raise WireError(f"batch: head {index} is missing")
+        heads += [distinct[index]] * length
+    return heads
