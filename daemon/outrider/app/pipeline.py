@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
 
 from outrider.app.intake import Intake
 from outrider.drive.telemetry import Telemetry
 from outrider.drive.trips import TripTracker
 from outrider.engine import Engine, EngineOptions, Evidence
 from outrider.model.event import Event, Phase, Snapshot, Trip
-from outrider.model.record import BootInfo
+from outrider.model.record import BootInfo, SignalTable
 from outrider.model.vehicle import VehicleTables
 from outrider.ports import SourceItem
 from outrider.wire.bodies import table_id
@@ -43,6 +45,7 @@ class Pipeline:
         intake: Intake,
         boot: BootInfo,
         options: EngineOptions,
+        *,
         on_output: Callable[[Output], None] | None = None,
         on_evidence: Callable[[Evidence], None] | None = None,
     ) -> None:
@@ -55,6 +58,21 @@ class Pipeline:
         self._on_output = on_output
         self._on_evidence = on_evidence
         self._begun = False
+
+    @property
+    def signal_table(self) -> SignalTable:
+        return self._telemetry.table
+
+    @property
+    def trip(self) -> Trip | None:
+        """The running trip."""
+        return self._trips.current
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        self.engine.close()
 
     # -- inputs ------------------------------------------------------------------------------------
 

@@ -1,0 +1,117 @@
+"""The control socket: a program on the terminal asks the running daemon for its state.
+
+A Unix stream socket, mode 0660. One JSON object a line in, one JSON object a line out, then the connection may go on.
+Requests: ``{"cmd": "status"}``. An unknown or malformed request gets ``{"error": "..."}``; a silent or endless client
+is cut off after ``CLIENT_TIMEOUT_S``. Nothing here can change anything; commands that do will need authorisation.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from outrider.errors import LinkError
+
+CLIENT_TIMEOUT_S: Final = 5.0
+MAX_REQUEST: Final = 4096
+MAX_ANSWER: Final = 1 << 20
+
+
+class ControlServer:
+    """Answers on its own thread; ``status`` must be safe to call from there."""
+
+    def __init__(self, path: Path, status: Callable[[], dict[str, Any]]) -> None:
+        self._path = path
+        self._status = status
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
+        self._stopping = False
+
+    def start(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+        self._socket.bind(str(self._path))
+        self._path.chmod(0o660)
+        self._socket.listen(4)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout=CLIENT_TIMEOUT_S + 1)
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def _serve(self) -> None:
+        while not self._stopping:
+            try:
+                client, _address = self._socket.accept()
+            except OSError:
+                return
+            with client, suppress(OSError):
+                client.settimeout(CLIENT_TIMEOUT_S)
+                self._talk(client)
+
+    def _talk(self, client: socket.socket) -> None:
+        buffer = b""
+        while not self._stopping:
+            chunk = client.recv(MAX_REQUEST)
+            if not chunk:
+                return
+            buffer += chunk
+            while b"\n" in buffer:
+                line, buffer = buffer.split(b"\n", 1)
+                client.sendall(json.dumps(self._answer(line), allow_nan=False).encode() + b"\n")
+            if len(buffer) > MAX_REQUEST:
+                client.sendall(b'{"error": "request too long"}\n')
+                return
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError):
+            return {"error": "not JSON"}
+        command = request.get("cmd") if isinstance(request, dict) else None
+        if command == "status":
+            return self._status()
+        return {"error": f"unknown command {command!r}; known: status"}
+
+
+def ask(path: Path, command: str) -> dict[str, Any]:
+    """Client side: one request, one answer. LinkError when no daemon listens or the answer is no JSON."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(CLIENT_TIMEOUT_S)
+            sock.connect(str(path))
+            sock.sendall(json.dumps({"cmd": command}).encode() + b"\n")
+            answer = _read_line(sock)
+    except OSError as err:
+        raise LinkError(f"no daemon answers at {path}: {err.strerror or err}; is `outrider run` running?") from None
+    try:
+        document = json.loads(answer)
+    except ValueError:
+        raise LinkError(f"{path}: the answer is no JSON") from None
+    if not isinstance(document, dict) or "error" in document:
+        raise LinkError(f"{path}: {document.get('error') if isinstance(document, dict) else document!r}")
+    return document
+
+
+def _read_line(sock: socket.socket) -> bytes:
+    buffer = b""
+    while b"\n" not in buffer:
+        chunk = sock.recv(65536)
+        if not chunk:
+            break
+        buffer += chunk
+        if len(buffer) > MAX_ANSWER:
+            raise OSError("the answer is too long")
+    return buffer

@@ -1,0 +1,163 @@
+"""The terminal daemon: live sources into the pipeline, records to flash and broker, answers on the control socket.
+
+One owner thread (the caller of ``run``) drives the engine every ``LOOP_S``; sources deliver from their own threads
+into the engine's bounded inboxes. Disk and network are on the writer's and the uplink's threads. A part that fails is
+reported in the status and does not take the others down.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections import deque
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from outrider import __version__
+from outrider.app.boot_io import boot_id, system_clock_fix
+from outrider.app.control import ControlServer
+from outrider.app.delivery import Delivery
+from outrider.app.intake import Intake
+from outrider.app.options import delivery_options, live_sources, vehicle_profile
+from outrider.app.pipeline import Output, Pipeline
+from outrider.app.session import boot_info
+from outrider.config import Config
+from outrider.engine import EngineOptions
+from outrider.model.event import Event, Snapshot
+from outrider.model.record import ClockFix
+from outrider.ports import Clock, LiveSource, SourceItem
+from outrider.record.blackbox_io import BlackBoxFile
+
+LOOP_S: Final = 0.02
+CLOCK_RECORD_US: Final = 600_000_000
+RECENT_EVENTS: Final = 20
+
+log = logging.getLogger(__name__)
+
+
+class Daemon:
+    """``run`` returns when ``stop`` is set; everything that was recorded is then committed."""
+
+    def __init__(self, config: Config, base: Path, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._base = base
+        self._clocks: deque[tuple[int, ClockFix]] = deque(maxlen=64)
+        self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
+        self._last: Snapshot | None = None
+        self._wake = threading.Event()
+        self._sources: list[LiveSource] = []
+        self._started_us = 0
+        self._last_clock_us: int | None = None
+        self._offer_refused = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Open everything (errors of the parts come out here), run until ``stop``, close in order."""
+        with ExitStack() as stack:
+            self._open(stack)
+            log.info("running: device %s, %d source(s)", self._config.terminal.device, len(self._sources))
+            while not stop.is_set():
+                self._wake.wait(LOOP_S)
+                self._wake.clear()
+                self._turn()
+            log.info("stopping")
+
+    # -- composition -------------------------------------------------------------------------------
+
+    def _open(self, stack: ExitStack) -> None:
+        profile = vehicle_profile(self._config, self._base)
+        boot = boot_id()
+        self._delivery = stack.enter_context(Delivery(delivery_options(self._config, self._base, boot), self._clock))
+        self._intake = Intake(self._delivery.writer, boot)
+        options = EngineOptions(imu_range_g=profile.imu_range_g, recorder_bytes=self._config.engine.recorder_kib * 1024)
+        self._pipeline = stack.enter_context(
+            Pipeline(profile.tables, self._intake, boot_info(profile, "start"), options, on_output=self._note)
+        )
+        stack.callback(self._pipeline.finish)
+        self._delivery.describe(self._pipeline.signal_table)
+        self._black_box = stack.enter_context(BlackBoxFile(self._delivery.directory))
+        self._started_us = self._clock.boottime_us()
+        self._open_tape(stack)
+        control = ControlServer(Path(self._config.terminal.control_socket), self.status)
+        control.start()
+        stack.callback(control.stop)
+        self._sources = live_sources(self._config, self._clock)
+        for source in self._sources:
+            source.start(self._deliver)
+            stack.callback(source.stop)
+
+    def _open_tape(self, stack: ExitStack) -> None:
+        self._tape = None
+        if self._config.engine.tape_directory is None:
+            return
+        directory = self._base / self._config.engine.tape_directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._tape = stack.enter_context((directory / f"{self._started_us}.tape").open("wb"))
+        self._pipeline.engine.start_tape()
+
+    # -- one turn of the owner thread ----------------------------------------------------------------
+
+    def _deliver(self, item: SourceItem) -> None:
+        """Called on source threads."""
+        if not self._pipeline.offer(item):
+            self._offer_refused += 1
+        if item.clock is not None:
+            self._clocks.append(item.clock)
+        self._wake.set()
+
+    def _turn(self) -> None:
+        now = self._clock.boottime_us()
+        self._record_clocks(now)
+        self._pipeline.advance(now - self._config.engine.merge_window_ms * 1000)
+        if self._tape is not None:
+            self._tape.write(self._pipeline.engine.take_tape())
+
+    def _record_clocks(self, now: int) -> None:
+        while self._clocks:
+            t_us, fix = self._clocks.popleft()
+            self._intake.put(fix, t_us)
+            self._last_clock_us = now
+        if self._last_clock_us is None or now - self._last_clock_us >= CLOCK_RECORD_US:
+            self._last_clock_us = now
+            fix_now = system_clock_fix(self._clock)
+            if fix_now is not None:
+                self._intake.put(fix_now, now)
+
+    def _note(self, output: Output) -> None:
+        if isinstance(output, Event):
+            self._recent.append(output)
+        elif isinstance(output, Snapshot):
+            self._last = output
+            speed_kmh = (output.speed_mps or 0.0) * 3.6
+            self._delivery.writer.set_fast(speed_kmh >= self._config.journal.moving_fast_kmh)
+            if output.motion == 2:
+                self._black_box.write(self._pipeline.engine.black_box_page())
+
+    # -- status --------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """The document of ``outrider status --json`` (docs/reference/cli.md)."""
+        last = self._last
+        return {
+            "software": __version__,
+            "device": self._config.terminal.device,
+            "uptime_s": round((self._clock.boottime_us() - self._started_us) / 1e6, 1),
+            "vehicle": None if last is None else _vehicle(last),
+            "trip": dataclasses.asdict(self._pipeline.trip) if self._pipeline.trip else None,
+            "events": [
+                {"kind": e.kind.name.lower(), "phase": e.phase.name.lower(), "t0_us": e.t0_us, "conf": round(e.conf, 3)}
+                for e in self._recent
+            ],
+            "sources": [source.state() for source in self._sources],
+            "engine": dataclasses.asdict(self._pipeline.engine.stats()),
+            "refused": dataclasses.asdict(self._pipeline.stats),
+            **self._delivery.status(),
+        }
+
+
+def _vehicle(snapshot: Snapshot) -> dict[str, Any]:
+    document = dataclasses.asdict(snapshot)
+    del document["values"]
+    return document

@@ -1,0 +1,159 @@
+"""From records to the broker: the journal with its writer and, when there is a broker, the uplink.
+
+The daemon and a replay use the same; only a replay may wait for room in the writer's queue (``PatientSink``).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from outrider import __version__
+from outrider.errors import ConfigError
+from outrider.model.record import Lane, Record, SignalTable
+from outrider.ports import Clock, RecordSink
+from outrider.record.journal import Journal, JournalOptions
+from outrider.record.storage_io import DirectoryStorage
+from outrider.record.writer_io import JournalWriter, WriterOptions
+from outrider.uplink.options import UplinkOptions
+from outrider.uplink.session_io import Uplink
+from outrider.wire.birth import Birth
+
+
+class NullSink:
+    """No journal: records are made and counted, then forgotten."""
+
+    def put(self, record: Record) -> bool:
+        return True
+
+
+class PatientSink:
+    """Waits for room instead of refusing. For replays only: a recording can wait, a car can not."""
+
+    def __init__(self, sink: RecordSink, clock: Clock) -> None:
+        self._sink = sink
+        self._clock = clock
+
+    def put(self, record: Record) -> bool:
+        while not self._sink.put(record):
+            self._clock.sleep(0.002)
+        return True
+
+
+@dataclass(frozen=True)
+class DeliveryOptions:
+    """Where the journal is, how it commits, and the broker (None = records stay here)."""
+
+    directory: Path
+    boot_id: int
+    journal: JournalOptions = field(default_factory=JournalOptions)
+    writer: WriterOptions = field(default_factory=WriterOptions)
+    uplink: UplinkOptions | None = None
+
+
+class Delivery:
+    """Opens the journal (JournalLockedError when another process has it) and runs writer and uplink until closed."""
+
+    def __init__(
+        self,
+        options: DeliveryOptions,
+        clock: Clock,
+        *,
+        on_durable: Callable[[int, Lane, int], None] | None = None,
+        on_acknowledged: Callable[[int, Lane, int, int], None] | None = None,
+    ) -> None:
+        options.directory.mkdir(parents=True, exist_ok=True)
+        self._clock = clock
+        self._options = options
+        storage = DirectoryStorage(options.directory)
+        self.journal = Journal.open(storage, options.journal, boot_id=options.boot_id, rng=random.SystemRandom())
+        self.writer = JournalWriter(self.journal, options.writer, clock, on_durable=on_durable)
+        self.uplink: Uplink | None = None
+        self._session_id = random.SystemRandom().getrandbits(63)
+        self._table: SignalTable | None = None
+        if options.uplink is not None:
+            self.uplink = Uplink(self.journal, options.uplink, clock, self._birth, on_acknowledged=on_acknowledged)
+
+    def describe(self, table: SignalTable) -> None:
+        """The signal table that the retained birth document carries."""
+        self._table = table
+
+    def __enter__(self) -> Self:
+        self.writer.start()
+        if self.uplink is not None:
+            self.uplink.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        self.writer.stop()
+        if self.uplink is not None:
+            self.uplink.stop(flush_timeout_s=1.0)
+        self.journal.close()
+
+    def wait_delivered(self, timeout_s: float) -> bool:
+        """Commit everything, then wait until the receiver has acknowledged it all."""
+        self.writer.flush()
+        deadline = self._clock.boottime_us() + round(timeout_s * 1e6)
+        while self.journal.streams():
+            if self._clock.boottime_us() > deadline:
+                return False
+            self._clock.sleep(0.02)
+        return True
+
+    def status(self) -> dict[str, Any]:
+        import dataclasses
+
+        return {
+            "journal": self.journal.stats().document(),
+            "writer": dataclasses.asdict(self.writer.stats()),
+            "uplink": dataclasses.asdict(self.uplink.status()) if self.uplink else None,
+        }
+
+    def _birth(self) -> Birth:
+        assert self._options.uplink is not None
+        return Birth(
+            device=self._options.uplink.device,
+            session_id=self._session_id,
+            software=__version__,
+            table=self._table,
+            online=True,
+            boot_id=self._options.boot_id,
+            epoch=self.journal.epoch,
+        )
+
+
+def read_key(path: Path | None) -> bytes:
+    """A key from a file: hex digits, at least 16 bytes. ConfigError says what is wrong."""
+    if path is None:
+        raise ConfigError('an acknowledgement key is needed: ack_key_file = "FILE" (hex digits, 32 bytes)')
+    try:
+        text = path.read_text(encoding="ascii").strip()
+        key = bytes.fromhex(text)
+    except OSError as err:
+        raise ConfigError(f"cannot be read: {err.strerror}", path=path) from None
+    except ValueError:
+        raise ConfigError("holds no hex digits", path=path) from None
+    if len(key) < 16:
+        raise ConfigError(f"{len(key)} bytes are too short for a key, at least 16", path=path)
+    return key
+
+
+def split_broker(text: str, default_port: int = 1883) -> tuple[str, int]:
+    """``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; ConfigError otherwise."""
+    host, port = text, default_port
+    if text.startswith("["):
+        host, _sep, rest = text[1:].partition("]")
+        text = rest
+    if ":" in text and (text.count(":") == 1):
+        head, _sep, tail = text.partition(":")
+        host = host if text.startswith(":") else head
+        if not tail.isdigit() or not 1 <= int(tail) <= 65535:
+            raise ConfigError(f"{tail!r} is no port in {text!r}; write HOST:PORT")
+        port = int(tail)
+    if not host:
+        raise ConfigError(f"no host in {text!r}; write HOST:PORT")
+    return host, port

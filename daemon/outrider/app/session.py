@@ -1,0 +1,133 @@
+"""A replay session: profile, recordings, pipeline and, when asked for, journal and broker, composed and closed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from outrider import __version__
+from outrider.app.delivery import Delivery, DeliveryOptions, NullSink, PatientSink, read_key, split_broker
+from outrider.app.intake import Intake
+from outrider.app.pipeline import Output, Pipeline
+from outrider.app.replay import Pacer, replay_items, replay_tape
+from outrider.clock import SystemClock
+from outrider.engine import ALGORITHM, EngineOptions
+from outrider.errors import InputError
+from outrider.model.record import BootInfo, Lane
+from outrider.ports import RecordSink
+from outrider.profile.load_io import LoadedProfile, load_profile
+from outrider.sources.merge import merge
+from outrider.sources.open_io import open_recordings
+from outrider.uplink.options import UplinkOptions
+
+DELIVERY_TIMEOUT_S: Final = 120.0
+DEFAULT_PROFILES: Final = ("obd2",)
+
+
+def boot_info(profile: LoadedProfile, reason: str) -> BootInfo:
+    return BootInfo(__version__, ALGORITHM, profile.tables.profile_id, reason)
+
+
+def engine_options(profile: LoadedProfile) -> EngineOptions:
+    return EngineOptions(imu_range_g=profile.imu_range_g)
+
+
+class ReplaySession:
+    """What ``outrider replay`` and the demo run. Make one with ``open``."""
+
+    def __init__(
+        self, pipeline: Pipeline, intake: Intake, files: Sequence[Path], delivery: Delivery | None, *, tape: bool
+    ) -> None:
+        self.pipeline = pipeline
+        self.intake = intake
+        self.delivery = delivery
+        self._files = files
+        self._is_tape = tape
+        self._clock = SystemClock()
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls,
+        files: Sequence[Path],
+        *,
+        profiles: Sequence[str] = (),
+        dbc: Sequence[Path] = (),
+        overlay: Sequence[Path] = (),
+        journal: Path | None = None,
+        broker: str | None = None,
+        device: str = "terminal",
+        ack_key_file: Path | None = None,
+        on_output: Callable[[Output], None] | None = None,
+        on_durable: Callable[[int, Lane, int], None] | None = None,
+        on_acknowledged: Callable[[int, Lane, int, int], None] | None = None,
+    ) -> Iterator[ReplaySession]:
+        """Compose; closing the context stops writer and uplink. Errors are those of the parts."""
+        is_tape = _is_tape(files)
+        profile = load_profile(profiles or DEFAULT_PROFILES, dbc, overlay)
+        clock = SystemClock()
+        boot_id = random.SystemRandom().getrandbits(32)
+        with ExitStack() as stack:
+            delivery: Delivery | None = None
+            sink: RecordSink = NullSink()
+            if journal is not None:
+                uplink = _uplink(broker, device, ack_key_file) if broker else None
+                options = DeliveryOptions(directory=journal, boot_id=boot_id, uplink=uplink)
+                delivery = Delivery(options, clock, on_durable=on_durable, on_acknowledged=on_acknowledged)
+                stack.enter_context(delivery)
+                sink = PatientSink(delivery.writer, clock)
+            intake = Intake(sink, boot_id)
+            boot = boot_info(profile, "replay")
+            pipeline = Pipeline(profile.tables, intake, boot, engine_options(profile), on_output=on_output)
+            stack.enter_context(pipeline)
+            if delivery is not None:
+                delivery.describe(pipeline.signal_table)
+            yield cls(pipeline, intake, files, delivery, tape=is_tape)
+
+    def run(
+        self,
+        *,
+        speed: float | None = None,
+        after_s: float = 0.0,
+        tape: Path | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Run the drive to its end."""
+        if self._is_tape:
+            replay_tape(self.pipeline, self._files[0], on_progress)
+            return
+        items = merge(open_recordings(list(self._files)))
+        pacer = Pacer(self._clock, speed)
+        after_us = round(after_s * 1e6)
+        if tape is None:
+            replay_items(self.pipeline, items, pacer, after_us=after_us, on_progress=on_progress)
+            return
+        with tape.open("wb") as file:
+            replay_items(self.pipeline, items, pacer, after_us=after_us, tape=file, on_progress=on_progress)
+
+    def deliver(self, timeout_s: float = DELIVERY_TIMEOUT_S) -> dict[str, Any]:
+        """Commit, wait for the acknowledgements when there is a broker; what to add to the summary."""
+        if self.delivery is None:
+            return {}
+        written = sum(self.intake.stats.put.values())
+        if self.delivery.uplink is None:
+            self.delivery.writer.flush()
+            return {"written": written}
+        complete = self.delivery.wait_delivered(timeout_s)
+        left = sum(s.durable - s.acknowledged for s in self.delivery.journal.streams())
+        return {"written": written, "delivered": written - left, "complete": complete}
+
+
+def _is_tape(files: Sequence[Path]) -> bool:
+    tapes = [f for f in files if f.suffix == ".tape"]
+    if tapes and len(files) > 1:
+        raise InputError("a tape holds all inputs already: replay it alone", path=tapes[0])
+    return bool(tapes)
+
+
+def _uplink(broker: str, device: str, ack_key_file: Path | None) -> UplinkOptions:
+    host, port = split_broker(broker)
+    return UplinkOptions(host=host, port=port, device=device, ack_key=read_key(ack_key_file))

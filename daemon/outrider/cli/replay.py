@@ -1,0 +1,131 @@
+"""``outrider replay``: recordings through the same pipeline as the daemon, to JSON, a journal or a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from outrider.cli.common import emit_json, json_option, note
+from outrider.errors import InputError
+from outrider.i18n import _
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outrider.app.replay import Tally
+
+
+class Speed(click.ParamType):
+    """``max`` (None) or a positive multiple of real time."""
+
+    name = "speed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        if value is None or value == "max":
+            return None
+        try:
+            speed = float(value)
+        except ValueError:
+            speed = 0.0
+        if not 0 < speed < 1e6:
+            self.fail(_("{value!r} is neither 'max' nor a positive number").format(value=value), param, ctx)
+        return speed
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--profile", "-p", "profiles", multiple=True, help=_("Vehicle profile: bundled name or file."))
+@click.option("--dbc", multiple=True, type=click.Path(path_type=Path), help=_("More DBC files."))
+@click.option("--overlay", multiple=True, type=click.Path(path_type=Path), help=_("More VSS overlays."))
+@click.option("--speed", type=Speed(), default="max", show_default=True, help=_("Multiple of real time, or max."))
+@click.option("--after", type=click.FloatRange(0, 3600), default=0.0, help=_("Seconds of silence after the end."))
+@click.option("--tape", type=click.Path(path_type=Path), help=_("Write the inputs in engine order to this file."))
+@click.option("--journal", type=click.Path(path_type=Path), help=_("Keep the records in this journal."))
+@click.option("--broker", metavar="HOST:PORT", help=_("Deliver the journal's records to this MQTT broker."))
+@click.option("--device", default="terminal", show_default=True, help=_("Name of the terminal at the broker."))
+@click.option(
+    "--ack-key-file", type=click.Path(path_type=Path), help=_("Key that the receiver's acknowledgements bear.")
+)
+@json_option
+def cli(as_json: bool, **args: Any) -> None:
+    """Replay FILES: python-can logs (candump, ASC, BLF, TRC, MF4, ...), NMEA, or one tape.
+
+    Prints every trip and event, then a summary. With --json: one JSON object a line, the summary last.
+    """
+    with ExitStack() as stack:
+        _replay(stack, as_json, **args)
+
+
+def _replay(stack: ExitStack, as_json: bool, **args: Any) -> None:
+    from outrider.app.replay import Tally, summary
+    from outrider.app.session import ReplaySession
+    from outrider.cli.render import output_document, print_output
+
+    tally = Tally()
+
+    def on_output(output: Any) -> None:
+        tally.note(output)
+        document = output_document(output)
+        if document is not None:
+            emit_json(document) if as_json else print_output(output)
+
+    session = stack.enter_context(ReplaySession.open(on_output=on_output, **_session_args(args)))
+    with _progress(args["files"], as_json) as on_progress:
+        session.run(speed=args["speed"], after_s=args["after"], tape=args["tape"], on_progress=on_progress)
+    delivery = session.deliver()
+    document = {"type": "summary", **summary(tally, session.pipeline), **delivery}
+    if as_json:
+        emit_json(document)
+    else:
+        _print_summary(tally, document)
+
+
+def _session_args(args: dict[str, Any]) -> dict[str, Any]:
+    if args["broker"] and not args["journal"]:
+        raise InputError(_("--broker needs --journal DIR: records are sent from the journal"))
+    names = ("files", "profiles", "dbc", "overlay", "journal", "broker", "device", "ack_key_file")
+    return {name: args[name] for name in names}
+
+
+@contextmanager
+def _progress(files: tuple[Path, ...], quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """A line on stderr that tells how far the drive is; nothing when nobody looks."""
+    import sys
+
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(_("replaying {count} file(s)").format(count=len(files)), total=None)
+
+        def show(t_us: int) -> None:
+            bar.update(task, description=_("replayed {minutes:.1f} min").format(minutes=t_us / 60e6))
+
+        yield show
+
+
+def _print_summary(tally: Tally, document: dict[str, Any]) -> None:
+    note("")
+    click.echo(
+        _("{minutes:.1f} min, {km:.2f} km, {trips} trip(s), {events} event report(s), {crashes} crash(es)").format(
+            minutes=document["seconds"] / 60,
+            km=document["distance_m"] / 1000,
+            trips=len(tally.trips),
+            events=len(tally.events),
+            crashes=document["crashes"],
+        )
+    )
+    if "delivered" in document:
+        click.echo(
+            _("{delivered} of {written} records delivered and acknowledged").format(
+                delivered=document["delivered"], written=document["written"]
+            )
+        )

@@ -1,0 +1,39 @@
+"""``outrider run``: the daemon in the foreground, as systemd wants it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from outrider.config import DEFAULT_PATH
+from outrider.i18n import _
+
+
+@click.command()
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_PATH,
+    show_default=True,
+    help=_("Configuration."),
+)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def cli(file: Path, log_level: str) -> None:
+    """Run the terminal daemon until SIGTERM or SIGINT."""
+    from outrider.app.daemon import Daemon
+    from outrider.clock import SystemClock
+    from outrider.config import load_config
+
+    logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    config = load_config(file)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    Daemon(config, file.parent.resolve(), SystemClock()).run(stop)

@@ -1,0 +1,79 @@
+"""``outrider status``: what the running daemon says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from outrider.cli.common import emit_json, json_option
+from outrider.config import Terminal
+from outrider.i18n import _
+
+
+@click.command()
+@click.option(
+    "--socket",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path(Terminal().control_socket),
+    show_default=True,
+    help=_("Control socket of the daemon."),
+)
+@json_option
+def cli(path: Path, as_json: bool) -> None:
+    """Show the state of the running daemon. Exit code 69 when none answers."""
+    from outrider.app.control import ask
+
+    document = ask(path, "status")
+    if as_json:
+        emit_json(document)
+        return
+    for name, text in _lines(document):
+        click.echo(f"{name:<12} {text}")
+
+
+def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
+    vehicle = document["vehicle"] or {}
+    engine = document["engine"]
+    lines = [
+        (_("terminal"), f"{document['device']}, outrider {document['software']}"),
+        (_("up"), _("{minutes:.1f} min").format(minutes=document["uptime_s"] / 60)),
+        (_("vehicle"), _vehicle_line(vehicle)),
+        (_("position"), _position_line(vehicle)),
+        (_("trip"), _trip_line(document["trip"])),
+    ]
+    lines += [(_("source"), ", ".join(f"{k} {v}" for k, v in source.items())) for source in document["sources"]]
+    lines.append((_("engine"), ", ".join(f"{k} {v}" for k, v in engine.items() if isinstance(v, int) and v)))
+    for lane, state in document["journal"].get("lanes", {}).items():
+        text = _("{durable} durable, {acknowledged} acknowledged").format(**state)
+        lines.append((_("lane"), f"{lane}: {text}"))
+    lines.append((_("uplink"), _uplink_line(document["uplink"])))
+    return lines
+
+
+def _vehicle_line(vehicle: dict[str, Any]) -> str:
+    speed = vehicle.get("speed_mps")
+    motion = {0: _("motion unknown"), 1: _("standing"), 2: _("moving")}[vehicle.get("motion", 0)]
+    return motion if speed is None else f"{motion}, {speed * 3.6:.1f} km/h"
+
+
+def _position_line(vehicle: dict[str, Any]) -> str:
+    if vehicle.get("lat_deg") is None:
+        return _("unknown")
+    accuracy = "?" if vehicle["hacc_m"] is None else f"{vehicle['hacc_m']:.1f} m"
+    return f"{vehicle['lat_deg']:.6f}, {vehicle['lon_deg']:.6f} (WGS-84, ± {accuracy})"
+
+
+def _trip_line(trip: dict[str, Any] | None) -> str:
+    return _("none") if trip is None else f"{trip['trip_no']}: {trip['distance_m'] / 1000:.2f} km"
+
+
+def _uplink_line(uplink: dict[str, Any] | None) -> str:
+    if uplink is None:
+        return _("not configured")
+    state = _("connected") if uplink["connected"] else _("not connected")
+    return f"{state}, " + ", ".join(
+        f"{k} {v}" for k, v in uplink.items() if isinstance(v, int | float) and k != "connected"
+    )
