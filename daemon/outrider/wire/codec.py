@@ -29,27 +29,35 @@ _Head = tuple[int, int, int, int, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a payload held: records with sequences first..last without holes, all of one (epoch, lane)."""
+    """What a payload held: records with sequences first..last without holes, all of one (epoch, lane).
+
+    behind: the terminal holds no unacknowledged record of this stream below first - behind any more, so a receiver
+    that misses some of those (a new receiver, a lost database) must not wait for them.
+    """
 
     device: str
     epoch: int
     lane: Lane
     records: tuple[StoredRecord, ...]
+    behind: int = 0
 
 
-def encode_batch(device: str, records: Sequence[StoredRecord]) -> bytes:
-    """Payload for ``Topics.for_lane``.
+def encode_batch(device: str, records: Sequence[StoredRecord], *, behind: int = 0) -> bytes:
+    """Payload for ``Topics.for_lane``. behind: see ``Batch``; 0 <= behind < first sequence.
 
     WireError: no records or more than MAX_RECORDS, several (epoch, lane), a hole in the sequence, a number out of
     range. The same records give the same bytes with the same library versions.
     """
     _check_range(records)
+    if not 0 <= behind < records[0].seq:
+        raise WireError(f"batch: {behind} records behind sequence {records[0].seq}")
     message = pb.Batch(
         device=check_device(device),
         epoch=records[0].epoch,
         lane=records[0].record.lane,
         first_seq=records[0].seq,
         count=len(records),
+        behind=behind,
     )
     rows = _rows(records)
     heads = [
@@ -76,6 +84,8 @@ def decode_batch(payload: bytes, *, max_bytes: int = MAX_MESSAGE_BYTES) -> Batch
         raise WireError(f"batch of {count} records, 1 to {MAX_RECORDS} are allowed")
     if not 1 <= first <= _MAX_U64 - count + 1:
         raise WireError(f"batch: sequence {first} is out of range")
+    if message.behind >= first:
+        raise WireError(f"batch: {message.behind} records behind sequence {first}")
     if message.lane not in Lane.__members__.values():
         raise WireError(f"batch: lane {message.lane} is not known")
     lane = Lane(message.lane)
@@ -91,7 +101,7 @@ def decode_batch(payload: bytes, *, max_bytes: int = MAX_MESSAGE_BYTES) -> Batch
         body = next(bodies) if table is None else next(rows)
         record = Record(lane, Kind(kind), Category(category), boot_id, t_us, body, schema)
         stored.append(StoredRecord(message.epoch, first + index, record))
-    return Batch(check_device(message.device), message.epoch, lane, tuple(stored))
+    return Batch(check_device(message.device), message.epoch, lane, tuple(stored), message.behind)
 
 
 def _check_range(records: Sequence[StoredRecord]) -> None:

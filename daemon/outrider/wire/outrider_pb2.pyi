@@ -46,6 +46,7 @@ class Batch(_message.Message):
     HEAD_RUNS_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     BODIES_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
     device: _builtins.str
     epoch: _builtins.int
     lane: _builtins.int
@@ -53,6 +54,8 @@ class Batch(_message.Message):
     count: _builtins.int
     columns: _builtins.bytes
     """times of all records, then the signals of telemetry rows (mqtt.md: Columns)"""
+    behind: _builtins.int
+    """the terminal holds no unacknowledged record below first_seq - behind"""
     @_builtins.property
     def heads(self) -> _containers.RepeatedCompositeFieldContainer[Global___Head]:
         """the distinct heads, in order of first use"""
@@ -77,10 +80,11 @@ class Batch(_message.Message):
         head_runs: _abc.Iterable[_builtins.int] | None = ...,
         columns: _builtins.bytes = ...,
         bodies: _abc.Iterable[_builtins.bytes] | None = ...,
+        behind: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bodies", b"bodies", "columns", b"columns", "count", b"count", "device", b"device", "epoch", b"epoch", "first_seq", b"first_seq", "head_runs", b"head_runs", "heads", b"heads", "lane", b"lane"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind", b"behind", "bodies", b"bodies", "columns", b"columns", "count", b"count", "device", b"device", "epoch", b"epoch", "first_seq", b"first_seq", "head_runs", b"head_runs", "heads", b"heads", "lane", b"lane"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
