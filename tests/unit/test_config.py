@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outrider.config import Config, config_document, load_config, parse_config
 from outrider.errors import ConfigError
 

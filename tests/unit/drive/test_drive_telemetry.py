@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from outrider.drive.telemetry import Telemetry, quantise
 from outrider.model.record import SignalTable
 from outrider.model.vehicle import Role, Slot
-
 from tests.support.snapshots import QUIET
 
 SLOTS = (

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from outrider.drive.trips import TripTracker
 from outrider.model.event import Event, EventFlag, EventKind, Phase, Snapshot, Trip, TripEndReason
-
 from tests.support.snapshots import S, drive
 
 
