@@ -1,0 +1,94 @@
+"""From the configuration file to the options of each part: the one place that knows both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from outrider.app.delivery import DeliveryOptions, read_key
+from outrider.config import Config
+from outrider.config import Uplink as UplinkSection
+from outrider.errors import ConfigError
+from outrider.ports import Clock, LiveSource
+from outrider.profile.load_io import LoadedProfile, load_profile
+from outrider.record.journal import JournalOptions
+from outrider.record.writer_io import WriterOptions
+from outrider.sources.can_io import CanOptions, CanSource
+from outrider.sources.gnss_io import GnssOptions, GnssSource
+from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions
+
+
+def vehicle_profile(config: Config, base: Path) -> LoadedProfile:
+    """The profile; paths are relative to ``base``, bundled names stay names."""
+    names = [str(base / n) if "/" in n or n.endswith(".toml") else n for n in config.vehicle.profiles]
+    dbc = [base / path for path in config.vehicle.dbc]
+    overlays = [base / path for path in config.vehicle.overlays]
+    return load_profile(names, dbc, overlays)
+
+
+def delivery_options(config: Config, base: Path, boot_id: int) -> DeliveryOptions:
+    section = config.journal
+    return DeliveryOptions(
+        directory=base / config.terminal.data_directory / "journal",
+        boot_id=boot_id,
+        journal=JournalOptions(),
+        writer=WriterOptions(),
+        uplink=None if config.uplink is None else uplink_options(config.uplink, config.terminal.device, base),
+    )
+
+
+def uplink_options(section: UplinkSection, device: str, base: Path) -> UplinkOptions:
+    """ConfigError for a key or password file that cannot be read."""
+    mode = AckMode(section.ack)
+    key = b"" if mode is AckMode.BROKER else read_key(_path(base, section.ack_key_file))
+    tls = TlsOptions(
+        ca_file=_path(base, section.ca_file),
+        certificate_file=_path(base, section.certificate_file),
+        key_file=_path(base, section.key_file),
+    )
+    return UplinkOptions(
+        host=section.host,
+        port=section.port,
+        device=device,
+        ack_key=key,
+        ack=mode,
+        tls=tls if section.tls else None,
+        username=section.username,
+        password=_secret(_path(base, section.password_file)),
+        keepalive_s=section.keepalive_s,
+        send=SendOptions(batch_records=section.batch_records, batch_age_s=section.batch_age_s),
+    )
+
+
+def live_sources(config: Config, clock: Clock) -> list[LiveSource]:
+    """One source for each bus, in the order of the file (their bus numbers), and the GNSS receiver."""
+    sources: list[LiveSource] = [
+        CanSource(
+            CanOptions(
+                interface=bus.interface,
+                channel=bus.channel,
+                bitrate=bus.bitrate,
+                fd=bus.fd,
+                listen_only=bus.listen_only,
+                options=bus.options,
+                bus=number,
+            ),
+            clock,
+        )
+        for number, bus in enumerate(config.can)
+    ]
+    if config.gnss is not None:
+        sources.append(GnssSource(GnssOptions(device=config.gnss.device, baud_rate=config.gnss.baud_rate), clock))
+    return sources
+
+
+def _path(base: Path, text: str | None) -> Path | None:
+    return None if text is None else base / text
+
+
+def _secret(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"cannot be read: {err}", path=path) from None
