@@ -1,0 +1,12 @@
+"""The sending side in the car: what is durable in the log is sent, and stays in the log until acknowledged.
+
+options     what can be set, what can be read
+window      how much may be on the way without a PUBACK
+flow        one (epoch, lane): what was sent beyond the cursor, when to send it again
+core        what to send next; pure, driven by time-stamped calls
+dialect     which MQTT version to speak, how long to wait between connections
+link_io     one connection: a fresh paho client driven by one thread
+session_io  the thread that joins log, core and link: ``Uplink``
+
+Rule: the log is the only queue. Nothing is kept here that could not be rebuilt from the log's cursor.
+"""

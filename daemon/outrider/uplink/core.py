@@ -1,0 +1,252 @@
+"""What to send next. Pure: time-stamped calls in, requests out; no log, no socket, no clock.
+
+The shell (``session_io``) asks ``next``, reads and encodes what was asked for, offers it to ``admit`` and publishes
+what was admitted. PUBACKs move the send window only; acknowledgements move the cursor (the log's own, told here by
+``acknowledged``). Lane order is strict: emergency at once and past everything that waits; then ledger, event,
+telemetry, bulk; within a lane the oldest epoch first, each in sequence.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from outrider.model.record import Lane
+from outrider.ports import Stream
+from outrider.uplink.flow import Flow
+from outrider.uplink.options import SendOptions
+from outrider.uplink.window import SendWindow
+
+_URGENT = (Lane.EMERGENCY, Lane.LEDGER, Lane.EVENT)
+_RETRY_READ_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Read these records and offer them: at most max_records and max_bytes (bodies), from first_seq on."""
+
+    epoch: int
+    lane: Lane
+    first_seq: int
+    max_records: int
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    epoch: int
+    lane: Lane
+    up_to_seq: int
+
+
+class SendCore:
+    """See the module. ``broker_final``: a PUBACK is the acknowledgement (broker mode)."""
+
+    def __init__(self, options: SendOptions, *, broker_final: bool = False, rng: random.Random | None = None) -> None:
+        self._options = options
+        self._broker_final = broker_final
+        self._rng = rng or random.Random()
+        self._window = SendWindow(options)
+        self._flows: dict[tuple[int, Lane], Flow] = {}
+        self._tokens: dict[int, tuple[int, Lane]] = {}
+        self._blocked: dict[Lane, int] = {}  # size that did not fit
+        self._connected = False
+        self.flushing = False
+        self.timeouts = 0
+
+    # ---- what happens -----------------------------------------------------------------------------
+
+    def connected(self, receive_maximum: int) -> None:
+        """CONNACK came. receive_maximum: the broker's limit, 65535 when it named none."""
+        self._connected = True
+        self._window.open(receive_maximum)
+        self._tokens.clear()
+        self._blocked.clear()
+        for flow in self._flows.values():
+            flow.connected()
+
+    def disconnected(self) -> None:
+        """Whatever was on the way may be lost: everything beyond the cursor will be sent again."""
+        if not self._connected:
+            return
+        self._connected = False
+        self._window.open(self._options.window_messages)
+        self._tokens.clear()
+        self._blocked.clear()
+        for flow in self._flows.values():
+            flow.disconnected()
+
+    def refresh(self, streams: Iterable[Stream], now_us: int) -> None:
+        """The log's view: what is durable, what is acknowledged. Streams no longer listed are done."""
+        flows: dict[tuple[int, Lane], Flow] = {}
+        for stream in streams:
+            key = (stream.epoch, stream.lane)
+            flow = self._flows.get(key)
+            if flow is None:
+                flow = Flow(stream, self._timeouts(stream.lane))
+            flow.update(stream.acknowledged, stream.durable, now_us)
+            flows[key] = flow
+        self._flows = flows
+
+    def puback(self, token: int, now_us: int) -> Position | None:
+        """The broker has it. In broker mode: the position that became final, if any."""
+        if not self._window.release(token):
+            return None
+        self._blocked.clear()
+        flow = self._flows.get(self._tokens.pop(token, (0, Lane.BULK)))
+        if flow is None or not flow.puback(token, now_us) or not self._broker_final:
+            return None
+        position = flow.broker_position()
+        return None if position is None else Position(flow.epoch, flow.lane, position)
+
+    def acknowledged(self, epoch: int, lane: Lane, up_to_seq: int, now_us: int) -> bool:
+        """The log accepted this position. True when it was news."""
+        flow = self._flows.get((epoch, lane))
+        if flow is None or not flow.acknowledge(up_to_seq, now_us):
+            return False
+        for other in self._flows.values():
+            other.encourage()
+        return True
+
+    def tick(self, now_us: int) -> bool:
+        """Run the timers. True: a PUBACK is overdue, drop the link."""
+        for flow in self._flows.values():
+            deadline = flow.deadline_us()
+            if deadline is not None and now_us >= deadline and not self._broker_final:
+                flow.time_out(self._rng.uniform(0.9, 1.1))
+                self.timeouts += 1
+        oldest = self._window.oldest_us()
+        return oldest is not None and now_us - oldest >= self._options.puback_timeout_s * 1e6
+
+    # ---- what to do -------------------------------------------------------------------------------
+
+    def next(self, now_us: int, *, urgent_only: bool = False) -> Request | None:
+        """What to read and offer now; None: nothing may or need be sent."""
+        if not self._connected:
+            return None
+        for lane in (Lane.EMERGENCY,) if urgent_only else Lane:
+            urgent = lane is Lane.EMERGENCY
+            if not self._window.has_slot(urgent):
+                if urgent:
+                    continue
+                return None
+            if lane in self._blocked and not self._window.fits(self._blocked[lane], urgent):
+                if urgent:
+                    continue
+                return None  # nothing slips in front of a batch that waits for its turn
+            request = self._next_of_lane(lane, now_us)
+            if request is not None:
+                return request
+        return None
+
+    def admit(self, request: Request, first: int, last: int, size: int, now_us: int) -> int | None:
+        """May this batch (records first..last, ``size`` payload bytes) go now? A token to be named at its PUBACK, or
+        None: keep it, ``next`` will ask for it again when it fits."""
+        flow = self._flows[request.epoch, request.lane]
+        token = self._window.take(size, request.lane is Lane.EMERGENCY, now_us)
+        if token is None:
+            self._blocked[request.lane] = size
+            return None
+        self._blocked.pop(request.lane, None)
+        self._tokens[token] = (request.epoch, request.lane)
+        flow.record_sent(first, last, size, token, now_us)
+        return token
+
+    def admit_status(self, size: int, now_us: int) -> int | None:
+        """A token for a status message, which is no record."""
+        return self._window.take(size, False, now_us)
+
+    def nothing_there(self, request: Request, now_us: int) -> None:
+        """The log had nothing to read (it moved on); ask again after a refresh or a second."""
+        flow = self._flows.get((request.epoch, request.lane))
+        if flow is not None:
+            flow.retry_read_us = now_us + _RETRY_READ_US
+
+    def behind(self, request: Request, first: int) -> int:
+        """How many records before ``first`` the terminal still holds unacknowledged."""
+        flow = self._flows[request.epoch, request.lane]
+        return 0 if request.first_seq == flow.floor else first - flow.floor
+
+    def wake_us(self, now_us: int) -> int | None:
+        """The next moment after now when ``tick`` or ``next`` has something new without anything happening."""
+        times: list[int | None] = []
+        if self._connected:
+            oldest = self._window.oldest_us()
+            times.append(None if oldest is None else oldest + round(self._options.puback_timeout_s * 1e6))
+            for flow in self._flows.values():
+                times.append(flow.deadline_us())
+                if flow.unsent and flow.waiting_since_us is not None and flow.lane is Lane.TELEMETRY:
+                    times.append(flow.waiting_since_us + round(self._options.batch_age_s * 1e6))
+        return min((t for t in times if t is not None and t > now_us), default=None)
+
+    # ---- state ------------------------------------------------------------------------------------
+
+    @property
+    def window(self) -> SendWindow:
+        return self._window
+
+    @property
+    def probing(self) -> bool:
+        return any(flow.probing for flow in self._flows.values())
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        return sum(flow.unacknowledged_bytes for flow in self._flows.values())
+
+    def unsent(self, lane: Lane) -> int:
+        return sum(flow.unsent for flow in self._of(lane))
+
+    def backlog(self) -> dict[Lane, int]:
+        """Durable records not acknowledged, by lane."""
+        return {lane: sum(f.durable - f.acknowledged for f in self._of(lane)) for lane in Lane}
+
+    # ---- leaves -----------------------------------------------------------------------------------
+
+    def _of(self, lane: Lane) -> Iterator[Flow]:
+        return (flow for flow in self._flows.values() if flow.lane is lane)
+
+    def _timeouts(self, lane: Lane) -> tuple[int, int]:
+        """First and longest wait for an acknowledgement."""
+        o = self._options
+        if lane is Lane.EMERGENCY:
+            return round(o.emergency_ack_timeout_s * 1e6), round(o.emergency_ack_timeout_cap_s * 1e6)
+        return round(o.ack_timeout_s * 1e6), round(o.ack_timeout_cap_s * 1e6)
+
+    def _ack_window(self, lane: Lane) -> int:
+        return self._options.ack_window_bytes // (4 if lane in _URGENT else 1)
+
+    def _next_of_lane(self, lane: Lane, now_us: int) -> Request | None:
+        used = sum(flow.unacknowledged_bytes for flow in self._of(lane))
+        if used >= self._ack_window(lane) and not self._broker_final:
+            return None
+        for flow in self._of(lane):
+            if flow.probing and flow.sent and not (lane is Lane.EMERGENCY and flow.durable > flow.highest_sent):
+                return None
+            if not flow.unsent:
+                continue
+            if now_us < flow.retry_read_us or not self._is_ready(flow, now_us):
+                return None
+            return Request(flow.epoch, lane, flow.next_seq, *self._cut(flow))
+        return None
+
+    def _is_ready(self, flow: Flow, now_us: int) -> bool:
+        """Telemetry waits for company; everything else, and what is sent again, goes at once."""
+        if (
+            flow.lane is not Lane.TELEMETRY
+            or self.flushing
+            or flow.resending
+            or flow.unsent >= self._options.batch_records
+        ):
+            return True
+        since = flow.waiting_since_us
+        return since is not None and now_us - since >= self._options.batch_age_s * 1e6
+
+    def _cut(self, flow: Flow) -> tuple[int, int]:
+        o = self._options
+        if flow.lane in _URGENT:
+            return min(flow.unsent, 16), min(o.batch_bytes, o.emergency_bytes // 2)
+        if flow.lane is Lane.BULK:
+            return min(flow.unsent, o.batch_records), min(o.batch_bytes, 8192)
+        whole = o.backfill_records if flow.unsent >= o.backfill_records else o.batch_records
+        return min(flow.unsent, whole), o.batch_bytes

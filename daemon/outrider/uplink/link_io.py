@@ -1,0 +1,289 @@
+"""One connection to the broker: a fresh paho client and its socket, driven by the thread that calls ``step``.
+
+paho is the transport only: its queue holds at most what the window admits, its resending never runs (a new client has
+nothing to resend), its callbacks only put what happened into ``events``. Nothing here retries.
+"""
+
+from __future__ import annotations
+
+import select
+import selectors
+import socket
+import ssl
+import struct
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from outrider.errors import ConfigError, LinkError
+from outrider.uplink.dialect import Version
+from outrider.uplink.options import TlsOptions, UplinkOptions
+
+_NOTSENT_LOWAT: Final = 25  # TCP_NOTSENT_LOWAT of linux/tcp.h; the socket module of 3.11 does not have it
+_NOTSENT_BYTES: Final = 4096
+_TCP_INFO_BYTES: Final = struct.Struct("=120xQQ")  # tcpi_bytes_acked, tcpi_bytes_received of linux/tcp.h
+_UNSUPPORTED_VERSION: Final = ("Unsupported protocol version",)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """CONNACK: success. receive_maximum: 65535 when the broker named none."""
+
+    receive_maximum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """CONNACK: refused. wrong_version: because of the MQTT version."""
+
+    reason: str
+    wrong_version: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """PUBACK. reason: None, or why the broker did not take the message (MQTT 5)."""
+
+    mid: int
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """SUBACK. reason: None, or why not."""
+
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The connection is gone."""
+
+    reason: str
+
+
+LinkEvent = Connected | Refused | Published | Subscribed | Message | Closed
+
+
+def tls_context(options: TlsOptions) -> ssl.SSLContext:
+    """Verifying context, TLS 1.2 or newer. ConfigError names the file that cannot be used."""
+    try:
+        context = ssl.create_default_context(cafile=options.ca_file)
+    except (OSError, ssl.SSLError) as err:
+        raise ConfigError(f"cannot be used as list of trusted authorities: {err}", path=options.ca_file) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if options.certificate_file is not None:
+        try:
+            context.load_cert_chain(options.certificate_file, options.key_file)
+        except (OSError, ssl.SSLError) as err:
+            raise ConfigError(f"certificate and key cannot be used: {err}", path=options.certificate_file) from None
+    return context
+
+
+class _Client(Client):
+    """paho's client on a socket of our making: options set before TLS, closed when the handshake fails, and ``raw``,
+    a handle to break the connection with while it is still being made."""
+
+    raw: socket.socket | None = None
+    timeout_s = 15.0
+    context: ssl.SSLContext | None = None
+
+    def _create_socket(self) -> Any:  # overrides paho's; the tests of this module notice if paho renames it
+        sock = socket.create_connection((self.host, self.port), timeout=self.timeout_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _NOTSENT_BYTES)
+        self.raw = sock.dup()
+        if self.context is None:
+            return sock
+        secure = self.context.wrap_socket(sock, server_hostname=self.host, do_handshake_on_connect=False)
+        try:
+            secure.do_handshake()
+        except (OSError, ValueError):
+            secure.close()
+            raise
+        return secure
+
+
+class Link:
+    """See the module. Not thread-safe, but for ``abort``."""
+
+    def __init__(
+        self, options: UplinkOptions, tls: ssl.SSLContext | None, version: Version, will: tuple[str, bytes]
+    ) -> None:
+        self.events: deque[LinkEvent] = deque()
+        self.version = version
+        self._options = options
+        clean = None if version is Version.V5 else True
+        self._client = _Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=options.device,
+            clean_session=clean,
+            protocol=MQTTProtocolVersion(int(version)),
+            reconnect_on_failure=False,
+        )
+        self._client.timeout_s = options.connect_timeout_s
+        self._client.context = tls
+        self._client.max_inflight_messages_set(0)
+        self._client.will_set(will[0], will[1], qos=1, retain=True)
+        if options.username is not None:
+            self._client.username_pw_set(options.username, options.password)
+        self._selector = selectors.DefaultSelector()
+        self._registered: tuple[int, int] | None = None
+        self._sent = 0
+        self._received = 0
+        self._hook()
+
+    def open(self) -> None:
+        """Connect TCP and TLS and send CONNECT; LinkError with the reason. Bounded by connect_timeout_s."""
+        watchdog = threading.Timer(self._options.connect_timeout_s, self.abort)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            self._client.connect(self._options.host, self._options.port, keepalive=self._options.keepalive_s)
+        except (OSError, ValueError) as err:  # ValueError: host name that no certificate can be for
+            self.close()
+            raise LinkError(f"{self._options.host}:{self._options.port}: {err}") from None
+        finally:
+            watchdog.cancel()
+        if self._client.socket() is None:
+            raise LinkError(f"{self._options.host}:{self._options.port}: connection closed")
+
+    def abort(self) -> None:
+        """Break the connection, also while it is being made; from any thread."""
+        raw = self._client.raw
+        if raw is not None:
+            try:
+                raw.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Hand over one QoS 1 message; its message id. LinkError when the connection is gone."""
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise LinkError(f"publish: {info.rc.name}")
+        return info.mid
+
+    def subscribe(self, topic: str) -> None:
+        rc, _mid = self._client.subscribe(topic, qos=1)
+        if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise LinkError(f"subscribe: {rc.name}")
+
+    def is_writable(self) -> bool:
+        """Nothing waits in the process, and less than 4 KiB unsent in the kernel."""
+        sock = self._client.socket()
+        if sock is None or self._client.want_write():
+            return False
+        poll = select.poll()
+        poll.register(sock, select.POLLOUT)
+        return bool(poll.poll(0))
+
+    def step(self, timeout_s: float, wake: socket.socket, *, want_room: bool) -> None:
+        """Wait for the network or ``wake`` and do what paho has to do. want_room: also return when writable."""
+        sock = self._client.socket()
+        if sock is None:
+            self._closed("connection closed")
+            return
+        if getattr(sock, "pending", lambda: 0)():
+            timeout_s = 0.0
+        self._selector.register(wake, selectors.EVENT_READ)
+        write = self._client.want_write() or want_room
+        self._selector.register(sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0))
+        try:
+            ready = {key.fileobj: mask for key, mask in self._selector.select(max(0.0, timeout_s))}
+        finally:
+            self._selector.unregister(wake)
+            self._selector.unregister(sock)
+        if wake in ready:
+            wake.recv(4096)
+        self._serve(ready.get(sock, 0), bool(getattr(sock, "pending", lambda: 0)()))
+        self._count_bytes()
+
+    def counted(self) -> tuple[int, int]:
+        """TCP payload bytes since the connection was made: (sent and confirmed, received). TLS and MQTT included."""
+        return self._sent, self._received
+
+    def farewell(self) -> None:
+        """Send DISCONNECT: the broker drops the will."""
+        self._client.disconnect()
+
+    def close(self) -> None:
+        """Close at once; without ``farewell`` before, the broker publishes the will. Idempotent."""
+        self.abort()
+        raw, self._client.raw = self._client.raw, None
+        if raw is not None:
+            raw.close()
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()
+        self._selector.close()
+
+    # ---- leaves -----------------------------------------------------------------------------------
+
+    def _serve(self, mask: int, pending: bool) -> None:
+        try:
+            rc = MQTTErrorCode.MQTT_ERR_SUCCESS
+            if mask & selectors.EVENT_READ or pending:
+                rc = self._client.loop_read()
+            if not rc and mask & selectors.EVENT_WRITE and self._client.want_write():
+                rc = self._client.loop_write()
+            rc = rc or self._client.loop_misc()
+        except Exception as err:  # noqa: BLE001  what a broken broker sends may trip paho anywhere in its parser
+            self._closed(f"{type(err).__name__}: {err}")
+            return
+        if rc or self._client.socket() is None:
+            self._closed(MQTTErrorCode(rc).name)
+
+    def _closed(self, reason: str) -> None:
+        if not any(isinstance(event, Closed) for event in self.events):
+            self.events.append(Closed(reason))
+
+    def _count_bytes(self) -> None:
+        raw = self._client.raw
+        if raw is None:
+            return
+        try:
+            self._sent, self._received = _TCP_INFO_BYTES.unpack(
+                raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES.size)
+            )
+        except (OSError, struct.error):
+            return  # not a TCP socket, or closed meanwhile: the last count stands
+
+    def _hook(self) -> None:
+        put = self.events.append
+
+        def on_connect(_c: Client, _u: Any, _flags: Any, code: ReasonCode, properties: Any) -> None:
+            if code.is_failure:
+                put(Refused(str(code), str(code) in _UNSUPPORTED_VERSION))
+            else:
+                put(Connected(getattr(properties, "ReceiveMaximum", 65535)))
+
+        def on_publish(_c: Client, _u: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
+            put(Published(mid, str(code) if code.is_failure else None))
+
+        def on_subscribe(_c: Client, _u: Any, _mid: int, codes: list[ReasonCode], _properties: Any) -> None:
+            refused = [str(code) for code in codes if code.is_failure]
+            put(Subscribed(refused[0] if refused else None))
+
+        def on_message(_c: Client, _u: Any, message: MQTTMessage) -> None:
+            put(Message(message.topic, bytes(message.payload)))
+
+        def on_disconnect(_c: Client, _u: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
+            put(Closed(str(code)))
+
+        self._client.on_connect = on_connect
+        self._client.on_publish = on_publish
+        self._client.on_subscribe = on_subscribe
+        self._client.on_message = on_message
+        self._client.on_disconnect = on_disconnect

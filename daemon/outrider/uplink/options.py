@@ -1,0 +1,110 @@
+"""Settings and state of the uplink as plain data. Units are in the names; nothing here does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from outrider.errors import ConfigError
+from outrider.wire.topics import check_device
+
+
+class AckMode(Enum):
+    """Whose word frees flash.
+
+    RECEIVER: the signed acknowledgement a receiver publishes after its own commit.
+    BROKER: the broker's PUBACK. For clouds without our receiver; a broker that loses what it confirmed (mosquitto does
+    when killed) loses it for good, since the terminal has freed it.
+    """
+
+    RECEIVER = "receiver"
+    BROKER = "broker"
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """TLS with verification; there is no way to turn verification off.
+
+    ca_file: PEM of the authorities to trust (None: the system's). certificate_file and key_file: PEM, for mutual TLS.
+    """
+
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """Sizes and times of sending. ConfigError for a combination that could never send."""
+
+    batch_records: int = 60
+    backfill_records: int = 300  # telemetry batches while at least so many wait
+    batch_age_s: float = 60.0  # telemetry waits at most so long for a full batch
+    batch_bytes: int = 16_384  # of record bodies, before encoding
+    window_messages: int = 8  # without PUBACK; the broker's Receive Maximum may lower it
+    window_bytes: int = 32_768
+    emergency_bytes: int = 8_192  # of window_bytes, kept free for the emergency lane
+    ack_window_bytes: int = 65_536  # beyond the cursor, telemetry and bulk each; a quarter of it for each urgent lane
+    ack_timeout_s: float = 15.0  # from PUBACK to acknowledgement, doubled each time up to the cap
+    ack_timeout_cap_s: float = 600.0
+    emergency_ack_timeout_s: float = 5.0
+    emergency_ack_timeout_cap_s: float = 60.0
+    puback_timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.batch_records < 1 or self.backfill_records < 1 or self.batch_bytes < 1:
+            raise ConfigError("uplink: a batch needs at least one record and one byte")
+        if not 1 <= self.window_messages <= 8:
+            raise ConfigError(f"uplink: window of {self.window_messages} messages; use 1 to 8")
+        if not 0 < self.emergency_bytes < self.window_bytes:
+            raise ConfigError("uplink: emergency_bytes must be more than 0 and less than window_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkOptions:
+    """Everything the uplink needs to know. ConfigError for a bad device id or missing acknowledgement key.
+
+    ack_key: shared with the receiver, at least 16 bytes; may be empty in BROKER mode only.
+    """
+
+    host: str
+    port: int
+    device: str
+    ack_key: bytes = b""
+    ack: AckMode = AckMode.RECEIVER
+    tls: TlsOptions | None = None
+    username: str | None = None
+    password: str | None = None
+    keepalive_s: int = 60
+    connect_timeout_s: float = 15.0
+    backoff_s: float = 1.0
+    backoff_cap_s: float = 300.0
+    emergency_backoff_cap_s: float = 10.0  # while something in the emergency lane waits
+    send: SendOptions = SendOptions()
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
+        if self.ack is AckMode.RECEIVER and len(self.ack_key) < 16:
+            raise ConfigError('uplink: ack = "receiver" needs an acknowledgement key of at least 16 bytes')
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkStatus:
+    """A moment of the uplink. Ages in seconds, None = never. Counters count since start; docs/internals/uplink.md
+    tells what each one means, its normal value and what to do."""
+
+    connected: bool
+    protocol: str | None
+    last_puback_age_s: float | None
+    last_ack_age_s: float | None
+    backlog: Mapping[str, int]  # durable records not acknowledged, by lane
+    in_flight_messages: int
+    in_flight_bytes: int
+    unacknowledged_bytes: int  # sent beyond the cursor
+    probing: bool  # acknowledgements do not come: one batch at a time, at growing intervals
+    last_error: str | None
+    counters: Mapping[str, int]
+    sent_bytes: Mapping[str, int]  # payload bytes by lane name, "status" and "link" (TCP, both ways counted apart)
+    received_bytes: Mapping[str, int]
