@@ -1,0 +1,99 @@
+"""``outrider demo``: a simulated drive that ends in a crash, from the wheel to the receiver, on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from outrider.cli.common import emit_json, json_option
+from outrider.i18n import _
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from outrider.app.demo import DemoResult, Match
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("demo-out"), show_default=True)
+@click.option("--scenario", default="city-crash", show_default=True, help=_("Bundled scenario or TOML file."))
+@click.option("--speed", type=click.FloatRange(1, 1000), default=30.0, show_default=True, help=_("Times real time."))
+@click.option("--seed", type=int, default=1, show_default=True)
+@json_option
+def cli(out: Path, scenario: str, speed: float, seed: int, as_json: bool) -> None:
+    """Simulate a drive that ends in a crash and follow it to the receiver.
+
+    Uses mosquitto where it is installed, otherwise a broker from a wheel; both on 127.0.0.1 only.
+    """
+    from rich.console import Console
+
+    from outrider.app.demo import run_demo
+    from outrider.cli.demo_view import DemoView
+
+    console = Console(stderr=as_json)
+    with DemoView(console) as view:
+        result = run_demo(out, scenario, speed=speed, seed=seed, view=view)
+    if as_json:
+        emit_json(_document(result))
+    else:
+        _print(console, result)
+    if not result.ok:
+        raise SystemExit(1)
+
+
+def _document(result: DemoResult) -> dict[str, Any]:
+    import dataclasses
+
+    return {"type": "demo", "ok": result.ok, **dataclasses.asdict(result)}
+
+
+def _print(console: Console, result: DemoResult) -> None:
+    from rich.table import Table
+
+    table = Table(title=_("What happened and what was found"), title_justify="left")
+    for column in (_("truth"), _("at"), _("peak"), _("found"), _("at"), _("peak / Δv"), ""):
+        table.add_column(column)
+    for match in result.matches:
+        table.add_row(*_row(match))
+    console.print(table)
+    console.print(_delivery_line(result))
+    if result.crash_durable_ms is not None and result.crash_acknowledged_ms is not None:
+        console.print(
+            _(
+                "Crash: on flash {flash:.0f} ms, acknowledged by the receiver {ack:.0f} ms after the triggering sample."
+            ).format(flash=result.crash_durable_ms, ack=result.crash_acknowledged_ms)
+        )
+    console.print(_("The data lies in {out}: look with").format(out=result.out))
+    console.print(f"  outrider journal stats {result.out}/journal", highlight=False)
+    console.print(f"  sqlite3 {result.out}/received.sqlite .tables", highlight=False)
+
+
+def _row(match: Match) -> list[str]:
+    def clock(seconds: float | None) -> str:
+        return "" if seconds is None else f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+
+    mark = {"hit": "[green]✓[/]", "missed": "[red]missed[/]", "extra": "[yellow]not in the truth[/]", "below": ""}
+    return [
+        match.truth_kind or "",
+        clock(match.truth_s),
+        match.truth_size or "",
+        match.found_kind or "",
+        clock(match.found_s),
+        match.found_size or "",
+        mark[match.verdict],
+    ]
+
+
+def _delivery_line(result: DemoResult) -> str:
+    same = _("identical by hash") if result.identical else _("NOT identical")
+    return _(
+        "{written} records written, {received} received ({same}), {batches} messages, {per:.1f} bytes of payload a telemetry record."
+    ).format(
+        written=result.written,
+        received=result.received,
+        same=same,
+        batches=result.messages,
+        per=result.telemetry_bytes_per_record,
+    )

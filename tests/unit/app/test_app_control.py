@@ -1,0 +1,72 @@
+"""The control socket, over a real Unix socket."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from outrider.app.control import MAX_REQUEST, ControlServer, ask
+from outrider.errors import LinkError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "control.sock"
+
+
+@pytest.fixture
+def server(path: Path) -> Iterator[ControlServer]:
+    server = ControlServer(path, lambda: {"device": "T1"})
+    server.start()
+    yield server
+    server.stop()
+    assert not path.exists()
+
+
+def talk(path: Path, data: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(10)
+        sock.connect(str(path))
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+        answer = b""
+        while chunk := sock.recv(65536):
+            answer += chunk
+        return answer
+
+
+def test_status(server: ControlServer, path: Path) -> None:
+    """One request, one answer; the socket is not for everybody."""
+    assert ask(path, "status") == {"device": "T1"}
+    assert path.stat().st_mode & 0o777 == 0o660
+
+
+def test_bad_requests_get_an_answer(server: ControlServer, path: Path) -> None:
+    """Garbage, deep nesting, unknown commands and endless lines neither hang nor end the server."""
+    assert b"not JSON" in talk(path, b"\x00\xff{\n")
+    assert b"not JSON" in talk(path, b"[" * 4000 + b"\n")
+    assert b"unknown command" in talk(path, b'{"cmd": "reboot"}\n')
+    assert b"unknown command" in talk(path, b"[1]\n")
+    assert b"too long" in talk(path, b"x" * (MAX_REQUEST + 10))
+    assert talk(path, b'{"cmd": "status"}\n{"cmd": "status"}\n').count(b"T1") == 2
+    assert ask(path, "status") == {"device": "T1"}
+
+
+def test_nobody_there(path: Path) -> None:
+    """No daemon: one clear error."""
+    with pytest.raises(LinkError, match="outrider run"):
+        ask(path, "status")
+
+
+def test_a_stale_socket_is_replaced(path: Path) -> None:
+    """A killed daemon leaves its socket behind; the next one starts all the same."""
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stale:
+        stale.bind(str(path))
+    server = ControlServer(path, dict)
+    server.start()
+    assert ask(path, "status") == {}
+    server.stop()
