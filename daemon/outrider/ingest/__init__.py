@@ -1,0 +1,14 @@
+"""The receiver: decode, remove duplicates, store, acknowledge. Runs beside a broker, not in the car.
+
+progress       how far a stream is complete
+clock          boot time -> UTC by the clock fixes of that boot
+keys           acknowledgement keys of the devices
+options        what can be set
+core           a message -> what to store, what to answer; pure
+schema         the tables, as SQL
+store_io       the SQLite database
+subscriber_io  one MQTT connection
+receiver_io    the loop that joins them: ``Receiver``
+
+Rule: stored for good first, confirmed to the broker second, acknowledged to the terminal third.
+"""

@@ -1,0 +1,53 @@
+"""How far a stream (device, epoch, lane) is complete: the highest sequence below which nothing is missing.
+
+Ranges are inclusive and count from 1. What came ahead of a hole is kept as a sorted list of disjoint ranges.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+
+class Progress:
+    """``position``: everything up to it is here, or known to be missing for good."""
+
+    def __init__(self, position: int = 0, ahead: Iterable[tuple[int, int]] = ()) -> None:
+        self.position = position
+        self._ahead: list[tuple[int, int]] = []
+        for first, last in ahead:
+            self.add(first, last)
+
+    @property
+    def ahead(self) -> tuple[tuple[int, int], ...]:
+        return tuple(self._ahead)
+
+    def add(self, first: int, last: int) -> None:
+        """Sequences first..last are accounted for."""
+        first = max(first, self.position + 1)
+        if first > last:
+            return
+        index = bisect_left(self._ahead, (first, first))
+        if index and self._ahead[index - 1][1] >= first - 1:
+            index -= 1
+        end = index
+        while end < len(self._ahead) and self._ahead[end][0] <= last + 1:
+            first = min(first, self._ahead[end][0])
+            last = max(last, self._ahead[end][1])
+            end += 1
+        self._ahead[index:end] = [(first, last)]
+        if self._ahead[0][0] == self.position + 1:
+            self.position = self._ahead.pop(0)[1]
+
+    def missing_below(self, seq: int) -> list[tuple[int, int]]:
+        """Holes below ``seq``."""
+        holes = []
+        start = self.position + 1
+        for first, last in self._ahead:
+            if first >= seq:
+                break
+            holes.append((start, first - 1))
+            start = last + 1
+        if start < seq:
+            holes.append((start, seq - 1))
+        return holes
