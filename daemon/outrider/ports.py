@@ -5,9 +5,9 @@ Fakes for a seam are shipped beside its real implementation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from outrider.model.fix import Fix, ImuSample, PowerSample
 from outrider.model.frame import FrameBatch
@@ -50,6 +50,25 @@ class ReplaySource(Protocol):
     def items(self) -> Iterator[SourceItem]: ...
 
 
+class LiveSource(Protocol):
+    """A device that is there now. Owns its thread and opens its device again by itself."""
+
+    name: str
+
+    def start(self, deliver: Callable[[SourceItem], None]) -> None:
+        """Begin. ``deliver`` is called on the source's thread and must not block. ConfigError for what can never work."""
+        ...
+
+    def stop(self) -> None:
+        """End and join; nothing is delivered afterwards. Allowed at any time, more than once."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """JSON-ready: ``name``, ``state`` (stopped, opening, up, silent, down), ``error`` where there is one, and the
+        counters that are not zero (docs/reference/sources.md)."""
+        ...
+
+
 class RecordSink(Protocol):
     """Where the driving side puts records: never blocks; False = refused and counted as dropped."""
 
@@ -81,7 +100,10 @@ class RecordLog(Protocol):
         ...
 
     def read(self, epoch: int, lane: Lane, first_seq: int, max_records: int, max_bytes: int) -> list[StoredRecord]:
-        """Durable records from first_seq on, contiguous, at least one if there is one."""
+        """Durable records from first_seq on, contiguous, at least one if there is one.
+
+        The first one may lie beyond first_seq: it is then a GAP record, which carries the last number it names.
+        """
         ...
 
     def acknowledge(self, epoch: int, lane: Lane, up_to_seq: int) -> bool:
@@ -111,8 +133,23 @@ class StorageFile(Protocol):
     def close(self) -> None: ...
 
 
+class Guard(Protocol):
+    """What keeps the journal's readers and its writer apart: a ``threading.Condition`` where there are threads."""
+
+    def __enter__(self) -> bool: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def notify_all(self) -> None: ...
+
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool: ...
+
+
 class Storage(Protocol):
-    """The few operations the journal does on a directory, so that a power cut can be tried at each of them."""
+    """The few operations the journal does on a directory, so that a power cut can be tried at each of them.
+
+    All raise JournalError, with ``errno`` where the system gave one.
+    """
 
     def open(self, name: str, *, create: bool = False) -> StorageFile: ...
 
@@ -125,3 +162,11 @@ class Storage(Protocol):
     def names(self) -> list[str]: ...
 
     def free_bytes(self) -> int: ...
+
+    def guard(self) -> Guard:
+        """The same one each time."""
+        ...
+
+    def close(self) -> None:
+        """Gives the directory back to other processes."""
+        ...
