@@ -1,0 +1,122 @@
+"""A file of NMEA sentences as a replay source: engine time comes from the UTC in the sentences.
+
+An epoch without a usable time of its own gets that of the epoch before it. Time that goes back is held, and counted.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from outrider.errors import RecordingError
+from outrider.model.fix import FixType
+from outrider.ports import SourceItem
+from outrider.sources.fixes import FixAssembler, FixReport
+from outrider.sources.gnss_time import RECORDING_FLOOR
+from outrider.sources.nmea import NmeaFramer
+from outrider.sources.stats import NmeaStats, SourceStats
+from outrider.sources.timeline import TimeLine, Zone
+
+_BLOCK: Final = 65_536
+# Without a fix, a time within an hour of the one before is believed.
+NEAR_US: Final = 3_600_000_000
+RECORDED_UNCERTAINTY_US: Final = 100_000  # 1 sigma; engine time is the receiver's own here, without serial delay
+
+
+class NmeaRecording:
+    """A ``ReplaySource`` of fixes and clock facts."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self.path = path
+        self.stats = SourceStats()
+        self._shift_us = 0
+        self.first_file_us, self.zone = self._peek()
+        self._line = TimeLine(self.zone, 0)
+        self._last_us = 0
+        self._had_fix = False
+
+    def place(self, line: TimeLine, *, tells_clock: bool) -> None:
+        """Put it on the time line of its zone; a receiver always tells the clock, ``tells_clock`` changes nothing."""
+        del tells_clock
+        self._line = line
+
+    @property
+    def first_us(self) -> int:
+        return self.first_file_us + self._line.offset_us
+
+    def items(self) -> Iterator[SourceItem]:
+        """Fixes and clock facts in order of time."""
+        self.stats = SourceStats()
+        self._last_us = self.first_us
+        self._had_fix = False
+        for report in self._reports(self.stats.nmea):
+            t_us = self._stamp(report)
+            self.stats.items += 1
+            self.stats.fixes += report.fix.fix_type is not FixType.NONE
+            if report.clock is not None:
+                self.stats.items += 1
+                yield SourceItem(t_us, clock=(t_us, report.clock[1]))
+            yield SourceItem(t_us, fix=replace(report.fix, t_us=t_us))
+
+    def _peek(self) -> tuple[int, Zone]:
+        """The first UTC on the file's time line. Before the first fix a receiver goes by a battery-backed clock, which
+        may be far off: those epochs are then moved so that the last of them is a second before the first fix."""
+        before: list[int] = []
+        epochs = 0
+        for report in self._reports(NmeaStats()):
+            epochs += 1
+            if report.fix.fix_type is not FixType.NONE and report.fix.utc_us is not None:
+                first = report.fix.utc_us
+                if before and not first - NEAR_US <= before[-1] < first:
+                    self._shift_us = first - 1_000_000 - before[-1]
+                return min([first, *(t + self._shift_us for t in before)]), Zone.UTC
+            if report.epoch_utc_us is not None:
+                before.append(report.epoch_utc_us)
+        if not epochs:
+            raise RecordingError("holds no RMC, GGA or GNS sentence with a right checksum", path=self.path)
+        return (min(before), Zone.UTC) if before else (0, Zone.RELATIVE)
+
+    def _stamp(self, report: FixReport) -> int:
+        self._had_fix = self._had_fix or report.fix.fix_type is not FixType.NONE
+        utc = report.epoch_utc_us
+        if utc is None:
+            return self._last_us
+        t_us = utc + self._line.offset_us + (0 if self._had_fix else self._shift_us)
+        if report.fix.fix_type is FixType.NONE and t_us > self._last_us + NEAR_US:
+            self.stats.wild_stamps += 1
+            t_us = self._last_us
+        if t_us < self._last_us:
+            self.stats.clamped += 1
+            t_us = self._last_us
+        self._last_us = t_us
+        return t_us
+
+    def _reports(self, stats: NmeaStats) -> Iterator[FixReport]:
+        """Every epoch, with ``t_us`` = its UTC where it has one, so that the clock is told by UTC too."""
+        framer = NmeaFramer(stats)
+        assembler = FixAssembler(
+            stats,
+            floor=RECORDING_FLOOR,
+            learn=False,
+            stamp=lambda arrival_us, utc_us: arrival_us if utc_us is None else utc_us,
+            clock_uncertainty_us=RECORDED_UNCERTAINTY_US,
+        )
+        for block in self._blocks():
+            for sentence in framer.feed(block, 0):
+                yield from assembler.feed(sentence)
+        for sentence in framer.close():
+            yield from assembler.feed(sentence)
+        yield from assembler.flush()
+
+    def _blocks(self) -> Iterator[bytes]:
+        packed = self.path.suffix == ".gz"
+        try:
+            with gzip.open(self.path) if packed else self.path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    yield block
+        except (OSError, EOFError) as err:
+            raise RecordingError(f"cannot be read further: {err}", path=self.path) from None
