@@ -56,7 +56,7 @@ class LiveSource(Protocol):
     name: str
 
     def start(self, deliver: Callable[[SourceItem], None]) -> None:
-        """Begin. ``deliver`` is called on the source's thread and must not block. ConfigError for what can never work."""
+        """Begin. ``deliver`` is called on the source's thread, must not block. ConfigError for what can never work."""
         ...
 
     def stop(self) -> None:

@@ -33,11 +33,12 @@ class NmeaRecording:
         self.name = path.name
         self.path = path
         self.stats = SourceStats()
-        self._shift_us = 0
+        self._before: list[int] = []  # times of the epochs before the first fix
         self.first_file_us, self.zone = self._peek()
         self._line = TimeLine(self.zone, 0)
         self._last_us = 0
         self._had_fix = False
+        self._timed = 0
 
     def place(self, line: TimeLine, *, tells_clock: bool) -> None:
         """Put it on the time line of its zone; a receiver always tells the clock, ``tells_clock`` changes nothing."""
@@ -53,6 +54,7 @@ class NmeaRecording:
         self.stats = SourceStats()
         self._last_us = self.first_us
         self._had_fix = False
+        self._timed = 0
         for report in self._reports(self.stats.nmea):
             t_us = self._stamp(report)
             self.stats.items += 1
@@ -63,17 +65,14 @@ class NmeaRecording:
             yield SourceItem(t_us, fix=replace(report.fix, t_us=t_us))
 
     def _peek(self) -> tuple[int, Zone]:
-        """The first UTC on the file's time line. Before the first fix a receiver goes by a battery-backed clock, which
-        may be far off: those epochs are then moved so that the last of them is a second before the first fix."""
+        """The first UTC on the file's time line; also finds where the epochs before the first fix belong."""
         before: list[int] = []
         epochs = 0
         for report in self._reports(NmeaStats()):
             epochs += 1
             if report.fix.fix_type is not FixType.NONE and report.fix.utc_us is not None:
-                first = report.fix.utc_us
-                if before and not first - NEAR_US <= before[-1] < first:
-                    self._shift_us = first - 1_000_000 - before[-1]
-                return min([first, *(t + self._shift_us for t in before)]), Zone.UTC
+                self._before = retimed(before, report.fix.utc_us)
+                return min([report.fix.utc_us, *self._before]), Zone.UTC
             if report.epoch_utc_us is not None:
                 before.append(report.epoch_utc_us)
         if not epochs:
@@ -85,7 +84,10 @@ class NmeaRecording:
         utc = report.epoch_utc_us
         if utc is None:
             return self._last_us
-        t_us = utc + self._line.offset_us + (0 if self._had_fix else self._shift_us)
+        if not self._had_fix and self._timed < len(self._before):
+            utc = self._before[self._timed]
+            self._timed += 1
+        t_us = utc + self._line.offset_us
         if report.fix.fix_type is FixType.NONE and t_us > self._last_us + NEAR_US:
             self.stats.wild_stamps += 1
             t_us = self._last_us
@@ -120,3 +122,19 @@ class NmeaRecording:
                     yield block
         except (OSError, EOFError) as err:
             raise RecordingError(f"cannot be read further: {err}", path=self.path) from None
+
+
+def retimed(before: list[int], first_fix_us: int) -> list[int]:
+    """Times of the epochs before the first fix, led back from it.
+
+    Without a fix a receiver goes by a battery-backed clock that may be far off and be corrected on the way; only the
+    distance between two epochs is believed, and taken as a second where it is not positive or longer than an hour.
+    """
+    times: list[int] = []
+    later, later_us = first_fix_us, first_fix_us
+    for utc in reversed(before):
+        step = later - utc
+        later_us -= step if 0 < step <= NEAR_US else 1_000_000
+        later = utc
+        times.append(later_us)
+    return times[::-1]
