@@ -1,7 +1,7 @@
 """Boot time to UTC: a record is stamped with the time since boot, clock records of the same boot say what UTC it was.
 
 The fix that gives the smallest uncertainty is used: its own plus the drift of a cheap crystal over the distance in
-time. So a late or better fix corrects old records without rewriting them. The view ``records_utc`` does the same in SQL.
+time. So a late or better fix corrects old records without rewriting them. The view ``records_utc`` does the same.
 """
 
 from __future__ import annotations

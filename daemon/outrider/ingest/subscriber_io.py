@@ -1,7 +1,7 @@
 """One MQTT connection that receives: a fresh paho client driven by the thread that calls ``poll``.
 
-QoS 1 with manual PUBACK: the broker keeps a message until ``confirm``. Version 5 first; where that is refused or hung up
-on, the caller tries 3.1.1 (``version``).
+QoS 1 with manual PUBACK: the broker keeps a message until ``confirm``. Version 5 first; where that is refused or hung
+up on, the caller tries 3.1.1 (``version``).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Subscriber:
         o = self._options
         extra: dict[str, Any] = {}
         if self._version is V5:
-            properties = Properties(PacketTypes.CONNECT)
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho
             properties.ReceiveMaximum = o.receive_maximum
             if o.persistent:
                 properties.SessionExpiryInterval = o.session_expiry_s
