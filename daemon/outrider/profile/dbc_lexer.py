@@ -15,11 +15,12 @@ from outrider.profile.anomaly import AnomalyLog
 MAX_BYTES: Final = 32 * 1024 * 1024
 
 # Words that open a statement. A line that begins with one is where reading resumes after an error.
-KEYWORDS: Final = frozenset(
+_KEYWORDS: Final = (
     "VERSION NS_ BS_ BU_ BO_ SG_ EV_ CM_ BA_DEF_ BA_ VAL_ VAL_TABLE_ BA_DEF_DEF_ SIG_VALTYPE_ SG_MUL_VAL_ BO_TX_BU_ "
     "SIG_GROUP_ SGTYPE_ SGTYPE_VAL_ BA_DEF_SGTYPE_ BA_SGTYPE_ SIG_TYPE_REF_ SIGTYPE_VALTYPE_ BA_DEF_REL_ BA_REL_ "
-    "BA_DEF_DEF_REL_ BU_SG_REL_ BU_EV_REL_ BU_BO_REL_ EV_DATA_ ENVVAR_DATA_ CAT_DEF_ CAT_ FILTER NS_DESC_".split()
+    "BA_DEF_DEF_REL_ BU_SG_REL_ BU_EV_REL_ BU_BO_REL_ EV_DATA_ ENVVAR_DATA_ CAT_DEF_ CAT_ FILTER NS_DESC_"
 )
+KEYWORDS: Final = frozenset(_KEYWORDS.split())
 
 
 class Kind(IntEnum):
