@@ -97,6 +97,8 @@ class Delivery:
     def wait_delivered(self, timeout_s: float) -> bool:
         """Commit everything, then wait until the receiver has acknowledged it all."""
         self.writer.flush()
+        if self.uplink is not None:
+            self.uplink.flush()
         deadline = self._clock.boottime_us() + round(timeout_s * 1e6)
         while self.journal.streams():
             if self._clock.boottime_us() > deadline:

@@ -51,15 +51,19 @@ class Pacer:
         self._clock = clock
         self._speed = speed
         self._start: tuple[int, int] | None = None
+        self.released_us = 0  # clock when the last item was let through
 
     def wait_for(self, t_us: int) -> None:
-        if self._speed is None:
-            return
+        if self._speed is not None:
+            self._hold(t_us, self._speed)
+        self.released_us = self._clock.boottime_us()
+
+    def _hold(self, t_us: int, speed: float) -> None:
         now = self._clock.boottime_us()
         if self._start is None:
             self._start = (now, t_us)
             return
-        due = self._start[0] + (t_us - self._start[1]) / self._speed
+        due = self._start[0] + (t_us - self._start[1]) / speed
         if due > now:
             self._clock.sleep((due - now) / 1e6)
 

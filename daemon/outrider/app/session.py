@@ -47,6 +47,12 @@ class ReplaySession:
         self._files = files
         self._is_tape = tape
         self._clock = SystemClock()
+        self._pacer = Pacer(self._clock, None)
+
+    @property
+    def released_us(self) -> int:
+        """Boot clock at which the inputs now in the engine were let through."""
+        return self._pacer.released_us
 
     @classmethod
     @contextmanager
@@ -100,7 +106,7 @@ class ReplaySession:
             replay_tape(self.pipeline, self._files[0], on_progress)
             return
         items = merge(open_recordings(list(self._files)))
-        pacer = Pacer(self._clock, speed)
+        self._pacer = pacer = Pacer(self._clock, speed)
         after_us = round(after_s * 1e6)
         if tape is None:
             replay_items(self.pipeline, items, pacer, after_us=after_us, on_progress=on_progress)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from outrider.drive.trips import TripTracker
-from outrider.model.event import Event, EventFlag, EventKind, Phase, Snapshot, Trip, TripEndReason
+from outrider.model.event import Event, EventKind, Phase, Snapshot, Trip, TripEndReason
+from tests.support.events import EVENT
 from tests.support.snapshots import S, drive
 
 
@@ -87,12 +89,7 @@ def test_walking_pace_jitter_starts_nothing() -> None:
 
 
 def harsh(kind: EventKind, phase: Phase) -> Event:
-    return Event(
-        seq=1, kind=kind, phase=phase, level=1, flags=EventFlag(0), src_mask=0, rule=0, t0_us=0, t_detect_us=0,
-        t_end_us=0, lat_deg=None, lon_deg=None, hacc_m=None, heading_deg=None, clock=0, impact_no=0, conf=0.0,
-        dv_kmh=None, dv_long_kmh=None, dv_lat_kmh=None, dv_time_ms=None, peak_g=None, peak_vert_g=None,
-        mean_g=None, asi=None, pdof_deg=None, dur_ms=None, v_pre_kmh=None, v_post_kmh=None, limit=None,
-    )  # fmt: skip
+    return replace(EVENT, kind=kind, phase=phase)
 
 
 def test_harsh_events_are_counted_once() -> None:
