@@ -1,8 +1,8 @@
 """``Receiver``: subscribe, store, confirm, acknowledge, connection after connection, until told to stop.
 
 One thread. Messages are collected for at most ``group_delay_s`` (events: not at all), stored in one transaction, and
-only after its commit confirmed to the broker and acknowledged to the terminals. What the database refuses is not confirmed:
-the broker, or the terminal, sends it again.
+only after its commit confirmed to the broker and acknowledged to the terminals. What the database refuses is not
+confirmed: the broker, or the terminal, sends it again.
 """
 
 from __future__ import annotations

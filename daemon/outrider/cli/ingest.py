@@ -1,0 +1,169 @@
+"""``outrider ingest``: the receiver beside a broker; and the options ``outrider watch`` shares with it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from outrider.cli.common import emit_json, json_option, note
+from outrider.i18n import _
+
+if TYPE_CHECKING:
+    from outrider.ingest.keys import KeyRing
+    from outrider.ingest.options import BrokerOptions
+    from outrider.ingest.receiver_io import Receiver
+
+_FILE = click.Path(path_type=Path)
+
+
+def broker_options(command: Any) -> Any:
+    """Adds ``--broker``, ``--tls`` and what goes with them."""
+    options: tuple[Any, ...] = (
+        click.option("--broker", default="127.0.0.1:1883", show_default=True, metavar="HOST:PORT", help=_("Broker.")),
+        click.option("--tls", is_flag=True, help=_("Use TLS and verify the broker.")),
+        click.option("--ca-file", type=_FILE, help=_("Authorities to trust (PEM); implies --tls.")),
+        click.option("--cert-file", type=_FILE, help=_("Our certificate (PEM); implies --tls.")),
+        click.option("--cert-key-file", type=_FILE, help=_("Its private key (PEM).")),
+        click.option("--username", help=_("User name at the broker.")),
+        click.option("--password-file", type=_FILE, help=_("File that holds the password.")),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def make_broker(client_id: str, *, persistent: bool, **given: Any) -> BrokerOptions:
+    """Options from what ``broker_options`` collected; ConfigError for a bad address or unreadable password."""
+    from outrider.ingest.options import BrokerOptions
+
+    tls = bool(given["tls"] or given["ca_file"] or given["cert_file"])
+    host, port = _split(given["broker"], 8883 if tls else 1883)
+    return BrokerOptions(
+        host=host,
+        port=port,
+        client_id=client_id,
+        tls=tls,
+        ca_file=given["ca_file"],
+        certificate_file=given["cert_file"],
+        key_file=given["cert_key_file"],
+        username=given["username"],
+        password=_read_text(given["password_file"]),
+        persistent=persistent,
+    )
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+@click.command()
+@broker_options
+@click.option("--db", type=_FILE, default=Path("outrider.db"), show_default=True, help=_("SQLite database."))
+@click.option("--key-file", type=_FILE, help=_("Acknowledgement keys (TOML); without, nothing is acknowledged."))
+@click.option("--client-id", default="outrider-ingest", show_default=True, help=_("MQTT client id."))
+@click.option("--interval-s", type=click.FloatRange(0.1), default=5.0, show_default=True, help=_("Between reports."))
+@json_option
+def cli(db: Path, key_file: Path | None, client_id: str, interval_s: float, as_json: bool, **broker: Any) -> None:
+    """Receive, store and acknowledge what terminals send, until SIGTERM or SIGINT."""
+    from outrider.clock import SystemClock
+    from outrider.ingest.options import ReceiverOptions
+    from outrider.ingest.receiver_io import Receiver
+    from outrider.ingest.subscriber_io import make_tls
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    options = ReceiverOptions(
+        broker=make_broker(client_id, persistent=True, **broker), database=db, keys=_read_keys(key_file)
+    )
+    make_tls(options.broker)  # a wrong file is an error now, not a link fault for ever
+    stop = stop_on_signals()
+    receiver = Receiver(options, SystemClock())
+    reporter = threading.Thread(target=_report, args=(receiver, stop, interval_s, as_json), daemon=True)
+    reporter.start()
+    try:
+        receiver.run(stop)
+    finally:
+        stop.set()
+        reporter.join()
+    _show(receiver, as_json, final=True)
+
+
+def _report(receiver: Receiver, stop: threading.Event, interval_s: float, as_json: bool) -> None:
+    """Until stopped: a JSON line each interval, or a line on the terminal that is rewritten."""
+    if as_json or not click.get_text_stream("stderr").isatty():
+        while not stop.wait(interval_s):
+            _show(receiver, as_json)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), auto_refresh=False) as live:
+        while not stop.wait(min(interval_s, 0.5)):
+            live.update(_line(receiver), refresh=True)
+
+
+def _show(receiver: Receiver, as_json: bool, *, final: bool = False) -> None:
+    if as_json:
+        state = {"connected": receiver.connected.is_set(), "final": final}
+        emit_json({"type": "stats", **state, **receiver.stats()})
+    else:
+        note(_line(receiver))
+
+
+def _line(receiver: Receiver) -> str:
+    state = _("connected") if receiver.connected.is_set() else _("not connected")
+    text = _(
+        "{state}: {messages} messages, {records} records new, {duplicates} again, {acks} acknowledgements, "
+        "{dead_letters} dead letters"
+    )
+    return text.format(state=state, **receiver.stats())
+
+
+def _split(text: str, default_port: int) -> tuple[str, int]:
+    """``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; ConfigError otherwise."""
+    from urllib.parse import urlsplit
+
+    from outrider.errors import ConfigError
+
+    try:
+        parts = urlsplit(f"//{text}")
+        if parts.hostname and parts.netloc == text and parts.username is None:
+            return parts.hostname, parts.port or default_port
+    except ValueError:
+        pass  # said below
+    raise ConfigError(f"--broker {text!r} is no address; write HOST:PORT")
+
+
+def _read_keys(path: Path | None) -> KeyRing:
+    from outrider.errors import ConfigError
+    from outrider.ingest.keys import KeyRing, parse_keys
+
+    if path is None:
+        note(_("no --key-file: what arrives is stored but not acknowledged, so terminals keep and repeat it"))
+        return KeyRing()
+    text = _read_text(path)
+    if text is None:
+        raise ConfigError("is empty", path=path)
+    return parse_keys(text, path)
+
+
+def _read_text(path: Path | None) -> str | None:
+    """Content without surrounding white space; None without a path. ConfigError when it cannot be read."""
+    from outrider.errors import ConfigError
+
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except OSError as err:
+        raise ConfigError(f"cannot be read: {err.strerror}", path=path) from None
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"not UTF-8 text at byte {err.start}", path=path) from None

@@ -1,0 +1,202 @@
+"""``outrider watch``: prints what terminals send, as it arrives. Read-only: stores nothing, acknowledges nothing."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from outrider.cli.common import emit_json, json_option, note
+from outrider.cli.ingest import broker_options, make_broker, stop_on_signals
+from outrider.i18n import _
+
+if TYPE_CHECKING:
+    from outrider.ingest.options import BrokerOptions
+    from outrider.ingest.subscriber_io import Incoming
+    from outrider.model.record import SignalTable, StoredRecord
+    from outrider.wire.birth import Birth
+    from outrider.wire.codec import Batch
+
+_MAX_TABLES = 10_000
+
+
+@click.command()
+@broker_options
+@click.option("--device", help=_("Only this terminal."))
+@click.option("--all-rows", is_flag=True, help=_("Print every telemetry row, not only the last of a batch."))
+@click.option("--count", type=click.IntRange(1), help=_("End after so many messages."))
+@json_option
+def cli(device: str | None, all_rows: bool, count: int | None, as_json: bool, **broker: Any) -> None:
+    """Print births, telemetry and events as they arrive at the broker, until SIGTERM or SIGINT."""
+    from outrider.ingest.subscriber_io import make_tls
+    from outrider.wire.topics import check_device
+
+    if device is not None:
+        check_device(device)
+    options = make_broker(f"outrider-watch-{random.randrange(1 << 32):08x}", persistent=False, **broker)
+    make_tls(options)
+    printer = _Printer(as_json, all_rows)
+    for message in _messages(options, device or "+", stop_on_signals()):
+        printer.show(message)
+        if count is not None:
+            count -= 1
+            if count == 0:
+                return
+
+
+def _messages(options: BrokerOptions, device: str, stop: threading.Event) -> Iterator[Incoming]:
+    """Messages until stopped, over as many connections as it takes."""
+    from outrider.errors import LinkError
+    from outrider.ingest.subscriber_io import V5, V311, NotSpokenError, Subscriber
+
+    topics = tuple(f"t/{device}/{leaf}" for leaf in "des")
+    version = V5
+    while not stop.is_set():
+        subscriber = Subscriber(options, topics, version)
+        try:
+            subscriber.open()
+            note(_("watching {host}:{port}").format(host=options.host, port=options.port))
+            while not stop.is_set():
+                for message in subscriber.poll(0.2):
+                    yield message
+                    subscriber.confirm(message)
+        except LinkError as err:
+            if isinstance(err, NotSpokenError):
+                version = V311 if version is V5 else V5
+            note(str(err))
+            stop.wait(random.uniform(0.5, 2.0))
+        finally:
+            subscriber.close()
+
+
+class _Printer:
+    """Decodes messages and prints them; remembers the signal tables that went by, to name the values."""
+
+    def __init__(self, as_json: bool, all_rows: bool) -> None:
+        self._as_json = as_json
+        self._all_rows = all_rows
+        self._tables: dict[tuple[str, int], SignalTable] = {}
+
+    def show(self, message: Incoming) -> None:
+        from outrider.ingest.core import DeadLetter, read_message
+        from outrider.wire.birth import Birth
+
+        content = read_message(message.topic, message.payload, max_bytes=1 << 20)
+        if isinstance(content, DeadLetter):
+            self._unreadable(message, content.reason)
+        elif isinstance(content, Birth):
+            self._birth(content)
+        else:
+            self._batch(content, len(message.payload))
+
+    def _unreadable(self, message: Incoming, reason: str) -> None:
+        if self._as_json:
+            emit_json({"type": "unreadable", "topic": message.topic, "reason": reason, "bytes": len(message.payload)})
+        else:
+            self._line(message.topic, _("unreadable: {reason}").format(reason=reason))
+
+    def _birth(self, birth: Birth) -> None:
+        from outrider.wire.bodies import table_id
+
+        if birth.table is not None:
+            self._remember(birth.device, table_id(birth.table), birth.table)
+        if self._as_json:
+            document = {"online": birth.online, "software": birth.software, "boot_id": f"{birth.boot_id:08x}"}
+            signals = None if birth.table is None else len(birth.table.signals)
+            emit_json({"type": "birth", "device": birth.device, **document, "signals": signals})
+            return
+        state = _("online") if birth.online else _("offline")
+        self._line(birth.device, f"{state}, outrider {birth.software}, boot {birth.boot_id:08x}")
+
+    def _batch(self, batch: Batch, size: int) -> None:
+        from outrider.model.record import Kind
+
+        self._learn(batch)
+        if self._as_json:
+            for stored in batch.records:
+                emit_json(self._document(batch, stored))
+            return
+        first, last = batch.records[0].seq, batch.records[-1].seq
+        head = _("{lane} {first}-{last}, {count} records in {size} bytes").format(
+            lane=batch.lane.name.lower(), first=first, last=last, count=len(batch.records), size=size
+        )
+        self._line(batch.device, head)
+        for index, stored in enumerate(batch.records):
+            is_last = index + 1 == len(batch.records)
+            if stored.record.kind != Kind.TELEMETRY or self._all_rows or is_last:
+                click.echo(f"    {stored.seq}: {_words(self._describe(batch.device, stored))}")
+
+    def _document(self, batch: Batch, stored: StoredRecord) -> dict[str, Any]:
+        r = stored.record
+        return {
+            "type": "record",
+            "device": batch.device,
+            "epoch": f"{stored.epoch:016x}",
+            "lane": r.lane.name.lower(),
+            "seq": stored.seq,
+            "category": r.category.name.lower(),
+            "boot_id": f"{r.boot_id:08x}",
+            "t_us": r.t_us,
+            "body": self._describe(batch.device, stored),
+        }
+
+    def _describe(self, device: str, stored: StoredRecord) -> dict[str, Any]:
+        from outrider.errors import WireError
+        from outrider.model.record import Kind
+        from outrider.wire.describe import describe
+        from outrider.wire.rows import decode_row
+
+        r = stored.record
+        table = None
+        if r.kind == Kind.TELEMETRY:
+            try:
+                table = self._tables.get((device, decode_row(r.body).table_id))
+            except WireError:
+                table = None  # describe tells what is wrong with it
+        return describe(r.kind, r.body, table)
+
+    def _learn(self, batch: Batch) -> None:
+        from outrider.errors import WireError
+        from outrider.model.record import Kind, SignalTable
+        from outrider.wire.bodies import decode_body, table_id
+
+        for stored in batch.records:
+            if stored.record.kind != Kind.SIGNAL_TABLE:
+                continue
+            try:
+                table = decode_body(stored.record.kind, stored.record.body)
+            except WireError:
+                continue  # printed with its error
+            if isinstance(table, SignalTable):
+                self._remember(batch.device, table_id(table), table)
+
+    def _remember(self, device: str, number: int, table: SignalTable) -> None:
+        if len(self._tables) >= _MAX_TABLES:
+            self._tables.pop(next(iter(self._tables)))
+        self._tables[device, number] = table
+
+    def _line(self, device: str, text: str) -> None:
+        stamp = datetime.now(UTC).strftime("%H:%M:%S")
+        click.echo(f"{stamp} {device:<16} {text}")
+
+
+def _words(document: dict[str, Any]) -> str:
+    """A description on one line: its type, then ``name=value``; what is unknown is left out."""
+    parts = [str(document["type"])]
+    for name, value in document.items():
+        if name == "type" or value is None or value in ({}, []):
+            continue
+        if isinstance(value, dict):
+            parts += [f"{key.rsplit('.', 1)[-1]}={_short(item)}" for key, item in value.items()]
+        else:
+            parts.append(f"{name}={_short(value)}")
+    return " ".join(parts)
+
+
+def _short(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
