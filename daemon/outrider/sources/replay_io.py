@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from outrider.errors import RecordingError
-from outrider.model.frame import BRS, EFF, ERR, ESI, FD, FRAME, RTR, TX
+from outrider.model.frame import FRAME_SIZE
 from outrider.model.record import ClockFix, ClockSource
 from outrider.ports import SourceItem
+from outrider.sources.packing import pack_message
 from outrider.sources.sequence import items_of, times_of
 from outrider.sources.stats import SourceStats
 from outrider.sources.timeline import RECORDING_UNCERTAINTY_US, TimeLine, Zone, zone_of
@@ -126,7 +127,7 @@ class CanLogReader:
                 stats.error_frames += message.is_error_frame
                 stats.echoes += not message.is_rx
                 chunk += frame
-                if len(chunk) >= CHUNK_FRAMES * FRAME.size:
+                if len(chunk) >= CHUNK_FRAMES * FRAME_SIZE:
                     yield chunk
                     chunk = bytearray()
         except RecordingError:
@@ -173,25 +174,6 @@ class CanLogReader:
             raise RecordingError(
                 f"cut short: {size} bytes of {promised}; all frames up to there were read", path=self._path
             )
-
-
-def pack_message(message: can.Message, t_us: int, bus: int) -> bytes | None:
-    """A python-can message in the layout of ``otr_frame``; None when it is no possible CAN frame."""
-    data = message.data
-    size = message.dlc if message.is_remote_frame else len(data)
-    can_id = message.arbitration_id
-    flags = (
-        (EFF if message.is_extended_id or can_id > 0x7FF else 0)
-        | (RTR if message.is_remote_frame else 0)
-        | (ERR if message.is_error_frame else 0)
-        | (FD if message.is_fd or size > 8 else 0)
-        | (BRS if message.bitrate_switch else 0)
-        | (ESI if message.error_state_indicator else 0)
-        | (0 if message.is_rx else TX)
-    )
-    if not 0 <= can_id <= 0x1FFFFFFF or not 0 <= size <= 64 or not -(2**62) < t_us < 2**62:
-        return None
-    return FRAME.pack(t_us, can_id, bus, flags, size, 0, b"" if message.is_remote_frame else bytes(data))
 
 
 class _Place:
