@@ -46,7 +46,8 @@ class Plan:
     targets: tuple[Target, ...]
 
 
-def make_plan(scenario: Scenario, route: Route) -> Plan:
+def make_plan(scenario: Scenario, route: Route, rng: Random) -> Plan:
+    """``rng``: where a leg does not say how hard, the driver is sometimes brisker and sometimes gentler."""
     driver = scenario.driver
     limits: list[Limit] = []
     targets: list[Target] = []
@@ -54,8 +55,9 @@ def make_plan(scenario: Scenario, route: Route) -> Plan:
     for number, stretch in enumerate(route.stretches):
         leg = stretch.leg
         speed = _leg_speed(leg, driver)
-        brake = (leg.brake_g or driver.brake_g) * G
-        limits.append(Limit(stretch.begin_m, speed, (leg.accel_g or driver.accel_g) * G))
+        mood = rng.uniform(0.75, 1.25)
+        brake = (leg.brake_g or driver.brake_g * mood) * G
+        limits.append(Limit(stretch.begin_m, speed, (leg.accel_g or driver.accel_g * rng.uniform(0.8, 1.2)) * G))
         if speed < previous:
             before = route.stretches[number - 1].leg if number else leg
             targets.append(Target(stretch.begin_m, speed, (before.brake_g or driver.brake_g) * G))
@@ -170,5 +172,6 @@ class Foot:
 
 
 def _brake_jerk(brake: float) -> float:
-    """How fast a driver steps on the brake [m/s3] who wants this deceleration: 8 for ordinary stops, 28 in an emergency."""
-    return 4.0 + 52.0 * (brake / G) ** 1.5
+    """How fast a driver steps on the brake [m/s3]: 8 for an ordinary stop, 28 in an emergency."""
+    share = brake / G
+    return 4.0 + 52.0 * share * math.sqrt(share)

@@ -2,8 +2,8 @@
 
 Each axle is a quarter-car model (sprung mass, unsprung mass, spring, damper, tyre); unevenness is white noise in
 vertical velocity (ISO 8608: displacement spectrum G(n0) (n/n0)^-2, n0 = 0.1 1/m), obstacles are smooth profiles
-rounded by the tyre's contact patch. An obstacle's slope also pushes the car forwards and backwards. What shakes faster than the model
-(structure, engine) is added as white noise that grows with the root of speed, sized on a recorded drive.
+rounded by the tyre's contact patch. An obstacle's slope also pushes the car forwards and backwards. What shakes faster
+than the model (structure, engine) is added as white noise that grows with the root of speed, sized on a recorded drive.
 """
 
 from __future__ import annotations
@@ -133,6 +133,7 @@ class Road:
         self._front, self._rear = QuarterCar(mass_kg), QuarterCar(mass_kg)
         self._heights = [0.0, 0.0]  # unevenness under each axle
         self._last = [0.0, 0.0]
+        self._tilt = 0.0  # road roll from left and right wheels on different ground [rad]
         self.obstacles = self._obstacles
 
     def step(self, s: float, v: float, h: float, surface: Surface) -> Shaking:
@@ -152,6 +153,8 @@ class Road:
             # force of the road normal to its slope; one wheel of the axle carries half of it
             out.forward -= car.tyre_force * slope * (0.5 if side else 1.0) / self._mass
             out.roll += 0.5 * side * bump / TRACK_M
+        self._tilt = self._tilt * (1.0 - 0.4 * h) + rough / TRACK_M * self._rng.gauss(0.0, 1.0)
+        out.roll += self._tilt
         out.pitch = (self._rear.body - self._front.body) / WHEELBASE_M
         out.pitch_rate = (self._rear.body_rate - self._front.body_rate) / WHEELBASE_M
         return out

@@ -53,7 +53,8 @@ class Simulation:
         self._lane_rng = Random(f"{seed}:lane")
         self.road = Road(route, scenario.vehicle.mass_kg, Random(f"{seed}:road"))
         self.pulse = Pulse(scenario.crash, Random(f"{seed}:crash")) if scenario.crash else None
-        self._foot = Foot(make_plan(scenario, route), scenario.driver.wander, Random(f"{seed}:driver"))
+        plan = make_plan(scenario, route, Random(f"{seed}:mood"))
+        self._foot = Foot(plan, scenario.driver.wander, Random(f"{seed}:driver"))
         self._engine = Powertrain(scenario.vehicle.mass_kg)
         self._body = Body()
         self.moments = Moments()
