@@ -8,6 +8,7 @@ canonical row travels as it is, too. What comes in is bounded: bytes after decom
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -17,14 +18,15 @@ from google.protobuf.message import DecodeError
 from outrider.errors import WireError
 from outrider.model.record import Category, Kind, Lane, Record, StoredRecord, TelemetryRow
 from outrider.wire import outrider_pb2 as pb
-from outrider.wire.columns import MAX_CELLS, Column, decode_columns, encode_columns
+from outrider.wire.columns import MAX_CELLS, MAX_COLUMNS, Column, decode_columns, encode_columns
 from outrider.wire.framing import MAX_MESSAGE_BYTES, frame, unframe
-from outrider.wire.rows import MAX_VALUE, MIN_VALUE, decode_row, encode_row
+from outrider.wire.rows import MAX_VALUE, MIN_VALUE, encode_row, split_row
 from outrider.wire.topics import check_device
 
 MAX_RECORDS: Final = 10_000
 _MAX_U64: Final = (1 << 64) - 1
 _Head = tuple[int, int, int, int, int | None]
+_Row = tuple[int, tuple[int, ...], tuple[int, ...]]  # table id, ids, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def encode_batch(device: str, records: Sequence[StoredRecord], *, behind: int = 
     )
     rows = _rows(records)
     heads = [
-        (r.kind, r.category, r.schema, r.boot_id, None if row is None else row.table_id)
+        (r.kind, r.category, r.schema, r.boot_id, None if row is None else row[0])
         for r, row in zip((s.record for s in records), rows, strict=True)
     ]
     _put_heads(message, heads)
@@ -120,28 +122,36 @@ def _check_range(records: Sequence[StoredRecord]) -> None:
             raise WireError(f"batch: record {stored.seq}: boot id, time or schema is out of range")
 
 
-def _rows(records: Sequence[StoredRecord]) -> list[TelemetryRow | None]:
+def _rows(records: Sequence[StoredRecord]) -> list[_Row | None]:
     """The row of each record that can travel in columns."""
-    rows: list[TelemetryRow | None] = []
+    rows: list[_Row | None] = []
     ids: set[int] = set()
+    last: tuple[int, ...] = ()
     for stored in records:
         row = None
         if stored.record.kind == Kind.TELEMETRY:
-            try:
-                row = decode_row(stored.record.body)
-                ids.update(signal for signal, _ in row.values)
-            except WireError:
-                row = None
+            with suppress(WireError):  # not a canonical row: travels as it is
+                row = split_row(stored.record.body)
+                if row[1] != last:
+                    last = row[1]
+                    ids.update(last)
         rows.append(row)
-    if len(ids) * len(rows) > MAX_CELLS:
+    if len(ids) > MAX_COLUMNS or len(ids) * len(rows) > MAX_CELLS:
         return [None] * len(rows)
     return rows
 
 
-def _columns(rows: Sequence[TelemetryRow]) -> list[Column]:
-    by_row = [dict(row.values) for row in rows]
-    ids = sorted(set().union(*by_row)) if by_row else []
-    return [Column(signal, tuple(row.get(signal) for row in by_row)) for signal in ids]
+def _columns(rows: Sequence[_Row]) -> list[Column]:
+    if not rows:
+        return []
+    ids = rows[0][1]
+    if all(row[1] == ids for row in rows):
+        return [
+            Column(signal, values) for signal, values in zip(ids, zip(*(r[2] for r in rows), strict=True), strict=True)
+        ]
+    by_row = [dict(zip(row[1], row[2], strict=True)) for row in rows]
+    every = sorted(set().union(*by_row))
+    return [Column(signal, [row.get(signal) for row in by_row]) for signal in every]
 
 
 def _row_bodies(tables: Sequence[int], columns: Sequence[Column]) -> list[bytes]:
@@ -160,7 +170,6 @@ def _put_heads(message: pb.Batch, heads: Sequence[_Head]) -> None:
     for kind, category, schema, boot_id, table in index:
         item = message.heads.add(kind=kind, category=category, schema=schema, boot_id=boot_id)
         if table is not None:
-            item.has_row = True
             item.table_id = table
     if len(index) > 1:
         message.head_runs.extend(runs)
@@ -172,7 +181,9 @@ def _get_heads(message: pb.Batch) -> list[_Head]:
     for head in message.heads:
         if max(head.kind, head.category, head.schema) > 255:
             raise WireError("batch: kind, category or schema is no byte")
-        distinct.append((head.kind, head.category, head.schema, head.boot_id, head.table_id if head.has_row else None))
+        distinct.append(
+            (head.kind, head.category, head.schema, head.boot_id, head.table_id if head.HasField("table_id") else None)
+        )
         if len(distinct) > message.count:
             raise WireError("batch: more heads than records")
     runs = list(message.head_runs) or [0, message.count]

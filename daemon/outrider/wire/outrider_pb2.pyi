@@ -66,7 +66,7 @@ class Batch(_message.Message):
 
     @_builtins.property
     def bodies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """of the records without has_row, in order"""
+        """of the records without a table_id, in order"""
 
     def __init__(
         self,
@@ -100,16 +100,13 @@ class Head(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     SCHEMA_FIELD_NUMBER: _builtins.int
     BOOT_ID_FIELD_NUMBER: _builtins.int
-    HAS_ROW_FIELD_NUMBER: _builtins.int
     TABLE_ID_FIELD_NUMBER: _builtins.int
     kind: _builtins.int
     category: _builtins.int
     schema: _builtins.int
     boot_id: _builtins.int
-    has_row: _builtins.bool
-    """body is a telemetry row: rebuilt from the columns"""
     table_id: _builtins.int
-    """with has_row: the signal table the row belongs to"""
+    """present: body is a telemetry row of this table, rebuilt from the columns"""
     def __init__(
         self,
         *,
@@ -117,14 +114,15 @@ class Head(_message.Message):
         category: _builtins.int = ...,
         schema: _builtins.int = ...,
         boot_id: _builtins.int = ...,
-        has_row: _builtins.bool = ...,
-        table_id: _builtins.int = ...,
+        table_id: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_table_id", b"_table_id", "table_id", b"table_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "category", b"category", "has_row", b"has_row", "kind", b"kind", "schema", b"schema", "table_id", b"table_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_table_id", b"_table_id", "boot_id", b"boot_id", "category", b"category", "kind", b"kind", "schema", b"schema", "table_id", b"table_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__table_id: _TypeAlias = _typing.Literal["table_id"]  # noqa: Y015
+    _WhichOneofArgType__table_id: _TypeAlias = _typing.Literal["_table_id", b"_table_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__table_id) -> _WhichOneofReturnType__table_id | None: ...
 
 Global___Head: _TypeAlias = Head  # noqa: Y015
 

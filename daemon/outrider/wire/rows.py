@@ -12,6 +12,7 @@ form. zigzag: 0, -1, 1, -2, ... -> 0, 1, 2, 3, ... Ids are 0..2^32-1, values int
 from __future__ import annotations
 
 import struct
+from itertools import accumulate
 from typing import Final
 
 from outrider.errors import WireError
@@ -51,38 +52,47 @@ def encode_row(row: TelemetryRow) -> bytes:
 
 def decode_row(body: bytes) -> TelemetryRow:
     """The row; WireError for anything that ``encode_row`` would not have written."""
+    table_id, ids, values = split_row(body)
+    return TelemetryRow(table_id, tuple(zip(ids, values, strict=True)))
+
+
+def split_row(body: bytes) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """(table id, ids, values) of a row; WireError as ``decode_row``."""
     if len(body) < 4:
         raise WireError(f"telemetry row of {len(body)} bytes: too short")
-    values: list[tuple[int, int]] = []
-    pos, end, last = 4, len(body), -1
-    while pos < end:
-        step, pos = _varint(body, pos)
-        last += step + 1
-        if last > MAX_ID:
-            raise WireError(f"telemetry row: signal id {last} is too large")
-        number, pos = _varint(body, pos)
-        values.append((last, number >> 1 if not number & 1 else ~(number >> 1)))
-    return TelemetryRow(_TABLE_ID.unpack_from(body)[0], tuple(values))
+    numbers = _varints(body)
+    if len(numbers) & 1:
+        raise WireError("telemetry row ends after an id")
+    steps = numbers[::2]
+    ids = tuple(accumulate(steps, _next_id)) if steps else ()
+    if ids and ids[-1] > MAX_ID:
+        raise WireError(f"telemetry row: signal id {ids[-1]} is too large")
+    return _TABLE_ID.unpack_from(body)[0], ids, tuple([n >> 1 if not n & 1 else ~(n >> 1) for n in numbers[1::2]])
 
 
-def _varint(data: bytes, pos: int) -> tuple[int, int]:
-    """One shortest-form LEB128 number of at most 64 bits and the position after it."""
-    try:
-        byte = data[pos]
-        if byte < 0x80:
-            return byte, pos + 1
-        number, shift = byte & 0x7F, 7
-        while True:
-            pos += 1
-            byte = data[pos]
+def _next_id(last: int, step: int) -> int:
+    return last + step + 1
+
+
+def _varints(body: bytes) -> list[int]:
+    """The shortest-form LEB128 numbers of at most 64 bits after the table id."""
+    numbers: list[int] = []
+    append = numbers.append
+    number = shift = 0
+    for byte in body[4:]:
+        if byte > 0x7F:
             number |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
             shift += 7
             if shift > 63:
                 raise WireError("telemetry row: number longer than 64 bits")
-    except IndexError:
-        raise WireError("telemetry row ends inside a number") from None
-    if byte == 0 or number > 0xFFFFFFFFFFFFFFFF:
-        raise WireError("telemetry row: number is not in its shortest form or exceeds 64 bits")
-    return number, pos + 1
+        elif not shift:
+            append(byte)
+        else:
+            number |= byte << shift
+            if not byte or number > 0xFFFFFFFFFFFFFFFF:
+                raise WireError("telemetry row: number is not in its shortest form or exceeds 64 bits")
+            append(number)
+            number = shift = 0
+    if shift:
+        raise WireError("telemetry row ends inside a number")
+    return numbers
