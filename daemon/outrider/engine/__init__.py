@@ -1,0 +1,36 @@
+"""The native engine: the one package that imports the extension ``outrider._native``.
+
+It packs tables, hands batches across the border and turns what comes back into ``model`` objects. No policy lives
+here; what the engine does is documented in ``native/include/outrider/*.h`` and docs/reference/native.md.
+"""
+
+from outrider.engine.candump import Candump, CandumpParser, parse_candump
+from outrider.engine.decode import Decoded, Decoder
+from outrider.engine.engine import ALGORITHM, Engine
+from outrider.engine.evidence import Evidence, SignalRecord
+from outrider.engine.native import crc32c
+from outrider.engine.options import EngineOptions, Mount
+from outrider.engine.page import BlackBox, parse_black_box
+from outrider.engine.stats import DecodeStats, EngineStats, MotionStats
+from outrider.engine.tables import pack_tables
+
+__all__ = [
+    "ALGORITHM",
+    "BlackBox",
+    "Candump",
+    "CandumpParser",
+    "DecodeStats",
+    "Decoded",
+    "Decoder",
+    "Engine",
+    "EngineOptions",
+    "EngineStats",
+    "Evidence",
+    "MotionStats",
+    "Mount",
+    "SignalRecord",
+    "crc32c",
+    "pack_tables",
+    "parse_black_box",
+    "parse_candump",
+]

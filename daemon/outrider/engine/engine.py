@@ -1,0 +1,244 @@
+"""The engine: inputs in, events and snapshots out. native/include/outrider/engine.h says what it does with them."""
+
+from __future__ import annotations
+
+import _thread
+import struct
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+from outrider.engine import evidence
+from outrider.engine.convert import VEHICLE, maybe, pack_fix, pack_imu, pack_power, unpack_event, unpack_snapshot
+from outrider.engine.decode import lend_frames
+from outrider.engine.evidence import Evidence
+from outrider.engine.handle import NativeTables
+from outrider.engine.native import aligned, check, ffi, lib
+from outrider.engine.options import EngineOptions, Mount, native_config
+from outrider.engine.stats import EngineStats, engine_stats
+from outrider.errors import EngineError, RecordingError
+from outrider.model.event import Event, Snapshot
+from outrider.model.fix import Fix, ImuSample, PowerSample
+from outrider.model.frame import FRAME_SIZE, FrameBatch
+from outrider.model.vehicle import VehicleTables
+
+ALGORITHM: Final = "motion-1"  # name of the detector's version; goes into boot records
+
+_OUTPUT: Final = struct.Struct("=II")
+_TAKE: Final = 64  # outputs copied per native call
+_TAPE_HEADER: Final = 32
+
+
+class Engine:
+    """One engine. ``run``, ``take`` and all but ``offer_*`` belong to one thread: the first that calls one of them.
+
+    Each ``offer_*`` may be called from another thread, but always from the same one. Use as a context manager; after
+    ``close`` every call is an EngineError.
+    """
+
+    def __init__(self, tables: VehicleTables, options: EngineOptions = EngineOptions()) -> None:  # noqa: B008  # frozen
+        self._tables = NativeTables(tables)
+        self._telemetry = [i for i, slot in enumerate(tables.slots) if slot.telemetry]
+        self._slots = len(tables.slots)
+        config = native_config(options)
+        size = lib.otr_engine_size(config, self._tables.ptr)
+        if size == 0:
+            raise EngineError("engine: a size in the options is out of range", lib.OTR_ERR_INVAL)
+        self._memory, memory = aligned(size)
+        out = ffi.new("otr_engine **")
+        check(lib.otr_engine_init(memory, size, config, self._tables.ptr, out), "engine options")
+        self._ptr: Any = out[0]
+        self._cell = int(lib.otr_engine_output_size(self._ptr))
+        self._outputs = ffi.new("uint8_t[]", self._cell * _TAKE)
+        self._owner: int | None = None
+        self._tape: bytearray | None = None
+        self._pending = b""
+        self._played = 0
+
+    # -- life -----------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the memory; no other thread may be inside a call."""
+        self._ptr = None
+
+    def _shared(self) -> Any:
+        if self._ptr is None:
+            raise EngineError("the engine is closed", lib.OTR_ERR_STATE)
+        return self._ptr
+
+    def _owned(self) -> Any:
+        """The handle, for the owner thread only."""
+        me = _thread.get_ident()
+        if self._owner is None:
+            self._owner = me
+        elif self._owner != me:
+            raise EngineError(
+                "the engine belongs to another thread; only offer_* may be called here", lib.OTR_ERR_STATE
+            )
+        return self._shared()
+
+    # -- inputs ---------------------------------------------------------------------------------------
+
+    def offer_frames(self, batch: FrameBatch | bytes | bytearray | memoryview, start: int = 0) -> int:
+        """Frames from ``start`` on; how many were accepted. Fewer than given: the inbox is full, run and offer the rest."""
+        data, count = lend_frames(batch)
+        if not 0 <= start <= count:
+            raise ValueError(f"start {start} of {count} frames")
+        first = ffi.cast("const otr_frame *", data + start * FRAME_SIZE)
+        return int(lib.otr_engine_offer_frames(self._shared(), first, count - start))
+
+    def offer_imu(self, samples: Sequence[ImuSample]) -> int:
+        """How many were accepted."""
+        data = ffi.from_buffer(pack_imu(samples))
+        return int(lib.otr_engine_offer_imu(self._shared(), ffi.cast("const otr_sample *", data), len(samples)))
+
+    def offer_fix(self, fix: Fix) -> bool:
+        """False when the inbox is full."""
+        data = ffi.from_buffer(pack_fix(fix))
+        return bool(lib.otr_engine_offer_fixes(self._shared(), ffi.cast("const otr_fix *", data), 1))
+
+    def offer_power(self, sample: PowerSample) -> bool:
+        """False when the inbox is full."""
+        data = ffi.from_buffer(pack_power(sample))
+        return bool(lib.otr_engine_offer_power(self._shared(), ffi.cast("const otr_sample *", data), 1))
+
+    # -- time -----------------------------------------------------------------------------------------
+
+    def run(self, watermark_us: int) -> bool:
+        """Processes everything up to and including the watermark. True: outputs are waiting, take them and run again."""
+        ptr = self._owned()
+        if not -(2**60) <= watermark_us <= 2**60:
+            raise EngineError(f"watermark {watermark_us} us is no sensible time", lib.OTR_ERR_INVAL)
+        while True:
+            end = check(lib.otr_engine_run(ptr, watermark_us), "run")
+            if end != lib.OTR_RUN_TAPE:
+                return bool(end == lib.OTR_RUN_OUTPUT)
+            self._drain_tape()
+
+    def now_us(self) -> int:
+        """Engine time: that of the last input or tick; 0 before the first."""
+        return int(lib.otr_engine_now(self._owned()))
+
+    # -- outputs --------------------------------------------------------------------------------------
+
+    def take(self) -> list[Event | Snapshot]:
+        """All outputs so far, in order."""
+        ptr, taken = self._owned(), []
+        while True:
+            count = lib.otr_engine_take(ptr, self._outputs, _TAKE)
+            raw = memoryview(ffi.buffer(self._outputs, count * self._cell))
+            taken += [self._output(raw, i * self._cell) for i in range(count)]
+            if count < _TAKE:
+                return taken
+
+    def _output(self, raw: memoryview, offset: int) -> Event | Snapshot:
+        kind, count = _OUTPUT.unpack_from(raw, offset)
+        offset += _OUTPUT.size
+        if kind == lib.OTR_OUT_EVENT:
+            return unpack_event(raw, offset)
+        values: list[float | None] = [None] * self._slots
+        for slot, value in zip(
+            self._telemetry, struct.unpack_from(f"={count}d", raw, offset + VEHICLE.size), strict=True
+        ):
+            values[slot] = maybe(value)
+        return unpack_snapshot(raw, offset, tuple(values))
+
+    def stats(self) -> EngineStats:
+        raw = ffi.new("otr_engine_stats *")
+        lib.otr_engine_get_stats(self._owned(), raw)
+        return engine_stats(raw)
+
+    def take_evidence(self) -> list[Evidence]:
+        """Windows of the flight recorder that were frozen since the last call."""
+        found = evidence.take(lib.otr_engine_recorder(self._owned()))
+        return [] if found is None else [found]
+
+    def black_box_page(self) -> bytes:
+        """4096 bytes that describe this moment; see ``parse_black_box``."""
+        page = ffi.new("uint8_t[]", lib.OTR_PAGE_SIZE)
+        lib.otr_engine_black_box(self._owned(), page)
+        return bytes(ffi.buffer(page))
+
+    def pulse(self) -> tuple[tuple[float, float], ...]:
+        """Cumulative delta-V (long, lat) in km/h at 100 Hz of the last captured impact; empty without one."""
+        both = ffi.new("float[62]")
+        count = lib.otr_motion_pulse(lib.otr_engine_motion(self._owned()), both, both + 31, 31)
+        return tuple((both[i], both[31 + i]) for i in range(count))
+
+    def mount(self) -> Mount:
+        raw = ffi.new("otr_mount *")
+        lib.otr_motion_get_mount(lib.otr_engine_motion(self._owned()), raw)
+        return Mount((*raw.up,), (*raw.fwd,), raw.rho, raw.age_s)
+
+    def set_mount(self, mount: Mount) -> None:
+        """Before the first input; EngineError when it is too late or no mounting."""
+        raw = ffi.new("otr_mount *", {"up": mount.up, "fwd": mount.forward, "rho": mount.rho, "age_s": mount.age_s})
+        check(lib.otr_motion_set_mount(lib.otr_engine_motion(self._owned()), raw), "set_mount")
+
+    # -- tape -----------------------------------------------------------------------------------------
+
+    @property
+    def tables_hash(self) -> int:
+        return self._tables.hash
+
+    def start_tape(self) -> None:
+        """Records every input from now on; EngineError once an input was processed."""
+        check(lib.otr_engine_tape_start(self._owned()), "start_tape after the first input")
+        self._tape = bytearray()
+
+    def take_tape(self) -> bytes:
+        """What was recorded since the last call: whole blocks, to be appended to the tape."""
+        self._owned()
+        if self._tape is None:
+            raise EngineError("take_tape without start_tape", lib.OTR_ERR_STATE)
+        self._drain_tape()
+        taken = bytes(self._tape)
+        self._tape.clear()
+        return taken
+
+    def _drain_tape(self) -> None:
+        size = lib.otr_engine_tape_block_max(self._ptr)
+        block = ffi.new("uint8_t[]", size)
+        used = lib.otr_engine_tape_take(self._ptr, block, size)
+        if self._tape is not None:
+            self._tape += ffi.buffer(block, used)
+
+    def play_tape(self, chunk: bytes) -> bool:
+        """Feeds a piece of a tape, cut anywhere, past the merge. True: take the outputs and call again with ``b""``.
+
+        RecordingError when the tape is damaged or was made with other tables. Call ``end_tape`` after the last piece.
+        """
+        ptr = self._owned()
+        self._pending += chunk
+        used = ffi.new("size_t *")
+        while True:
+            end = lib.otr_engine_play(ptr, self._pending, len(self._pending), used)
+            self._pending = self._pending[used[0] :]
+            self._played += used[0]
+            if end == lib.OTR_RUN_TAPE:
+                self._drain_tape()
+                continue
+            if end < 0:
+                self._refuse_tape(end)
+            return bool(end == lib.OTR_RUN_OUTPUT)
+
+    def end_tape(self) -> None:
+        """RecordingError when the tape ended in the middle of a block."""
+        self._owned()
+        if self._pending:
+            raise RecordingError(
+                f"tape ends in the middle of a block: {len(self._pending)} bytes after byte {self._played} are missing "
+                "their rest; everything before was played"
+            )
+
+    def _refuse_tape(self, code: int) -> None:
+        where = f"tape, block at byte {self._played}"
+        if code == lib.OTR_ERR_FORMAT:
+            raise RecordingError(f"{where}: no tape of this version, or recorded with another vehicle profile")
+        raise RecordingError(f"{where}: damaged or out of order; everything before was played")

@@ -1,0 +1,66 @@
+"""Counters of the engine, with the names of the C structs (docs/reference/native.md says what each means)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeStats:
+    frames: int
+    matched: int
+    unknown: int
+    not_data: int
+    malformed: int
+    values: int
+    short_signals: int
+    absent: int
+    not_available: int
+    out_of_range: int
+    not_finite: int
+    unmapped: int
+
+
+@dataclass(frozen=True, slots=True)
+class MotionStats:
+    pushed: int
+    nan: int
+    time_back: int
+    gap: int
+    invalid: int
+    jump: int
+    events_lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    frames: int
+    fixes: int
+    imu: int
+    power: int
+    ticks: int
+    late: int
+    jumps_back: int
+    gaps: int
+    forced: int
+    refused: int
+    samples: int
+    can_imu_incomplete: int
+    can_fix_invalid: int
+    events: int
+    snapshots: int
+    evidence: int
+    evidence_lost: int
+    decode: DecodeStats
+    motion: MotionStats
+
+
+def decode_stats(raw: Any) -> DecodeStats:
+    return DecodeStats(*(int(getattr(raw, f.name)) for f in fields(DecodeStats)))
+
+
+def engine_stats(raw: Any) -> EngineStats:
+    own = (int(getattr(raw, f.name)) for f in fields(EngineStats) if f.name not in {"decode", "motion"})
+    motion = MotionStats(*(int(getattr(raw.motion, f.name)) for f in fields(MotionStats)))
+    return EngineStats(*own, decode_stats(raw.decode), motion)  # type: ignore[misc]  # own yields as many ints as fields

@@ -1,0 +1,182 @@
+"""Builds the one extension ``outrider._native`` (cffi API mode, stable ABI cp311). Run through setup.py.
+
+The library's headers are the manual; here stands only what Python calls. ``...`` lets the compiler fill in layouts and
+values, so that a change in a header cannot silently disagree with Python.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cffi import FFI
+
+HERE = Path("native")  # setup.py runs in the project's root
+
+CDEF = """
+typedef struct otr_tables otr_tables;
+typedef struct otr_engine otr_engine;
+typedef struct otr_motion otr_motion;
+typedef struct otr_recorder otr_recorder;
+typedef struct { ...; } otr_frame;
+
+/* crc32c.h */
+uint32_t otr_crc32c(uint32_t seed, const void *data, size_t size);
+
+/* tables.h, decode.h */
+size_t otr_tables_size(const uint8_t *blob, size_t len);
+int otr_tables_init(void *mem, size_t size, const uint8_t *blob, size_t len, const otr_tables **ret);
+uint64_t otr_tables_hash(const otr_tables *t);
+uint32_t otr_tables_max_values(const otr_tables *t);
+typedef struct {
+    uint64_t frames, matched, unknown, not_data, malformed, values;
+    uint64_t short_signals, absent, not_available, out_of_range, not_finite, unmapped;
+    ...;
+} otr_decode_stats;
+int64_t otr_decode_batch(const otr_tables *t, const otr_frame *frames, uint32_t n, double *values, uint32_t *slots,
+                         uint32_t *index, uint32_t cap, uint32_t *ret_frames, otr_decode_stats *stats);
+
+/* candump.h */
+typedef struct {
+    uint64_t lines, bad_lines, first_bad_line;
+    uint32_t buses;
+    char bus[32][16];
+    ...;
+} otr_candump;
+uint32_t otr_candump_parse(otr_candump *state, const char *text, size_t len, int final, otr_frame *frames,
+                           uint32_t cap, size_t *ret_used);
+
+/* motion.h */
+typedef struct {
+    float imu_range_g, dv150_kmh, dv300_kmh, brake_g, accel_g, corner_g, lane_g, hysteresis;
+    float min_hold_s, merge_gap_s, confirm_s, refractory_s, silence_s;
+    ...;
+} otr_motion_config;
+typedef struct { uint64_t pushed, nan, time_back, gap, invalid, jump, events_lost; ...; } otr_motion_stats;
+typedef struct { float up[3]; float fwd[3]; float rho; float age_s; ...; } otr_mount;
+size_t otr_motion_size(void);
+int otr_motion_pulse(const otr_motion *m, float *ret_long, float *ret_lat, int max);
+void otr_motion_get_mount(const otr_motion *m, otr_mount *ret);
+int otr_motion_set_mount(otr_motion *m, const otr_mount *mount);
+
+/* engine.h */
+typedef struct { ...; } otr_fix;
+typedef struct { ...; } otr_sample;
+typedef struct {
+    uint32_t output_capacity, frame_inbox, imu_inbox, fix_inbox, power_inbox, tape_bytes;
+    uint64_t recorder_bytes;
+    int64_t merge_back_us;
+    otr_motion_config motion;
+    ...;
+} otr_engine_config;
+void otr_engine_config_default(otr_engine_config *ret);
+size_t otr_engine_size(const otr_engine_config *cfg, const otr_tables *tables);
+int otr_engine_init(void *mem, size_t size, const otr_engine_config *cfg, const otr_tables *tables, otr_engine **ret);
+uint32_t otr_engine_offer_frames(otr_engine *e, const otr_frame *frames, uint32_t n);
+uint32_t otr_engine_offer_fixes(otr_engine *e, const otr_fix *fixes, uint32_t n);
+uint32_t otr_engine_offer_imu(otr_engine *e, const otr_sample *samples, uint32_t n);
+uint32_t otr_engine_offer_power(otr_engine *e, const otr_sample *samples, uint32_t n);
+#define OTR_RUN_DONE ...
+#define OTR_RUN_OUTPUT ...
+#define OTR_RUN_TAPE ...
+int otr_engine_run(otr_engine *e, int64_t watermark_us);
+int64_t otr_engine_now(const otr_engine *e);
+size_t otr_engine_output_size(const otr_engine *e);
+uint32_t otr_engine_take(otr_engine *e, void *ret_outputs, uint32_t max);
+typedef struct {
+    uint64_t frames, fixes, imu, power, ticks, late, jumps_back, gaps, forced, refused, samples;
+    uint64_t can_imu_incomplete, can_fix_invalid, events, snapshots, evidence, evidence_lost;
+    otr_decode_stats decode;
+    otr_motion_stats motion;
+    ...;
+} otr_engine_stats;
+void otr_engine_get_stats(const otr_engine *e, otr_engine_stats *ret);
+otr_motion *otr_engine_motion(otr_engine *e);
+otr_recorder *otr_engine_recorder(otr_engine *e);
+void otr_engine_black_box(otr_engine *e, uint8_t *ret_page);
+int otr_engine_tape_start(otr_engine *e);
+size_t otr_engine_tape_take(otr_engine *e, uint8_t *ret_block, size_t max);
+size_t otr_engine_tape_block_max(const otr_engine *e);
+int otr_engine_play(otr_engine *e, const uint8_t *data, size_t len, size_t *ret_used);
+
+/* recorder.h */
+typedef struct {
+    int64_t t0_us;
+    uint32_t event_seq;
+    uint32_t count[3];
+    int64_t first_us[3], last_us[3];
+    ...;
+} otr_evidence;
+enum otr_recording { OTR_REC_FRAMES, OTR_REC_IMU, OTR_REC_SIGNALS, ... };
+int64_t otr_recorder_covers(const otr_recorder *r, enum otr_recording kind);
+int otr_recorder_frozen(const otr_recorder *r, otr_evidence *ret);
+uint32_t otr_recorder_read(const otr_recorder *r, enum otr_recording kind, void *ret_items, uint32_t max);
+void otr_recorder_release(otr_recorder *r);
+
+/* blackbox.h */
+#define OTR_PAGE_SIZE ...
+typedef struct { uint32_t slot, age_ms; double value; ...; } otr_page_signal;
+typedef struct {
+    uint64_t counter;
+    int64_t t_us, fix_t_us, utc_us;
+    double lat_deg, lon_deg;
+    float speed_mps, heading_deg, hacc_m;
+    uint32_t last_event, signals;
+    otr_page_signal signal[...];
+    ...;
+} otr_black_box;
+int otr_black_box_parse(const uint8_t *page, otr_black_box *ret);
+"""
+
+# Constants that Python repeats (model/, engine/): a test compares them with these.
+CONSTANTS = """
+OTR_OK OTR_ERR_INVAL OTR_ERR_NOMEM OTR_ERR_FULL OTR_ERR_TRUNC OTR_ERR_FORMAT OTR_ERR_CORRUPT OTR_ERR_TIME OTR_ERR_STATE
+OTR_FRAME_EFF OTR_FRAME_RTR OTR_FRAME_ERR OTR_FRAME_FD OTR_FRAME_BRS OTR_FRAME_ESI OTR_FRAME_TX
+OTR_FIX_POS OTR_FIX_SPEED OTR_FIX_HEADING OTR_FIX_ALT OTR_FIX_TIME OTR_FIX_FIRST
+OTR_IN_IMU OTR_IN_POWER OTR_SRC_NONE OTR_SRC_CAN OTR_SRC_OBD OTR_SRC_GNSS_SERIAL OTR_SRC_GNSS_CAN OTR_SRC_IMU_CAN
+OTR_SRC_IMU_IIO OTR_Q_VALID OTR_Q_SATURATED OTR_Q_SNA OTR_Q_STALE
+OTR_EV_CRASH OTR_EV_CRASH_INFERRED OTR_EV_ROLLOVER OTR_EV_PARKED_IMPACT OTR_EV_DEVICE_MOVED OTR_EV_AIRBAG
+OTR_EV_BUS_LOST_MOVING OTR_EV_POWER_LOST_MOVING OTR_EV_SPEED_SENSOR_LOST OTR_EV_WHEEL_LOCKUP OTR_EV_HARSH_BRAKE
+OTR_EV_HARSH_ACCEL OTR_EV_HARSH_CORNER OTR_EV_LANE_CHANGE OTR_EV_WHEEL_SPIN
+OTR_PH_BEGIN OTR_PH_END OTR_PH_SUSPECT OTR_PH_UPDATE OTR_PH_CONFIRMED OTR_PH_CANCELLED OTR_PH_CLOSED
+OTR_EVF_DV_LOWER_BOUND OTR_EVF_ALIGNED OTR_EVF_CFC60 OTR_EVF_ROLLOVER OTR_EVF_MULTI OTR_EVF_POS OTR_EVF_POS_STALE
+OTR_EVF_STANDSTILL
+OTR_ROLE_NONE OTR_ROLE_SPEED OTR_ROLE_SPEED_OBD OTR_ROLE_WHEEL_FL OTR_ROLE_WHEEL_FR OTR_ROLE_WHEEL_RL
+OTR_ROLE_WHEEL_RR OTR_ROLE_YAW OTR_ROLE_BRAKE OTR_ROLE_AIRBAG OTR_ROLE_RPM OTR_ROLE_IGNITION OTR_ROLE_SUPPLY_V
+OTR_ROLE_ODOMETER OTR_ROLE_ACC_X OTR_ROLE_ACC_Y OTR_ROLE_ACC_Z OTR_ROLE_GYRO_X OTR_ROLE_GYRO_Y OTR_ROLE_GYRO_Z
+OTR_ROLE_LAT OTR_ROLE_LON OTR_ROLE_ALT OTR_ROLE_GNSS_SPEED OTR_ROLE_HEADING OTR_ROLE_HACC OTR_ROLE_SATS
+OTR_ROLE_FIX_TYPE OTR_ROLE_UTC OTR_ROLE_HDOP OTR_ROLE_COUNT
+OTR_ENC_UINT OTR_ENC_INT OTR_ENC_FLOAT32 OTR_ENC_FLOAT64 OTR_XF_MAP OTR_XF_PROGRAM
+OTR_OP_CONST OTR_OP_X OTR_OP_ADD OTR_OP_SUB OTR_OP_MUL OTR_OP_DIV OTR_OP_MOD OTR_OP_NEG OTR_OP_ABS OTR_OP_FLOOR
+OTR_OP_CEIL OTR_OP_ROUND OTR_OP_SQRT OTR_OP_MIN OTR_OP_MAX OTR_STACK_MAX
+OTR_MSG_EXTENDED OTR_MSG_J1939 OTR_MSG_OBD OTR_BUS_ANY OTR_SIG_MIN OTR_SIG_MAX OTR_SLOT_TELEMETRY
+OTR_OUT_EVENT OTR_OUT_SNAPSHOT OTR_OUTPUT_HEADER OTR_TABLES_MAGIC OTR_TABLES_VERSION
+""".split()
+
+
+def sources() -> list[str]:
+    return sorted(str(path) for path in (HERE / "src").glob("*.c"))
+
+
+def headers() -> list[str]:
+    found = [*(HERE / "src").glob("*.h"), *(HERE / "include" / "outrider").glob("*.h"), HERE / "build_ffi.py"]
+    return sorted(str(path) for path in found)
+
+
+def make() -> FFI:
+    builder = FFI()
+    builder.cdef(CDEF + "".join(f"#define {name} ...\n" for name in CONSTANTS))
+    builder.set_source(
+        "outrider._native",
+        '#include "outrider/engine.h"\n#include "outrider/candump.h"\n#include "outrider/crc32c.h"\n'
+        '#include "outrider/blackbox.h"\n#include "outrider/tables.h"\n',
+        sources=sources(),
+        depends=headers(),
+        include_dirs=[str(HERE / "include")],
+        define_macros=[("Py_LIMITED_API", "0x030b0000")],
+        extra_compile_args=["-O2", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden"],
+        py_limited_api=True,
+    )
+    return builder
+
+
+ffi = make()

@@ -1,0 +1,182 @@
+/* outputs.c: events with their place, snapshots, the black-box page and the queue that holds them.
+ *
+ * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
+ */
+#include <math.h>
+
+#include "engine_impl.h"
+#include "outrider/blackbox.h"
+
+#define DEG_TO_RAD 0.017453292519943295
+
+static uint8_t *queue_cell(otr_engine *e, uint32_t kind, uint32_t values) {
+    output_queue *q = &e->out;
+    uint8_t *cell = q->cells + ((q->head + q->count) % q->capacity) * q->cell;
+    q->count++;
+    memset(cell, 0, q->cell);
+    memcpy(cell, &kind, 4);
+    memcpy(cell + 4, &values, 4);
+    return cell + OTR_OUTPUT_HEADER;
+}
+
+/* The newest fix at or before t_us, NULL when none is remembered. */
+static const otr_fix *fix_at(const otr_engine *e, int64_t t_us) {
+    uint32_t known = e->fix_count < FIX_RING ? e->fix_count : FIX_RING;
+    for (uint32_t i = 1; i <= known; i++) {
+        const otr_fix *f = &e->fixes[(e->fix_count - i) % FIX_RING];
+        if (f->t_us <= t_us)
+            return f;
+    }
+    return NULL;
+}
+
+static void add_place(const otr_engine *e, otr_event *event) {
+    const otr_fix *f = fix_at(e, event->t0_us);
+    event->flags &= (uint16_t)~(OTR_EVF_POS | OTR_EVF_POS_STALE);
+    if (!f) {
+        event->lat_deg = event->lon_deg = NAN;
+        event->hacc_m = event->heading_deg = NAN;
+        return;
+    }
+    event->lat_deg = f->lat_deg;
+    event->lon_deg = f->lon_deg;
+    event->hacc_m = f->hacc_m;
+    event->heading_deg = f->flags & OTR_FIX_HEADING ? f->heading_deg : NAN;
+    unsigned stale = event->t0_us - f->t_us > OTR_FIX_STALE_US ? OTR_EVF_POS_STALE : 0u;
+    event->flags |= (uint16_t)(OTR_EVF_POS | stale);
+}
+
+static int is_crash(const otr_event *event) {
+    const uint32_t crashes = 1u << OTR_EV_CRASH | 1u << OTR_EV_CRASH_INFERRED | 1u << OTR_EV_ROLLOVER |
+                             1u << OTR_EV_PARKED_IMPACT | 1u << OTR_EV_AIRBAG | 1u << OTR_EV_POWER_LOST_MOVING;
+    return event->kind < 32 && (crashes >> event->kind & 1u);
+}
+
+static void emit_event(otr_engine *e, otr_event *event) {
+    if (e->out.count == e->out.capacity) { /* cannot happen while OTR_OUTPUT_RESERVE holds */
+        e->stats.motion.events_lost++;
+        return;
+    }
+    add_place(e, event);
+    if (event->phase == OTR_PH_SUSPECT && is_crash(event) && e->recorder)
+        e->stats.evidence_lost += otr_recorder_trigger(e->recorder, event->seq, event->t0_us) < 0;
+    e->last_event = event->seq;
+    e->stats.events++;
+    memcpy(queue_cell(e, OTR_OUT_EVENT, 0), event, sizeof *event);
+}
+
+void otr_push_sample(otr_engine *e, const otr_sample *sample) {
+    otr_event events[EVENTS_PER_SAMPLE];
+    int n = otr_motion_push(e->motion, sample, events, EVENTS_PER_SAMPLE);
+    e->stats.samples++;
+    for (int i = 0; i < n; i++)
+        emit_event(e, &events[i]);
+}
+
+void otr_push_fix(otr_engine *e, const otr_fix *fix) {
+    e->fix_seen_us = fix->t_us;
+    e->fix_type = fix->fix_type;
+    e->fix_sats = fix->sats;
+    if (fix->flags & OTR_FIX_POS)
+        e->fixes[e->fix_count++ % FIX_RING] = *fix;
+    otr_sample s = {.t_us = fix->t_us, .kind = OTR_IN_GNSS, .src = fix->src, .res = (float)fix->flags};
+    s.q = fix->fix_type ? OTR_Q_VALID : 0;
+    s.x[0] = fix->flags & OTR_FIX_SPEED ? fix->speed_mps : NAN;
+    s.x[1] = fix->flags & OTR_FIX_HEADING ? (float)(fix->heading_deg * DEG_TO_RAD) : NAN;
+    s.x[2] = fix->hacc_m;
+    otr_push_sample(e, &s);
+}
+
+static void fill_place(const otr_engine *e, otr_vehicle *v) {
+    const otr_fix *f = fix_at(e, INT64_MAX);
+    v->lat_deg = v->lon_deg = NAN;
+    v->heading_deg = v->alt_m = v->hacc_m = v->hdop = NAN;
+    v->fix_t_us = v->fix_utc_us = 0;
+    if (f) {
+        v->lat_deg = f->lat_deg;
+        v->lon_deg = f->lon_deg;
+        v->heading_deg = f->flags & OTR_FIX_HEADING ? f->heading_deg : NAN;
+        v->alt_m = f->flags & OTR_FIX_ALT ? f->alt_m : NAN;
+        v->hacc_m = f->hacc_m;
+        v->hdop = f->hdop;
+        v->fix_t_us = f->t_us;
+        v->fix_utc_us = f->flags & OTR_FIX_TIME ? f->utc_us : 0;
+    }
+    int lost = v->t_us - e->fix_seen_us > OTR_FIX_LOST_US;
+    v->fix_type = lost ? 0 : e->fix_type;
+    v->sats = lost ? 0 : e->fix_sats;
+}
+
+static int64_t max_age_us(const otr_engine *e, uint32_t slot) {
+    return (int64_t)e->tables->max_age_ms[slot] * 1000;
+}
+
+void otr_emit_snapshot(otr_engine *e, int64_t t_us) {
+    const otr_tables *t = e->tables;
+    otr_vehicle v;
+    memset(&v, 0, sizeof v);
+    otr_motion_vehicle(e->motion, &v);
+    v.t_us = t_us;
+    v.odometer_m = e->role[OTR_ROLE_ODOMETER].count ? e->role[OTR_ROLE_ODOMETER].value : NAN;
+    fill_place(e, &v);
+    uint8_t *out = queue_cell(e, OTR_OUT_SNAPSHOT, t->telemetry);
+    memcpy(out, &v, sizeof v);
+    out += sizeof v;
+    for (uint32_t i = 0; i < t->slots; i++) {
+        if (!(t->slot_flags[i] & OTR_SLOT_TELEMETRY))
+            continue;
+        double value = otr_cell_fresh(&e->cell[i], t_us, max_age_us(e, i)) ? e->cell[i].value : NAN;
+        memcpy(out, &value, sizeof value);
+        out += sizeof value;
+    }
+    e->stats.snapshots++;
+}
+
+size_t otr_engine_output_size(const otr_engine *e) {
+    return e->out.cell;
+}
+
+uint32_t otr_engine_take(otr_engine *e, void *ret_outputs, uint32_t max) {
+    output_queue *q = &e->out;
+    uint32_t n = q->count < max ? q->count : max;
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy((uint8_t *)ret_outputs + i * q->cell, q->cells + q->head * q->cell, q->cell);
+        q->head = (q->head + 1u) % q->capacity;
+    }
+    q->count -= n;
+    return n;
+}
+
+/* Telemetry slots that were ever seen, in slot order, until the page is full. */
+static uint32_t page_signals(const otr_engine *e, otr_page_signal *out) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < e->tables->slots && n < OTR_PAGE_SIGNALS; i++) {
+        if (!e->cell[i].count || !(e->tables->slot_flags[i] & OTR_SLOT_TELEMETRY))
+            continue;
+        int64_t age_ms = otr_cell_age(&e->cell[i], e->now_us) / 1000;
+        out[n++] = (otr_page_signal){i, age_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)age_ms, e->cell[i].value};
+    }
+    return n;
+}
+
+void otr_engine_black_box(otr_engine *e, uint8_t *ret_page) {
+    otr_vehicle v;
+    memset(&v, 0, sizeof v);
+    otr_motion_vehicle(e->motion, &v);
+    v.t_us = e->now_us;
+    fill_place(e, &v);
+    otr_black_box box;
+    memset(&box, 0, sizeof box);
+    box.counter = ++e->page_counter;
+    box.t_us = e->now_us;
+    box.fix_t_us = v.fix_t_us;
+    box.utc_us = v.fix_utc_us;
+    box.lat_deg = v.lat_deg;
+    box.lon_deg = v.lon_deg;
+    box.speed_mps = v.speed_mps;
+    box.heading_deg = v.heading_deg;
+    box.hacc_m = v.hacc_m;
+    box.last_event = e->last_event;
+    box.signals = page_signals(e, box.signal);
+    otr_black_box_render(&box, ret_page);
+}
