@@ -1,0 +1,81 @@
+"""The black-box file: two 4 KiB slots beside the journal, rewritten in turn while moving.
+
+A page comes rendered from the engine (layout in native/include/outrider/blackbox.h: magic "OTRB", counter u64 at 8,
+CRC-32C of bytes 0..4091 at 4092). A write that power cuts short damages one slot; the other holds the page before it.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from outrider.engine import crc32c
+from outrider.errors import JournalError
+from outrider.record.storage_io import DirectoryFile, open_flags, sync_directory
+
+_log = logging.getLogger(__name__)
+
+FILE_NAME: Final = "blackbox.page"
+PAGE_BYTES: Final = 4096
+_MAGIC: Final = b"OTRB"
+
+
+class BlackBoxFile:
+    """Opens or makes ``directory/blackbox.page``. A fault of the disk is counted and logged once, never raised."""
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / FILE_NAME
+        fresh = not path.exists() or path.stat().st_size < 2 * PAGE_BYTES
+        self._file = DirectoryFile(path, open_flags(create=fresh))
+        if fresh:
+            self._file.pwrite(bytes(2 * PAGE_BYTES), 0)
+            self._file.sync()
+            sync_directory(directory)
+        counters = [_counter(self._page(slot)) for slot in (0, 1)]
+        self._next = 1 if counters[0] > counters[1] else 0
+        self.writes = 0
+        self.faults = 0
+
+    def _page(self, slot: int) -> bytes:
+        return self._file.pread(PAGE_BYTES, slot * PAGE_BYTES)
+
+    def write(self, page: bytes) -> None:
+        """One page of 4096 bytes, durable when it returns without a fault counted."""
+        if len(page) != PAGE_BYTES:
+            raise ValueError(f"a page has {PAGE_BYTES} bytes, not {len(page)}")
+        try:
+            self._file.pwrite(page, self._next * PAGE_BYTES)
+            self._file.sync()
+        except JournalError as err:
+            if not self.faults:
+                _log.error("black box: %s", err)
+            self.faults += 1
+            return
+        self._next = 1 - self._next
+        self.writes += 1
+
+    def read(self) -> bytes | None:
+        """The newest whole page, None when there is none."""
+        pages = [page for page in (self._page(0), self._page(1)) if _counter(page) >= 0]
+        return max(pages, key=_counter, default=None)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def _counter(page: bytes) -> int:
+    """Of a whole page; -1 for anything else."""
+    if len(page) != PAGE_BYTES or page[:4] != _MAGIC:
+        return -1
+    if struct.unpack_from("<I", page, PAGE_BYTES - 4)[0] != crc32c(page[:-4]):
+        return -1
+    return int(struct.unpack_from("<Q", page, 8)[0])

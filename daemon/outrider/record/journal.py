@@ -1,0 +1,306 @@
+"""The journal: records go in by lane, become durable by commit, and leave when the receiver has them.
+
+One thread appends, commits and maintains; any thread may read, acknowledge and wait. Only the first one changes files.
+Rules: nothing is sent beyond the durable number; the cursor is on flash before a segment goes; a number, once it could
+have been sent, never means anything else within its epoch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Self
+
+from outrider.errors import JournalError
+from outrider.model.record import GapReason, Lane, Record, StoredRecord
+from outrider.ports import Storage, Stream
+from outrider.record import cursor as cursors
+from outrider.record.cursor import CursorState, Position, StreamKey, encode_cursor
+from outrider.record.format import BLOCK, SegmentHeader
+from outrider.record.options import URGENT, JournalOptions, LaneOptions
+from outrider.record.pending import Pending
+from outrider.record.pool import FilePool, is_full
+from outrider.record.recovery import Survey, survey
+from outrider.record.repair import QUARANTINE, Random, choose_epoch, set_aside, settle
+from outrider.record.retention import Retention
+from outrider.record.segment import Segment
+from outrider.record.state import TwoSlotFile
+from outrider.record.stats import JournalStats, LaneStats
+from outrider.record.stream import LogStream
+
+__all__ = ["Journal", "JournalOptions", "LaneOptions"]
+
+
+class Journal:
+    """Implements ``ports.RecordLog``. Made by ``open``; close it to give the directory back."""
+
+    def __init__(self, storage: Storage, options: JournalOptions, boot_id: int, rng: Random, found: Survey) -> None:
+        self._storage = storage
+        self._options = options
+        self._boot_id = boot_id
+        self._rng = rng
+        self._guard = storage.guard()
+        self._cursor_dirty = False
+        self._generation = self._seen = 0
+        self._pool = FilePool(storage, options)
+        self._streams: dict[StreamKey, LogStream] = found.streams
+        self._active: dict[Lane, Segment] = {}
+        self.epoch = choose_epoch(found, rng)
+        self._stats = JournalStats(self.epoch, {lane: LaneStats() for lane in Lane})
+        self._current = {lane: self._stream(lane) for lane in Lane}
+        self._pending = {lane: Pending(self.epoch, lane, s.durable + 1) for lane, s in self._current.items()}
+        self._retention = Retention(options, self._streams, self._active)
+
+    def _stream(self, lane: Lane) -> LogStream:
+        return self._streams.setdefault((self.epoch, lane), LogStream(self.epoch, lane))
+
+    @classmethod
+    def open(cls, storage: Storage, options: JournalOptions | None = None, *, boot_id: int, rng: Random) -> Self:
+        """Recover what is there and go on with it. JournalError when the storage refuses."""
+        try:
+            found = survey(storage)
+            settle(storage, found)
+            journal = cls(storage, options or JournalOptions(), boot_id, rng, found)
+            journal._begin(found)
+        except JournalError:
+            storage.close()
+            raise
+        return journal
+
+    def _begin(self, found: Survey) -> None:
+        self._cursor = TwoSlotFile.open(self._storage, cursors.FILE_NAME, cursors.SLOT_BYTES)
+        self._cursor.read()
+        self._save_cursor()
+        set_aside(self._storage, found)
+        for damage in found.damage:
+            if damage.lane is not None and damage.last:
+                self._stats.lanes[damage.lane].unreadable += damage.last - damage.first + 1
+        names = self._storage.names()
+        self._stats.quarantined = sum(1 for name in names if name.startswith(QUARANTINE))
+        self._pool.load(names)
+        damaged = {damage.name for damage in found.damage}
+        for lane, stream in self._current.items():
+            if stream.segments and stream.segments[-1].name not in damaged:
+                segment = stream.segments[-1]
+                segment.file = self._storage.open(segment.name)
+                self._active[lane] = segment
+        self._release()
+        self._replenish()
+
+    # -- the writer's side ---------------------------------------------------------------------------
+
+    def append(self, record: Record) -> int:
+        """Give the record its number; it is durable after the next ``commit`` of its lane that returns.
+
+        JournalError only for a body larger than ``JournalOptions.max_body_bytes``. A low lane that may hold no more is
+        shed: what it held becomes a gap.
+        """
+        lane = record.lane
+        if len(record.body) > self._options.max_body_bytes(lane):
+            raise JournalError(f"record of {len(record.body)} bytes; lane {lane.name} takes {self.max_body(lane)}")
+        pending = self._pending[lane]
+        if lane not in URGENT and pending.bytes > self._options.pending_bytes:
+            self._shed(lane)
+        self._stats.lanes[lane].appended += 1
+        return pending.add(record)
+
+    def max_body(self, lane: Lane) -> int:
+        return self._options.max_body_bytes(lane)
+
+    def note_lost(self, lane: Lane, count: int, reason: GapReason, t_us: int) -> None:
+        """``count`` records were lost before they could be appended: a GAP record takes their place."""
+        if count > 0:
+            self._pending[lane].lose(count, reason, self._boot_id, t_us)
+            self._stats.lanes[lane].overrun += count
+
+    def commit(self, lane: Lane | None = None) -> int:
+        """Write what is pending in the lane (None: in all) with one fdatasync each, and make it durable.
+
+        Returns the lane's durable number (for None the sum over the lanes). JournalError: the disk refused; what is
+        pending stays pending and the next commit tries it again elsewhere. A full device raises for urgent lanes only.
+        """
+        lanes = list(Lane) if lane is None else [lane]
+        for each in lanes:
+            self._commit_lane(each)
+        self._release()
+        return sum(self._current[each].durable for each in lanes)
+
+    def _commit_lane(self, lane: Lane) -> None:
+        pending, stream = self._pending[lane], self._current[lane]
+        while pending.items:
+            segment = self._writable(lane)
+            if segment is None:
+                self._shed(lane)
+                return
+            items = pending.items[: segment.fitting(pending.items)]
+            try:
+                assert segment.file is not None
+                commit = segment.write(self._rng.getrandbits(32), pending.first, items)
+                segment.file.sync()
+            except JournalError:
+                self._abandon(lane)
+                raise
+            self._stats.commits += 1
+            with self._guard:
+                segment.adopt(commit, len(items), items[-1][1])
+                pending.done(len(items))
+                stream.durable = commit.last_seq
+                self._generation += 1
+                self._guard.notify_all()
+
+    def _abandon(self, lane: Lane) -> None:
+        """After a failed write or sync nobody knows what the file holds: its successor starts at the same number."""
+        self._stats.faults += 1
+        self._active.pop(lane).close()
+
+    def _shed(self, lane: Lane) -> None:
+        self._stats.lanes[lane].shed += self._pending[lane].shed(GapReason.FULL)
+
+    def _writable(self, lane: Lane) -> Segment | None:
+        """A segment with room for the next record; None when the device is full and the lane has to wait."""
+        segment = self._active.get(lane)
+        if segment is not None and segment.fitting(self._pending[lane].items[:1]):
+            return segment
+        if segment is not None:
+            self._active.pop(lane).close()
+        size = self._options.lanes[lane].segment_bytes
+        while (lanes := self._retention.over_quota(lane, size)) and self._evict(lanes, GapReason.QUOTA):
+            pass
+        while True:
+            try:
+                return self._roll(lane, size)
+            except JournalError as err:
+                self._stats.full = is_full(err)
+                if not is_full(err):
+                    raise
+                if not self._evict(self._retention.below(lane), GapReason.FULL):
+                    if lane in URGENT:
+                        raise
+                    return None
+
+    def _roll(self, lane: Lane, size: int) -> Segment:
+        stream = self._current[lane]
+        header = SegmentHeader(lane, self._boot_id, self.epoch, stream.next_segment, stream.durable + 1, size // BLOCK)
+        stream.next_segment += 1
+        segment = self._pool.create(header)
+        self._stats.full = False
+        with self._guard:
+            stream.segments.append(segment)
+        self._active[lane] = segment
+        self._save_cursor()
+        return segment
+
+    # -- space ---------------------------------------------------------------------------------------
+
+    def _evict(self, lanes: Sequence[Lane], reason: GapReason) -> bool:
+        """Give up the oldest closed segment of the first of these lanes that has one. False: none has."""
+        stream = self._retention.victim(lanes)
+        if stream is None:
+            return False
+        with self._guard:
+            segment, lost = stream.evict_oldest(reason)
+        self._stats.lanes[stream.lane].evicted += lost
+        self._save_cursor()
+        self._discard([segment], keep=reason is GapReason.QUOTA)
+        return True
+
+    def _release(self) -> None:
+        """Let go of segments that the receiver has whole. The cursor goes to flash first."""
+        with self._guard:
+            gone = self._retention.released()
+        if gone:
+            self._save_cursor()
+            self._discard(gone, keep=True)
+
+    def _discard(self, segments: list[Segment], *, keep: bool) -> None:
+        for segment in segments:
+            segment.close()
+            if keep:
+                self._pool.give_back(segment.name, segment.bytes)
+            else:
+                self._storage.unlink(segment.name)
+        self._storage.sync_dir()
+
+    def _replenish(self) -> None:
+        try:
+            while self._pool.replenish():
+                pass
+        except JournalError as err:
+            if not is_full(err):
+                raise
+
+    def maintain(self) -> None:
+        """Now and then: free what was acknowledged, refill the reserve, put the cursor on flash."""
+        self._release()
+        self._replenish()
+        if self._cursor_dirty:
+            self._save_cursor()
+
+    def _save_cursor(self) -> None:
+        with self._guard:
+            self._cursor_dirty = False
+            state = CursorState(self.epoch)
+            for key, s in self._streams.items():
+                state.positions[key] = Position(s.acknowledged, s.durable, s.next_segment)
+                state.holes += [(*key, hole) for hole in s.holes]
+        try:
+            self._cursor.write(encode_cursor(state))
+        except JournalError:
+            self._cursor_dirty = True
+            raise
+        self._stats.cursor_writes += 1
+
+    # -- the sending side ----------------------------------------------------------------------------
+
+    def streams(self) -> list[Stream]:
+        with self._guard:
+            waiting = [s for s in self._streams.values() if s.acknowledged < s.durable]
+            waiting.sort(key=lambda s: s.lane)
+            return [Stream(s.epoch, s.lane, s.acknowledged, s.durable) for s in waiting]
+
+    def read(self, epoch: int, lane: Lane, first_seq: int, max_records: int, max_bytes: int) -> list[StoredRecord]:
+        with self._guard:
+            stream = self._streams.get((epoch, lane))
+            return [] if stream is None else stream.read(first_seq, max_records, max_bytes)
+
+    def acknowledge(self, epoch: int, lane: Lane, up_to_seq: int) -> bool:
+        with self._guard:
+            stream = self._streams.get((epoch, lane))
+            if stream is None or not 0 <= up_to_seq <= stream.durable:
+                return False
+            if up_to_seq > stream.acknowledged:
+                stream.acknowledge(up_to_seq)
+                self._cursor_dirty = True
+            return True
+
+    def wait_durable(self, timeout_s: float) -> bool:
+        """True as soon as anything became durable since the last call that said so. For one waiting thread."""
+        with self._guard:
+            news = self._guard.wait_for(lambda: self._generation != self._seen, timeout_s)
+            self._seen = self._generation
+            return news
+
+    def stats(self) -> JournalStats:
+        """A copy."""
+        with self._guard:
+            stats = dataclasses.replace(
+                self._stats, segments_written=self._pool.written, segments_reused=self._pool.reused
+            )
+            stats.lanes = {lane: dataclasses.replace(own) for lane, own in self._stats.lanes.items()}
+            for lane, own in stats.lanes.items():
+                stream = self._current[lane]
+                own.durable, own.acknowledged = stream.durable, stream.acknowledged
+                own.pending = len(self._pending[lane].items)
+                own.bytes = sum(s.bytes for key, s in self._streams.items() if key[1] is lane)
+            return stats
+
+    def close(self) -> None:
+        """Commit, put the cursor on flash, close. What cannot be written any more is an error after closing."""
+        try:
+            self.commit()
+            self._save_cursor()
+        finally:
+            for segment in self._active.values():
+                segment.close()
+            self._cursor.close()
+            self._storage.close()

@@ -1,0 +1,190 @@
+"""What a directory holds after whatever happened to it: streams, holes, damage. Reads only; ``journal`` repairs.
+
+Rules:
+- a commit that is not whole and that nothing durable follows never happened (power went while it was written);
+- a damaged commit that was durable (a later one exists, or the cursor says so) gives up its readable records, and the
+  missing numbers become a hole;
+- commits from the first number of the next segment on are void: that segment was begun to write them anew;
+- numbers the cursor knows as durable that no file can show any more are a hole, and end the epoch.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from outrider.errors import JournalError
+from outrider.model.record import GapReason, Lane, StoredRecord
+from outrider.ports import Storage
+from outrider.record.cursor import FILE_NAME, SLOT_BYTES, CursorState, Position, StreamKey, decode_cursor
+from outrider.record.format import BLOCK, SegmentHeader, parse_segment_header
+from outrider.record.hole import first_number
+from outrider.record.segment import FoundCommit, Segment, find_commits, parse_segment_name
+from outrider.record.state import read_newest
+from outrider.record.stream import LogStream
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something that cannot be read. name: the file. Numbers first..last are gone (0, 0: none known)."""
+
+    name: str
+    what: str
+    epoch: int = 0
+    lane: Lane | None = None
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(slots=True)
+class Survey:
+    """cursor: None when there is none that can be read. lost: a durable tail of the current epoch is gone."""
+
+    cursor: CursorState | None
+    streams: dict[StreamKey, LogStream] = field(default_factory=dict)
+    damage: list[Damage] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
+    tail_lost: set[StreamKey] = field(default_factory=set)
+
+
+def survey(storage: Storage) -> Survey:
+    """Everything in the directory, as readers would see it. JournalError when the disk refuses."""
+    names = storage.names()
+    found = Survey(read_cursor(storage, names))
+    files: dict[StreamKey, list[tuple[int, str]]] = defaultdict(list)
+    for name in names:
+        parts = parse_segment_name(name)
+        if parts is not None:
+            files[parts[1], parts[0]].append((parts[2], name))
+    positions = found.cursor.positions if found.cursor else {}
+    for key in dict.fromkeys([*positions, *sorted(files)]):
+        stream = LogStream(*key)
+        found.streams[key] = stream
+        _place(stream, found.cursor)
+        _Chain(storage, stream, positions.get(key, Position()), found).follow(sorted(files.get(key, [])))
+    return found
+
+
+def read_cursor(storage: Storage, names: list[str]) -> CursorState | None:
+    if FILE_NAME not in names:
+        return None
+    file = storage.open(FILE_NAME)
+    try:
+        newest = read_newest(file, SLOT_BYTES)
+    finally:
+        file.close()
+    return None if newest is None else decode_cursor(newest[1])
+
+
+def _place(stream: LogStream, cursor: CursorState | None) -> None:
+    if cursor is None:
+        return
+    position = cursor.positions.get((stream.epoch, stream.lane), Position())
+    stream.acknowledged, stream.next_segment = position.acknowledged, position.next_segment
+    holes = [h for epoch, lane, h in cursor.holes if (epoch, lane) == (stream.epoch, stream.lane)]
+    stream.holes = sorted(holes, key=lambda hole: hole.first)
+
+
+@dataclass(slots=True)
+class _File:
+    name: str
+    header: SegmentHeader
+    commits: list[FoundCommit]
+
+
+class _Chain:
+    """Follows the segments of one stream and accounts for each number from the acknowledged one on."""
+
+    def __init__(self, storage: Storage, stream: LogStream, position: Position, found: Survey) -> None:
+        self._storage = storage
+        self._stream = stream
+        self._position = position
+        self._found = found
+        self._at = stream.acknowledged
+
+    def follow(self, names: list[tuple[int, str]]) -> None:
+        files = [file for _number, name in names if (file := self._load(name)) is not None]
+        for file, following in zip(files, [*files[1:], None], strict=True):
+            self._keep(file, following)
+        for file in files:
+            self._adopt(file)
+        loaded = max((file.header.segment for file in files), default=-1)
+        newest = max([self._position.next_segment - 1, *(number for number, _name in names)])
+        self._finish(newest_gone=loaded < newest)
+
+    def _load(self, name: str) -> _File | None:
+        data = read_whole(self._storage, name)
+        if data is None:
+            return None
+        header = parse_segment_header(data)
+        if header is None:
+            self._unusable(name, "header unreadable")
+        elif (header.lane, header.epoch, header.segment) != parse_segment_name(name):
+            self._unusable(name, "header belongs to another file")
+        elif len(data) < header.blocks * BLOCK:
+            self._unusable(name, f"{len(data)} of {header.blocks * BLOCK} bytes")
+        else:
+            return _File(name, header, find_commits(header, data))
+        return None
+
+    def _unusable(self, name: str, what: str) -> None:
+        self._found.unusable.append(name)
+        self._found.damage.append(Damage(name, what, self._stream.epoch, self._stream.lane))
+
+    def _keep(self, file: _File, following: _File | None) -> None:
+        """Leave out void commits: written anew in the next segment, or torn at the end of the last one."""
+        if following is not None:
+            file.commits = [c for c in file.commits if c.header.first_seq < following.header.first_seq]
+            return
+        while file.commits and not file.commits[-1].complete:
+            if file.commits[-1].header.first_seq <= self._position.durable:
+                break
+            file.commits.pop()
+
+    def _adopt(self, file: _File) -> None:
+        segment = Segment(self._storage, file.name, file.header)
+        self._missing(file.header.first_seq - 1, file.name, None)
+        for commit in file.commits:
+            for stored in commit.good:
+                self._missing(first_number(stored) - 1, file.name, stored)
+                self._at = max(self._at, stored.seq)
+            self._missing(commit.header.last_seq, file.name, commit.good[-1] if commit.good else None)
+            segment.adopt(commit.header, len(commit.good), commit.good[-1].record if commit.good else None)
+        self._stream.segments.append(segment)
+        self._stream.next_segment = max(self._stream.next_segment, file.header.segment + 1)
+
+    def _missing(self, up_to: int, name: str, near: StoredRecord | None) -> None:
+        """Numbers after the last accounted one, up to here, are nowhere."""
+        first, self._at = self._at + 1, max(self._at, up_to)
+        boot_id, t_us = (near.record.boot_id, near.record.t_us) if near else (0, 0)
+        if first <= up_to and self._stream.add_holes(first, up_to, GapReason.CORRUPT, boot_id, t_us):
+            damage = Damage(name, "records unreadable", self._stream.epoch, self._stream.lane, first, up_to)
+            self._found.damage.append(damage)
+
+    def _finish(self, *, newest_gone: bool) -> None:
+        stream, position = self._stream, self._position
+        for hole in stream.holes:
+            if hole.first <= self._at + 1:
+                self._at = max(self._at, hole.last)
+        if self._at < position.durable or (newest_gone and self._is_current()):
+            self._found.tail_lost.add((stream.epoch, stream.lane))
+            self._missing(position.durable, "the end of the log", None)
+        stream.durable = self._at
+
+    def _is_current(self) -> bool:
+        cursor = self._found.cursor
+        return cursor is not None and cursor.epoch == self._stream.epoch
+
+
+def read_whole(storage: Storage, name: str) -> bytes | None:
+    """None when the file is gone: a running daemon may have released it."""
+    try:
+        file = storage.open(name)
+    except JournalError as err:
+        if isinstance(err.__cause__, FileNotFoundError):
+            return None
+        raise
+    try:
+        return file.pread(file.size(), 0)
+    finally:
+        file.close()

@@ -1,0 +1,101 @@
+"""What opening a journal does to the directory before the first append: sync, set aside, choose the epoch.
+
+Each step may be cut by the next power failure: all of them can be done again from the start.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from outrider.errors import JournalError
+from outrider.ports import Storage
+from outrider.record.recovery import Survey, read_whole
+from outrider.record.segment import parse_segment_name
+
+QUARANTINE: Final = "quarantine/"
+MAX_SET_ASIDE: Final = 16
+
+
+class Random(Protocol):
+    def getrandbits(self, k: int, /) -> int: ...
+
+
+def choose_epoch(found: Survey, rng: Random) -> int:
+    """The epoch to go on with: a new one when nothing proves that this one is known to its end."""
+    cursor = found.cursor
+    if cursor is not None:
+        known = {epoch for epoch, _lane in cursor.positions} | {cursor.epoch}
+        strange = {epoch for epoch, _lane in found.streams} - known
+        lost = any(epoch == cursor.epoch for epoch, _lane in found.tail_lost)
+        if not strange and not lost:
+            return cursor.epoch
+    used = {epoch for epoch, _lane in found.streams}
+    while (epoch := rng.getrandbits(64)) in used or epoch == 0:
+        pass
+    return epoch
+
+
+def settle(storage: Storage, found: Survey) -> None:
+    """What was read counts as durable only after this: a killed process may have left it in the cache."""
+    for name in storage.names():
+        if name.endswith(".tmp"):
+            storage.unlink(name)
+    for stream in found.streams.values():
+        for segment in stream.segments[-2:]:
+            file = storage.open(segment.name)
+            try:
+                file.sync()
+            finally:
+                file.close()
+    storage.sync_dir()
+
+
+def set_aside(storage: Storage, found: Survey) -> int:
+    """Move what is no segment, copy what lost records, into ``quarantine/``. How many files."""
+    taken = 0
+    for name in found.unusable:
+        storage.rename(name, _free_name(storage, name))
+        taken += 1
+    damaged = dict.fromkeys(d.name for d in found.damage if d.name not in found.unusable)
+    for name in damaged:
+        if parse_segment_name(name) is not None and _copy(storage, name):
+            taken += 1
+    if taken:
+        storage.sync_dir()
+    _forget_oldest(storage)
+    return taken
+
+
+def _free_name(storage: Storage, name: str) -> str:
+    held = set(storage.names())
+    number = 0
+    while f"{QUARANTINE}{name}.{number}" in held:
+        number += 1
+    return f"{QUARANTINE}{name}.{number}"
+
+
+def _copy(storage: Storage, name: str) -> bool:
+    """False: no room for it. A copy is for people; the readable records stay in the log either way."""
+    data = read_whole(storage, name)
+    if data is None or storage.free_bytes() < 2 * len(data):
+        return False
+    tmp = "quarantine.tmp"
+    try:
+        file = storage.open(tmp, create=True)
+        try:
+            file.pwrite(data, 0)
+            file.sync()
+        finally:
+            file.close()
+        storage.rename(tmp, _free_name(storage, name))
+    except JournalError:
+        if tmp in storage.names():
+            storage.unlink(tmp)
+        return False
+    return True
+
+
+def _forget_oldest(storage: Storage) -> None:
+    held = [name for name in storage.names() if name.startswith(QUARANTINE)]
+    for name in held[: max(0, len(held) - MAX_SET_ASIDE)]:
+        storage.unlink(name)

@@ -1,0 +1,256 @@
+"""The thread between the driving side and flash: a bounded queue in front, group commit behind.
+
+``put`` never blocks and never touches the disk. Emergency and ledger records are committed at once, the others after
+their lane's time. When the queue fills, bulk is refused first, then telemetry, then event; each refusal is counted and
+becomes a GAP record (OVERRUN) in its place. A disk that fails is tried again; the thread goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from outrider.errors import JournalError
+from outrider.model.record import GapReason, Lane, Record
+from outrider.ports import Clock
+from outrider.record.journal import Journal
+from outrider.record.options import URGENT
+
+_log = logging.getLogger(__name__)
+
+OnDurable = Callable[[int, Lane, int], None]
+
+# The share of the queue a lane may fill: the rest is for those above it.
+SHARE: Final = {Lane.EMERGENCY: 1.0, Lane.LEDGER: 1.0, Lane.EVENT: 0.9, Lane.TELEMETRY: 0.75, Lane.BULK: 0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class WriterOptions:
+    """Names and defaults are those of ``[journal]`` in the configuration.
+
+    retry_s: pause after a failed commit. maintain_s: how often the cursor goes to flash while acknowledgements come.
+    """
+
+    event_commit_s: float = 1.0
+    telemetry_commit_s: float = 10.0
+    telemetry_commit_moving_fast_s: float = 1.0
+    queue_records: int = 8192
+    retry_s: float = 1.0
+    maintain_s: float = 60.0
+
+
+@dataclass(slots=True)
+class WriterStats:
+    """put, refused, written: records by lane, in order of ``Lane``. highest: the fullest the queue has been."""
+
+    put: dict[str, int] = field(default_factory=lambda: {lane.name.lower(): 0 for lane in Lane})
+    refused: dict[str, int] = field(default_factory=lambda: {lane.name.lower(): 0 for lane in Lane})
+    queued: int = 0
+    highest: int = 0
+    failed_commits: int = 0
+    last_fault: str | None = None
+
+
+@dataclass(slots=True)
+class _Lost:
+    """Records refused between two that were taken."""
+
+    lane: Lane
+    count: int
+    t_us: int
+
+
+class JournalWriter:
+    """Implements ``ports.RecordSink``. on_durable(epoch, lane, seq): called on the writer's thread; may only enqueue."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        options: WriterOptions,
+        clock: Clock,
+        *,
+        on_durable: OnDurable | None = None,
+    ) -> None:
+        self._journal = journal
+        self._options = options
+        self._clock = clock
+        self._on_durable = on_durable
+        self._wake = threading.Condition()
+        self._queue: deque[Record | _Lost] = deque()
+        self._lost: dict[Lane, _Lost] = {}  # the lanes whose newest entry is a loss
+        self._taken = self._settled = 0  # entries that came into and went through the queue
+        self._records = 0
+        self._fast = False
+        self._stopping = False
+        self._flush_to = 0
+        self._stats = WriterStats()
+        self._due: dict[Lane, int] = {}
+        self._retry_us = 0
+        self._maintain_us = 0
+        self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, record: Record) -> bool:
+        lane = record.lane
+        name = lane.name.lower()
+        with self._wake:
+            full = self._records >= self._options.queue_records * SHARE[lane]
+            if full or self._stopping or len(record.body) > self._journal.max_body(lane):
+                self._stats.refused[name] += 1
+                self._note_refused(record)
+                return False
+            self._stats.put[name] += 1
+            self._enqueue(record)
+            self._lost.pop(lane, None)
+            self._records += 1
+            self._stats.highest = max(self._stats.highest, self._records)
+            self._wake.notify_all()
+            return True
+
+    def _enqueue(self, entry: Record | _Lost) -> None:
+        self._queue.append(entry)
+        self._taken += 1
+
+    def _note_refused(self, record: Record) -> None:
+        lost = self._lost.get(record.lane)
+        if lost is not None:
+            lost.count += 1
+            lost.t_us = record.t_us
+        elif not self._stopping:
+            self._lost[record.lane] = lost = _Lost(record.lane, 1, record.t_us)
+            self._enqueue(lost)
+
+    def set_fast(self, fast: bool) -> None:
+        """Moving fast: telemetry is committed more often, for what is still waiting too."""
+        with self._wake:
+            if fast and not self._fast:
+                self._wake.notify_all()
+            self._fast = fast
+
+    def flush(self, timeout_s: float | None = 30.0) -> bool:
+        """Wait until everything put so far is durable. False: not within the time (the disk refuses)."""
+        with self._wake:
+            self._flush_to = goal = self._taken
+            self._wake.notify_all()
+            return self._wake.wait_for(lambda: self._settled >= goal or not self._thread.is_alive(), timeout_s)
+
+    def stop(self, timeout_s: float | None = 30.0) -> None:
+        """Commit everything and end. What the disk refuses even then stays pending in the journal."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def stats(self) -> WriterStats:
+        with self._wake:
+            return dataclasses.replace(
+                self._stats, put=dict(self._stats.put), refused=dict(self._stats.refused), queued=self._records
+            )
+
+    # -- the thread ----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._maintain_us = self._now() + round(self._options.maintain_s * 1e6)
+        while True:
+            with self._wake:
+                while not self._has_work():
+                    self._wake.wait(self._pause_s())
+                entries = list(self._queue)
+                self._queue.clear()
+                self._lost.clear()
+                self._records = 0
+                goal, flush_to, stopping = self._taken, self._flush_to, self._stopping
+            self._take(entries)
+            flushing = stopping or flush_to > self._settled
+            done = self._commit_due(everything=flushing)
+            self._maintain()
+            with self._wake:
+                if flushing and done and not self._due:
+                    self._settled = goal
+                self._wake.notify_all()
+            if stopping:
+                return
+
+    def _now(self) -> int:
+        return self._clock.boottime_us()
+
+    def _has_work(self) -> bool:
+        if self._stopping or self._queue:
+            return True
+        return self._pause_s() <= 0 or (self._flush_to > self._settled and self._now() >= self._retry_us)
+
+    def _pause_s(self) -> float:
+        times = [self._maintain_us]
+        if self._due:
+            times.append(max(min(self._due_us(lane) for lane in self._due), self._retry_us))
+        if self._flush_to > self._settled:
+            times.append(self._retry_us)
+        return max(0.0, (min(times) - self._now()) / 1e6)
+
+    def _due_us(self, lane: Lane) -> int:
+        """When the oldest waiting record of the lane has to be durable."""
+        if lane in URGENT:
+            wait_s = 0.0
+        elif lane is Lane.EVENT:
+            wait_s = self._options.event_commit_s
+        else:
+            fast = self._options.telemetry_commit_moving_fast_s
+            wait_s = fast if self._fast else self._options.telemetry_commit_s
+        return self._due[lane] + round(wait_s * 1e6)
+
+    def _take(self, entries: list[Record | _Lost]) -> None:
+        now = self._now()
+        for entry in entries:
+            if isinstance(entry, Record):
+                self._journal.append(entry)
+            else:
+                self._journal.note_lost(entry.lane, entry.count, GapReason.OVERRUN, entry.t_us)
+            self._due.setdefault(entry.lane, now)
+
+    def _commit_due(self, *, everything: bool) -> bool:
+        """Most urgent lane first, and each for itself: a lane that fails holds up no other. False: one failed."""
+        now = self._now()
+        if now < self._retry_us and not self._stopping and not any(lane in URGENT for lane in self._due):
+            return False
+        done = True
+        for lane in sorted(self._due):
+            if everything or self._due_us(lane) <= now:
+                done = self._commit(lane) and done
+        return done
+
+    def _commit(self, lane: Lane) -> bool:
+        try:
+            seq = self._journal.commit(lane)
+        except JournalError as err:
+            self._note_fault(f"commit of lane {lane.name}: {err}")
+            return False
+        del self._due[lane]
+        if self._on_durable is not None:
+            self._on_durable(self._journal.epoch, lane, seq)
+        return True
+
+    def _maintain(self) -> None:
+        now = self._now()
+        if now < self._maintain_us and not self._stopping:
+            return
+        self._maintain_us = now + round(self._options.maintain_s * 1e6)
+        try:
+            self._journal.maintain()
+        except JournalError as err:
+            self._note_fault(f"maintenance: {err}")
+
+    def _note_fault(self, text: str) -> None:
+        self._retry_us = self._now() + round(self._options.retry_s * 1e6)
+        with self._wake:
+            self._stats.failed_commits += 1
+            if text != self._stats.last_fault:
+                _log.error("journal: %s", text)
+            self._stats.last_fault = text
