@@ -1,0 +1,220 @@
+/* motion_align.c: which way is forward, by a closed-form fit of one angle in O(1) memory.
+ *
+ * Between two speeds the sensor's mean horizontal acceleration h is paired with p = (dv/dt, v w): the change of speed
+ * along the vehicle and the centripetal acceleration across it, w being the turn rate about up. Both are means over
+ * the very same interval, so no delay between the sensors bends the fit, whatever the rate of the speed. If the
+ * vehicle points along angle th in the plane, then h = R(th) p, and the least-squares answer is the direction of (C, S):
+ *     C = sum h . p     S = sum h x p     rho = |(C, S)| / sqrt(sum h^2 sum p^2)
+ * No singular case, no ambiguity of sign. A slow mean (120 s) is taken off both sides, which removes grade and gyro
+ * zero. The sums forget with 30 minutes of driving.
+ *
+ * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
+ */
+#include <string.h>
+
+#include "motion_state.h"
+
+#define MIN_V 2.0
+#define SHORT_S 0.5 /* interval for a broadcast or a quick GNSS */
+#define LONG_S 0.95 /* for OBD: 1 km/h steps */
+#define MAX_S 2.5
+#define SLOW_S 120.0
+#define FORGET_S 1800.0
+#define MIN_MOVING_S 120.0
+#define MIN_RHO 0.70
+#define LOST_RHO 0.50
+#define STEADY_COS 0.98481 /* 10 degrees */
+#define STEADY_S 60.0
+#define BASIS_COS 0.98481 /* gravity moved by more: the plane is another one */
+
+static void restart_interval(otr_mo_align *a) {
+    a->sum_h[0] = a->sum_h[1] = a->sum_w = a->sum_s = 0;
+}
+
+static void forget(otr_mo_align *a) {
+    a->c = a->s = a->eh = a->ep = a->moving_s = a->past_s = a->rho = 0;
+    memset(a->hp_h, 0, sizeof a->hp_h);
+    memset(a->hp_p, 0, sizeof a->hp_p);
+    a->have_past = a->aligned = false;
+    a->age_s = 0;
+    restart_interval(a);
+}
+
+static void make_basis(otr_mo_align *a, const double up[3]) {
+    int k = 0;
+    for (int i = 0; i < 3; i++) {
+        a->up[i] = up[i];
+        if ((up[i] < 0 ? -up[i] : up[i]) < (up[k] < 0 ? -up[k] : up[k]))
+            k = i;
+    }
+    double along = up[k];
+    for (int i = 0; i < 3; i++)
+        a->e1[i] = (i == k ? 1.0 : 0.0) - along * up[i];
+    otr_mo_normalise(a->e1);
+    otr_mo_cross(up, a->e1, a->e2);
+    a->basis = true;
+}
+
+static void make_axes(otr_mo_align *a) {
+    for (int i = 0; i < 3; i++) {
+        a->fwd[i] = a->dir[0] * a->e1[i] + a->dir[1] * a->e2[i];
+        a->left[i] = a->dir[0] * a->e2[i] - a->dir[1] * a->e1[i];
+    }
+}
+
+/* Follows slow changes of up (load, grade) without touching the sums; a large turn starts over. */
+static void follow_up(otr_motion *m) {
+    otr_mo_align *a = &m->align;
+    const double *up = m->gravity.up;
+    if (!a->basis) {
+        make_basis(a, up);
+        forget(a);
+    }
+}
+
+void otr_mo_align_imu(otr_motion *m) {
+    otr_mo_align *a = &m->align;
+    if (!m->gravity.known || m->crash.state == OTR_MO_CAPTURE)
+        return;
+    follow_up(m);
+    if (m->imu.gap) {
+        restart_interval(a);
+        a->last_us = OTR_MO_NEVER;
+        return;
+    }
+    double dt = m->imu.dt_s;
+    double w = m->imu.gyro ? otr_mo_dot(m->imu.rate, m->gravity.up)
+                           : (m->speed.heading_rate == m->speed.heading_rate ? -m->speed.heading_rate : 0);
+    a->sum_h[0] += otr_mo_dot(m->imu.acc, a->e1) * dt;
+    a->sum_h[1] += otr_mo_dot(m->imu.acc, a->e2) * dt;
+    a->sum_w += w * dt;
+    a->sum_s += dt;
+}
+
+static void judge(otr_mo_align *a, double dt) {
+    double length = sqrt(a->c * a->c + a->s * a->s), energy = sqrt(a->eh * a->ep);
+    a->rho = energy > 1e-9 ? length / energy : 0;
+    if (!(length > 1e-9))
+        return;
+    double dir[2] = {a->c / length, a->s / length};
+    a->past_s += dt;
+    bool steady = a->have_past && dir[0] * a->past[0] + dir[1] * a->past[1] > STEADY_COS;
+    if (a->past_s >= STEADY_S || !a->have_past) {
+        a->past[0] = dir[0];
+        a->past[1] = dir[1];
+        a->past_s = 0;
+        a->have_past = true;
+    }
+    a->dir[0] = dir[0];
+    a->dir[1] = dir[1];
+    if (a->aligned && a->rho < LOST_RHO && a->moving_s >= MIN_MOVING_S)
+        a->aligned = false;
+    if (a->moving_s >= MIN_MOVING_S && a->rho >= MIN_RHO && steady)
+        a->aligned = true;
+    if (a->aligned) {
+        a->age_s += dt;
+        make_axes(a);
+    }
+}
+
+static void pair(otr_mo_align *a, double dv, double v) {
+    double dt = a->sum_s, share = dt / (a->moving_s + dt < SLOW_S ? a->moving_s + dt : SLOW_S);
+    double h[2] = {a->sum_h[0] / dt, a->sum_h[1] / dt}, p[2] = {dv / dt, v * a->sum_w / dt};
+    for (int i = 0; i < 2; i++) {
+        a->hp_h[i] += share * (h[i] - a->hp_h[i]);
+        a->hp_p[i] += share * (p[i] - a->hp_p[i]);
+        h[i] -= a->hp_h[i];
+        p[i] -= a->hp_p[i];
+    }
+    double keep = 1 - dt / FORGET_S;
+    a->c = a->c * keep + (h[0] * p[0] + h[1] * p[1]) * dt;
+    a->s = a->s * keep + (h[1] * p[0] - h[0] * p[1]) * dt;
+    a->eh = a->eh * keep + (h[0] * h[0] + h[1] * h[1]) * dt;
+    a->ep = a->ep * keep + (p[0] * p[0] + p[1] * p[1]) * dt;
+    a->moving_s += dt;
+    judge(a, dt);
+}
+
+void otr_mo_align_speed(otr_motion *m, double v, uint8_t src) {
+    otr_mo_align *a = &m->align;
+    int64_t now = m->now_us;
+    if (!a->basis)
+        return;
+    double span = (double)(now - a->last_us) * 1e-6;
+    if (a->last_us != OTR_MO_NEVER && span < (src == OTR_SRC_OBD ? LONG_S : SHORT_S))
+        return;
+    bool whole = a->last_us != OTR_MO_NEVER && span <= MAX_S && a->sum_s > 0.8 * span && a->sum_s < 1.2 * span;
+    if (whole && v > MIN_V && a->last_v > MIN_V && m->crash.state != OTR_MO_CONFIRM)
+        pair(a, (v - a->last_v) * (a->sum_s / span), 0.5 * (v + a->last_v));
+    restart_interval(a);
+    a->last_v = v;
+    a->last_us = now;
+}
+
+/* ---- keeping the mounting over a restart ------------------------------------------------------- */
+
+void otr_motion_get_mount(const otr_motion *m, otr_mount *ret) {
+    memset(ret, 0, sizeof *ret);
+    if (!m->gravity.known)
+        return;
+    for (int i = 0; i < 3; i++) {
+        ret->up[i] = (float)m->gravity.up[i];
+        ret->fwd[i] = m->align.aligned ? (float)m->align.fwd[i] : 0;
+    }
+    ret->rho = m->align.aligned ? (float)m->align.rho : 0;
+    ret->age_s = m->align.aligned ? (float)m->align.age_s : 0;
+}
+
+static bool unit(const float v[3], double ret[3]) {
+    for (int i = 0; i < 3; i++) {
+        if (!(v[i] >= -1.01f && v[i] <= 1.01f))
+            return false;
+        ret[i] = (double)v[i];
+    }
+    double n2 = otr_mo_dot(ret, ret);
+    return n2 > 0.98 && n2 < 1.02 && otr_mo_normalise(ret);
+}
+
+/* The stored fit counts as two minutes of ordinary driving: new data outvotes it within some minutes. */
+static void seed(otr_mo_align *a, const double fwd[3], double rho) {
+    const double energy = 0.25 * MIN_MOVING_S;
+    double c = otr_mo_dot(fwd, a->e1), s = otr_mo_dot(fwd, a->e2), n = sqrt(c * c + s * s);
+    a->dir[0] = c / n;
+    a->dir[1] = s / n;
+    a->c = a->dir[0] * energy * rho;
+    a->s = a->dir[1] * energy * rho;
+    a->eh = a->ep = energy;
+    a->rho = rho;
+    a->past[0] = a->dir[0];
+    a->past[1] = a->dir[1];
+    a->have_past = a->aligned = true;
+    make_axes(a);
+}
+
+int otr_motion_set_mount(otr_motion *m, const otr_mount *mount) {
+    double up[3], fwd[3];
+    if (!m || !mount)
+        return OTR_ERR_INVAL;
+    if (m->stats.pushed)
+        return OTR_ERR_STATE;
+    if (!unit(mount->up, up))
+        return OTR_ERR_INVAL;
+    bool aligned = mount->rho > 0;
+    if (aligned && (!unit(mount->fwd, fwd) || !(mount->rho <= 1) || !(mount->age_s >= 0) || otr_mo_dot(up, fwd) > 0.2 ||
+                    otr_mo_dot(up, fwd) < -0.2))
+        return OTR_ERR_INVAL;
+    for (int i = 0; i < 3; i++) {
+        m->gravity.up[i] = up[i];
+        m->gravity.g[i] = up[i] * OTR_MO_G;
+        m->gravity.fast[i] = m->gravity.g[i];
+    }
+    m->gravity.known = true;
+    m->gravity.age_s = 1;
+    if (aligned) {
+        make_basis(&m->align, up);
+        forget(&m->align);
+        seed(&m->align, fwd, (double)mount->rho);
+        m->align.age_s = (double)mount->age_s;
+    }
+    return OTR_OK;
+}

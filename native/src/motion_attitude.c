@@ -1,0 +1,88 @@
+/* motion_attitude.c: has the vehicle rolled over?
+ *
+ * A complementary estimate of up: turned by the gyro, drawn to the accelerometer with 5 s, and only while its length
+ * is within 10 % of 1 g: a fast bend (0.45 g and more) must not look like a bank. Compared with the slow gravity of
+ * motion_gravity.c. More than 30 degrees for a second (the default of JT/T 808 parameter 0x5E), or 60 at once.
+ * Without a gyro the accelerometer alone (1 s mean) has to say more than 45 degrees for two seconds.
+ *
+ * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
+ */
+#include "motion_state.h"
+
+#define TAU_S 5.0
+#define HELD_COS 0.86603 /* 30 degrees */
+#define FAR_COS 0.5      /* 60 degrees */
+#define BLIND_COS 0.70711
+#define HELD_S 1.0
+#define BLIND_S 2.0
+#define MOVED_RECENTLY_US (10ll * OTR_MO_S)
+#define LEVEL_COS 0.93969 /* 20 degrees: upright again */
+
+static void turn(otr_mo_attitude *t, const otr_motion *m) {
+    const otr_mo_imu *imu = &m->imu;
+    double moved[3], n2 = otr_mo_dot(imu->acc, imu->acc) / (OTR_MO_G * OTR_MO_G);
+    otr_mo_cross(imu->rate, t->up, moved); /* a fixed direction turns by -w x up in the sensor's frame */
+    bool steady = n2 > 0.81 && n2 < 1.21;
+    double share = imu->gyro ? (steady ? imu->dt_s / TAU_S : 0) : imu->dt_s;
+    double n = sqrt(n2) * OTR_MO_G;
+    for (int i = 0; i < 3; i++) {
+        t->up[i] -= moved[i] * imu->dt_s;
+        if (n > 0.5)
+            t->up[i] += share * (imu->acc[i] / n - t->up[i]);
+    }
+    otr_mo_normalise(t->up);
+}
+
+/* A box in a parked car that is lifted out has not rolled over: the vehicle must have moved lately, or crashed. */
+static bool plausible(const otr_motion *m) {
+    double v = otr_mo_speed_extreme(m, m->now_us - MOVED_RECENTLY_US, m->now_us, true);
+    return m->crash.state != OTR_MO_ARMED || v >= 1.4 || (m->speed.src == OTR_SRC_NONE && m->speed.ignition != 0);
+}
+
+static void report(otr_motion *m, otr_mo_sink *sink, double cosine, bool far) {
+    otr_event ev;
+    double sine2 = 1 - cosine * cosine;
+    m->attitude.angle = otr_mo_atan2(sine2 > 0 ? sqrt(sine2) : 0, cosine);
+    otr_mo_event_init(m, &ev, OTR_EV_ROLLOVER, far ? OTR_RULE_ROLL_FAR : OTR_RULE_ROLL_HELD, m->imu.last_us);
+    if (!far)
+        ev.t0_us -= (int64_t)(m->attitude.over_s * 1e6);
+    ev.flags = OTR_EVF_ROLLOVER;
+    ev.level = 3;
+    ev.conf = 0.9f;
+    ev.limit = far ? 60 : 30;
+    ev.src_mask = 0;
+    ev.v_pre_kmh = (float)(otr_mo_speed_extreme(m, ev.t0_us - 3 * OTR_MO_S, m->now_us, true) * OTR_MO_KMH);
+    otr_mo_emit(m, sink, &ev, OTR_PH_CONFIRMED);
+    if (m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM)
+        m->crash.ev.flags |= OTR_EVF_ROLLOVER;
+}
+
+void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink) {
+    otr_mo_attitude *t = &m->attitude;
+    if (!m->gravity.known)
+        return;
+    if (!t->known || m->imu.gap) {
+        for (int i = 0; i < 3; i++)
+            t->up[i] = m->gravity.up[i];
+        t->known = true;
+        t->over_s = 0;
+        t->over = false;
+        return;
+    }
+    turn(t, m);
+    double cosine = otr_mo_dot(t->up, m->gravity.up);
+    if (t->over) {
+        t->over_s = cosine > LEVEL_COS ? t->over_s + m->imu.dt_s : 0;
+        if (t->over_s > HELD_S)
+            t->over = false;
+        return;
+    }
+    bool leaning = cosine < (m->imu.gyro ? HELD_COS : BLIND_COS);
+    t->over_s = leaning ? t->over_s + m->imu.dt_s : 0;
+    bool far = m->imu.gyro && cosine < FAR_COS;
+    if ((far || t->over_s >= (m->imu.gyro ? HELD_S : BLIND_S)) && plausible(m)) {
+        report(m, sink, cosine, far);
+        t->over = true;
+        t->over_s = 0;
+    }
+}

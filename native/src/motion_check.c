@@ -1,0 +1,150 @@
+/* motion_check.c: what comes in. Malformed samples are counted by reason and dropped here, once; the rest of the
+ * detector trusts what it gets.
+ *
+ * The rate of the IMU is taken from its time stamps and never assumed: a sample after more than 3.5 periods (and more
+ * than 20 ms) does not continue the one before, and the windows start anew.
+ *
+ * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
+ */
+#include "motion_state.h"
+
+#define TIME_LIMIT ((int64_t)1 << 60)
+#define SPEED_LIMIT 150.0f /* m/s: nothing on wheels */
+#define ACC_LIMIT 20000.0f /* m/s2: beyond any sensor */
+#define RATE_LIMIT 200.0f  /* rad/s */
+#define GAP_PERIODS 3.5
+#define GAP_MIN_S 0.02
+#define CFC60_HZ 124.65 /* SAE J211: 60 * 2.0775 */
+#define CFC60_MIN_RATE 600.0
+#define HARSH_HZ 2.0
+
+static bool within(const float *x, int n, float limit) {
+    for (int i = 0; i < n; i++)
+        if (!(x[i] >= -limit && x[i] <= limit)) /* false for NaN as well */
+            return false;
+    return true;
+}
+
+static bool any_within(const float *x, int n, float limit) {
+    for (int i = 0; i < n; i++)
+        if (within(x + i, 1, limit))
+            return true;
+    return false;
+}
+
+static bool numbers_ok(const otr_sample *s) {
+    switch (s->kind) {
+    case OTR_IN_IMU:
+        return within(s->x, 3, ACC_LIMIT);
+    case OTR_IN_SPEED:
+        return within(s->x, 1, SPEED_LIMIT);
+    case OTR_IN_WHEELS:
+        return any_within(s->x, 4, SPEED_LIMIT);
+    case OTR_IN_GNSS: /* a heading outside its range is left unused later */
+        return within(s->x, 1, SPEED_LIMIT) || !within(&s->res, 1, 255.0f) || !((uint32_t)s->res & OTR_FIX_SPEED);
+    case OTR_IN_YAW:
+        return within(s->x, 1, RATE_LIMIT);
+    case OTR_IN_BRAKE:
+    case OTR_IN_AIRBAG:
+    case OTR_IN_BUS:
+        return within(s->x, 1, 1e6f);
+    case OTR_IN_RPM:
+        return within(s->x, 1, 1e6f);
+    default:
+        return true;
+    }
+}
+
+bool otr_mo_check(otr_motion *m, const otr_sample *s) {
+    m->stats.pushed++;
+    if (s->kind < OTR_IN_IMU || s->kind > OTR_IN_TICK || s->t_us < -TIME_LIMIT || s->t_us > TIME_LIMIT) {
+        m->stats.invalid++;
+        return false;
+    }
+    int64_t *newest = &m->kind_us[s->kind & 15u][s->src & 7u];
+    if (s->t_us < *newest) {
+        m->stats.time_back++;
+        return false;
+    }
+    bool default_code = (s->q & OTR_Q_SNA) != 0 && s->kind == OTR_IN_SPEED;
+    if (s->kind != OTR_IN_TICK && !default_code && (!(s->q & OTR_Q_VALID) || (s->q & (OTR_Q_SNA | OTR_Q_STALE)))) {
+        m->stats.invalid++;
+        return false;
+    }
+    if (!default_code && !numbers_ok(s)) {
+        m->stats.nan++;
+        return false;
+    }
+    *newest = s->t_us;
+    if (s->t_us > m->now_us)
+        m->now_us = s->t_us;
+    return true;
+}
+
+/* Learns the period: quick in the first samples, then slow; an outlier counts as three periods at most. */
+static void learn_period(otr_mo_imu *imu, double dt) {
+    if (imu->count < 2) {
+        imu->period_s = dt > 0 ? dt : imu->period_s;
+        return;
+    }
+    double limited = dt > 3 * imu->period_s ? 3 * imu->period_s : dt;
+    double share = imu->count < 16 ? 1.0 / imu->count : 1.0 / 32;
+    imu->period_s += share * (limited - imu->period_s);
+    if (imu->period_s < 1e-5)
+        imu->period_s = 1e-5;
+}
+
+static void make_filters(otr_mo_imu *imu) {
+    double rate = 1 / imu->period_s;
+    double ratio = imu->filter_rate > 0 ? rate / imu->filter_rate : 0;
+    if (imu->count < 4 || (imu->count > 8 && ratio > 0.95 && ratio < 1.05))
+        return;
+    imu->filter_rate = rate;
+    otr_mo_lowpass(HARSH_HZ, rate, &imu->harsh);
+    otr_mo_lowpass(CFC60_HZ, rate, &imu->cfc60);
+}
+
+static void pre_filter(otr_mo_imu *imu, const double acc[3]) {
+    bool was = imu->cfc;
+    imu->cfc = imu->filter_rate >= CFC60_MIN_RATE && imu->count >= 16;
+    for (int i = 0; i < 3; i++) {
+        if (imu->cfc && (!was || imu->gap))
+            otr_mo_settle(&imu->cfc60, &imu->cfc_state[i], acc[i]);
+        imu->acc[i] = imu->cfc ? otr_mo_filter(&imu->cfc60, &imu->cfc_state[i], acc[i]) : acc[i];
+    }
+}
+
+static bool at_the_stop(const otr_motion *m, const otr_sample *s) {
+    if (s->q & OTR_Q_SATURATED)
+        return true;
+    float stop = 0.98f * m->cfg.imu_range_g * (float)OTR_MO_G;
+    return stop > 0 && !within(s->x, 3, stop);
+}
+
+bool otr_mo_imu_take(otr_motion *m, const otr_sample *s) {
+    otr_mo_imu *imu = &m->imu;
+    int64_t step = s->t_us - imu->last_us;
+    double dt = imu->count ? (step > 3600ll * OTR_MO_S ? 3600.0 : (double)step * 1e-6) : 0;
+    double limit = GAP_PERIODS * imu->period_s;
+    imu->gap = !imu->count || (imu->count > 2 && dt > (limit > GAP_MIN_S ? limit : GAP_MIN_S)) || dt > 1;
+    if (imu->gap && imu->count)
+        m->stats.gap++;
+    if (imu->count)
+        learn_period(imu, dt);
+    imu->dt_s = imu->gap ? 0 : dt;
+    imu->last_us = s->t_us;
+    imu->src = s->src & 15u;
+    if (imu->count < 1000000)
+        imu->count++;
+    if (at_the_stop(m, s))
+        imu->saturated_us = s->t_us;
+    imu->gyro = within(s->x + 3, 3, RATE_LIMIT);
+    double acc[3];
+    for (int i = 0; i < 3; i++) {
+        acc[i] = (double)s->x[i];
+        imu->rate[i] = imu->gyro ? (double)s->x[3 + i] - m->gravity.bias[i] : 0;
+    }
+    make_filters(imu);
+    pre_filter(imu, acc);
+    return imu->count >= 2 && imu->filter_rate > 0;
+}

@@ -1,0 +1,202 @@
+/* motion_crash.c: the life of a crash found by the IMU.
+ *
+ *   ARMED --dV150 or dV300 over its threshold--> CAPTURE --T0 + 300 ms--> CONFIRM --10 s--> REFRACTORY --10 s--> ARMED
+ *           SUSPECT, at once                             UPDATE, final pulse    | CONFIRMED as soon as P >= 0.7
+ *                                                                               | CANCELLED at its end when P < 0.15
+ *                                                                               ' CLOSED at its end otherwise
+ * A second pulse of 8 km/h inside CONFIRM is impact number n of the same event; inside REFRACTORY it is a new event
+ * with the flag MULTI. Time passes by samples of any kind, so that the verdict comes also when the sensor died.
+ *
+ * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
+ */
+#include "motion_state.h"
+
+#define CAPTURE_US 300000
+#define LATE_US 100000 /* grace before a capture ends without samples */
+#define LOOK_US 100000
+#define SLOWEST_S 0.025 /* below 40 Hz a sample is too long for a pulse */
+#define YOUNG_S 0.5     /* gravity from less than this is a guess */
+#define MULTI_KMH 8.0
+#define PUSH_KMH 5.0
+#define CONFIRM_P 0.7f
+#define CANCEL_P 0.15f
+#define PRE_US (3ll * OTR_MO_S)
+#define POST_US (4ll * OTR_MO_S)
+#define PARKED_US (120ll * OTR_MO_S)
+#define AIRBAG_US (2ll * OTR_MO_S)
+#define TURNED_COS 0.90631 /* 25 degrees */
+#define TURNED_AFTER_US (3ll * OTR_MO_S)
+
+static bool is_parked(const otr_motion *m) {
+    const otr_mo_speed *s = &m->speed;
+    if (s->motion == 2)
+        return false;
+    if (s->ignition != 255)
+        return s->ignition == 0;
+    bool engine = m->now_us - s->rpm_us < 2 * OTR_MO_S && s->rpm > 0;
+    return s->motion == 1 && !engine && s->slow_us != OTR_MO_NEVER && m->now_us - s->slow_us >= PARKED_US;
+}
+
+static void look_at_speed(otr_motion *m) {
+    otr_mo_crash *c = &m->crash;
+    c->v_pre = otr_mo_speed_extreme(m, c->t0_us - PRE_US, c->t0_us + 200000, true);
+    c->v_min = otr_mo_speed_extreme(m, c->t0_us + 1, c->t0_us + POST_US, false);
+    c->collapse = c->v_pre * OTR_MO_KMH >= 15 && c->v_min <= 0.6 * c->v_pre;
+    bool stands = otr_mo_speed_now(m) < 0.5;
+    if (!stands)
+        c->stand_us = OTR_MO_NEVER;
+    else if (c->stand_us == OTR_MO_NEVER)
+        c->stand_us = m->now_us;
+}
+
+static void begin(otr_motion *m, otr_mo_sink *sink, int rule, double limit, bool same) {
+    otr_mo_crash *c = &m->crash;
+    bool again = c->state != OTR_MO_ARMED;
+    uint32_t seq = c->ev.seq;
+    c->t0_us = otr_mo_pulse_t0(m, &c->base_us);
+    otr_mo_event_init(m, &c->ev, OTR_EV_CRASH, rule, c->t0_us);
+    c->impacts = again && c->impacts < 255 ? (uint8_t)(c->impacts + 1) : 1;
+    c->ev.seq = same ? seq : 0;
+    c->ev.impact_no = c->impacts;
+    c->ev.flags = again ? OTR_EVF_MULTI : 0;
+    c->ev.limit = (float)limit;
+    c->ev.src_mask = (uint16_t)(1u << m->imu.src);
+    if (!same) {
+        c->confirmed = c->moved = c->collapse = false;
+        c->parked = is_parked(m);
+        c->airbag = m->now_us - c->airbag_us < AIRBAG_US;
+        c->power_us = c->stand_us = OTR_MO_NEVER;
+        for (int i = 0; i < 3; i++)
+            c->before_up[i] = m->gravity.up[i];
+    }
+    c->gyro_peak = sqrt(otr_mo_dot(m->imu.rate, m->imu.rate));
+    c->state = OTR_MO_CAPTURE;
+    c->until_us = c->t0_us + CAPTURE_US;
+    otr_mo_pulse_measure(m, m->imu.last_us);
+    look_at_speed(m);
+    otr_mo_classify(m);
+    otr_mo_emit(m, sink, &c->ev, OTR_PH_SUSPECT);
+}
+
+static void maybe_confirm(otr_motion *m, otr_mo_sink *sink) {
+    otr_mo_crash *c = &m->crash;
+    if (c->confirmed || c->ev.conf < CONFIRM_P)
+        return;
+    c->confirmed = true;
+    otr_mo_emit(m, sink, &c->ev, OTR_PH_CONFIRMED);
+}
+
+static void end_capture(otr_motion *m, otr_mo_sink *sink) {
+    otr_mo_crash *c = &m->crash;
+    int64_t to = c->until_us < m->imu.last_us ? c->until_us : m->imu.last_us;
+    otr_mo_pulse_measure(m, to);
+    look_at_speed(m);
+    otr_mo_classify(m);
+    c->ev.t_end_us = c->t0_us + (int64_t)((double)c->ev.dur_ms * 1e3);
+    c->state = OTR_MO_CONFIRM;
+    c->until_us = c->t0_us + (int64_t)((double)m->cfg.confirm_s * 1e6);
+    c->next_us = m->now_us;
+    otr_mo_window_reset(&m->window);
+    otr_mo_emit(m, sink, &c->ev, OTR_PH_UPDATE);
+    maybe_confirm(m, sink);
+}
+
+/* The box itself was knocked off: up has turned for good and the vehicle drove on as before. */
+static void look_at_mount(otr_motion *m) {
+    otr_mo_crash *c = &m->crash;
+    double fast[3] = {m->gravity.fast[0], m->gravity.fast[1], m->gravity.fast[2]};
+    if (m->now_us - c->t0_us < TURNED_AFTER_US || !otr_mo_normalise(fast))
+        return;
+    bool turned = otr_mo_dot(fast, c->before_up) < TURNED_COS;
+    bool unchanged = c->v_pre == c->v_pre && (c->v_min >= 0.8 * c->v_pre || c->v_pre < 0.5);
+    c->moved = turned && unchanged && !c->airbag;
+}
+
+static void end_confirm(otr_motion *m, otr_mo_sink *sink) {
+    otr_mo_crash *c = &m->crash;
+    bool cancel = !c->confirmed && c->ev.conf < CANCEL_P;
+    otr_mo_emit(m, sink, &c->ev, cancel ? OTR_PH_CANCELLED : OTR_PH_CLOSED);
+    c->state = OTR_MO_REFRACTORY;
+    c->until_us = m->now_us + (int64_t)((double)m->cfg.refractory_s * 1e6);
+}
+
+void otr_mo_crash_time(otr_motion *m, otr_mo_sink *sink) {
+    otr_mo_crash *c = &m->crash;
+    if (c->state == OTR_MO_ARMED)
+        return;
+    if (c->state == OTR_MO_CAPTURE) {
+        if (m->now_us >= c->until_us + LATE_US || m->imu.last_us >= c->until_us)
+            end_capture(m, sink);
+        return;
+    }
+    if (c->state == OTR_MO_REFRACTORY) {
+        if (m->now_us >= c->until_us)
+            c->state = OTR_MO_ARMED;
+        return;
+    }
+    if (m->now_us < c->next_us && m->now_us < c->until_us)
+        return;
+    c->next_us = m->now_us + LOOK_US;
+    look_at_speed(m);
+    look_at_mount(m);
+    otr_mo_classify(m);
+    maybe_confirm(m, sink);
+    if (m->now_us >= c->until_us)
+        end_confirm(m, sink);
+}
+
+static bool ready(const otr_motion *m) {
+    return m->gravity.age_s >= YOUNG_S && m->imu.period_s <= SLOWEST_S && m->imu.count >= 8;
+}
+
+void otr_mo_crash_imu(otr_motion *m, otr_mo_sink *sink) {
+    otr_mo_crash *c = &m->crash;
+    double dv[3];
+    otr_mo_window_dv(&m->window, OTR_MO_W150, dv);
+    c->dv150_kmh = sqrt(otr_mo_horizontal2(dv, m->gravity.up)) * OTR_MO_KMH;
+    otr_mo_window_dv(&m->window, OTR_MO_W300, dv);
+    c->dv300_kmh = sqrt(otr_mo_horizontal2(dv, m->gravity.up)) * OTR_MO_KMH;
+    if (c->dv300_kmh >= PUSH_KMH)
+        c->push_us = m->imu.last_us;
+    if (c->state == OTR_MO_CAPTURE) {
+        double spin = sqrt(otr_mo_dot(m->imu.rate, m->imu.rate));
+        c->gyro_peak = spin > c->gyro_peak ? spin : c->gyro_peak;
+        return;
+    }
+    if (!ready(m))
+        return;
+    if (c->state == OTR_MO_ARMED) {
+        if (c->dv150_kmh >= (double)m->cfg.dv150_kmh)
+            begin(m, sink, OTR_RULE_DV150, (double)m->cfg.dv150_kmh, false);
+        else if (c->dv300_kmh >= (double)m->cfg.dv300_kmh)
+            begin(m, sink, OTR_RULE_DV300, (double)m->cfg.dv300_kmh, false);
+    } else if (c->dv150_kmh >= MULTI_KMH) {
+        begin(m, sink, OTR_RULE_MULTI, MULTI_KMH, c->state == OTR_MO_CONFIRM);
+    }
+}
+
+void otr_mo_crash_airbag(otr_motion *m, otr_mo_sink *sink, bool fired) {
+    otr_mo_crash *c = &m->crash;
+    bool known_off = c->airbag_seen_off, moving = otr_mo_speed_extreme(m, m->now_us - PRE_US, m->now_us, true) >= 1.4;
+    if (!fired) {
+        c->airbag_seen_off = true;
+        c->airbag_bit = false;
+        return;
+    }
+    if (c->airbag_bit || (!known_off && !moving)) /* a bit that was always set is a wrong bit or an old crash */
+        return;
+    c->airbag_bit = true;
+    c->airbag_us = m->now_us;
+    if (c->state == OTR_MO_CAPTURE || c->state == OTR_MO_CONFIRM) {
+        c->airbag = true;
+        c->next_us = m->now_us;
+        return;
+    }
+    otr_event ev;
+    otr_mo_event_init(m, &ev, OTR_EV_AIRBAG, OTR_RULE_AIRBAG, m->now_us);
+    ev.level = 3;
+    ev.conf = 0.95f;
+    ev.src_mask = 1u << OTR_SRC_CAN;
+    ev.v_pre_kmh = (float)(otr_mo_speed_extreme(m, m->now_us - PRE_US, m->now_us, true) * OTR_MO_KMH);
+    otr_mo_emit(m, sink, &ev, OTR_PH_CONFIRMED);
+}

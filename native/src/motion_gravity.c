@@ -1,0 +1,107 @@
+/* motion_gravity.c: where up is, and when the sensor lies still.
+ *
+ * Gravity is a slow mean of the specific force, taken only while its length is near 1 g (| |a|^2 - 1 | < 0.3 g^2) and
+ * never while a crash is being captured or confirmed: the pulse and what follows must not bend the frame it is
+ * measured in. The first seconds are a plain mean, so that a young stream is usable at once; then the time constant
+ * is 10 s.
+ *
+ * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
+ */
+#include "motion_state.h"
+
+#define TAU_S 10.0
+#define STILL_VAR 4e-4  /* variance of |a|^2 in g^4: about 0.01 g of noise */
+#define STILL_RATE 0.05 /* rad/s */
+#define KNOWN_STILL_S 1.0
+#define KNOWN_MOVING_S 10.0
+#define TURNED_COS 0.90631 /* 25 degrees */
+#define TURNED_S 30.0
+#define TURN_RATE 0.35 /* rad/s: a device that is being handled */
+
+static void note_stillness(otr_mo_gravity *g, const otr_mo_imu *imu, double n2) {
+    double share = imu->dt_s / 1.0 < 1 ? imu->dt_s / 1.0 : 1;
+    if (imu->gap) {
+        g->mean_n2 = n2;
+        g->mean_n4 = n2 * n2;
+        g->still_s = 0;
+        return;
+    }
+    g->mean_n2 += share * (n2 - g->mean_n2);
+    g->mean_n4 += share * (n2 * n2 - g->mean_n4);
+    double var = g->mean_n4 - g->mean_n2 * g->mean_n2;
+    bool quiet = !imu->gyro || otr_mo_dot(imu->rate, imu->rate) < STILL_RATE * STILL_RATE;
+    g->still_s = var < STILL_VAR && quiet && n2 > 0.8 && n2 < 1.2 ? g->still_s + imu->dt_s : 0;
+}
+
+/* The gyro's zero, from stretches in which the sensor lies still and the vehicle is not known to move. */
+static void note_bias(otr_motion *m) {
+    otr_mo_gravity *g = &m->gravity;
+    if (!m->imu.gyro || g->still_s < 1.0 || m->speed.motion == 2)
+        return;
+    g->bias_s = g->bias_s < 30 ? g->bias_s + m->imu.dt_s : g->bias_s;
+    double share = m->imu.dt_s / (g->bias_s > 1 ? g->bias_s : 1);
+    for (int i = 0; i < 3; i++)
+        g->bias[i] += share * m->imu.rate[i];
+}
+
+static void adopt_up(otr_mo_gravity *g) {
+    double up[3] = {g->g[0], g->g[1], g->g[2]};
+    if (otr_mo_normalise(up))
+        for (int i = 0; i < 3; i++)
+            g->up[i] = up[i];
+}
+
+/* The box has been turned in its mount: the quick mean has pointed elsewhere for long. Start over. */
+static void note_turned(otr_motion *m, otr_mo_sink *sink) {
+    otr_mo_gravity *g = &m->gravity;
+    double fast[3] = {g->fast[0], g->fast[1], g->fast[2]};
+    if (!g->known || !otr_mo_normalise(fast))
+        return;
+    bool rolling = otr_mo_dot(m->imu.rate, m->imu.rate) > TURN_RATE * TURN_RATE;
+    double cosine = m->align.aligned ? otr_mo_dot(fast, m->align.up) : otr_mo_dot(fast, g->up);
+    if (cosine > TURNED_COS || rolling) {
+        g->turned_s = cosine > TURNED_COS ? 0 : g->turned_s;
+        return;
+    }
+    g->turned_s += m->imu.dt_s;
+    if (g->turned_s < TURNED_S)
+        return;
+    otr_event ev;
+    otr_mo_event_init(m, &ev, OTR_EV_DEVICE_MOVED, OTR_RULE_TURNED, m->imu.last_us - (int64_t)(TURNED_S * 1e6));
+    ev.conf = 0.9f;
+    ev.level = 1;
+    ev.limit = 25;
+    ev.t_end_us = m->imu.last_us;
+    otr_mo_emit(m, sink, &ev, OTR_PH_CONFIRMED);
+    for (int i = 0; i < 3; i++)
+        g->g[i] = g->fast[i];
+    adopt_up(g);
+    g->turned_s = 0;
+    m->align.aligned = false;
+    m->align.basis = false;
+    m->attitude.known = false;
+}
+
+void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink) {
+    otr_mo_gravity *g = &m->gravity;
+    const double *a = m->imu.acc;
+    double dt = m->imu.dt_s, n2 = otr_mo_dot(a, a) / (OTR_MO_G * OTR_MO_G);
+    double quick = dt < 1 ? dt : 1;
+    bool first = !(otr_mo_dot(g->g, g->g) > 0);
+    for (int i = 0; i < 3; i++)
+        g->fast[i] = first ? a[i] : g->fast[i] + quick * (a[i] - g->fast[i]);
+    note_stillness(g, &m->imu, n2);
+    note_bias(m);
+    bool frozen = m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM || m->attitude.over;
+    if (first || (!frozen && n2 > 0.7 && n2 < 1.3)) {
+        double age = g->age_s + dt, share = first ? 1 : dt / (age < TAU_S ? (age > dt ? age : 1) : TAU_S);
+        for (int i = 0; i < 3; i++)
+            g->g[i] += share * (a[i] - g->g[i]);
+        g->age_s = age < 1e6 ? age : 1e6;
+        adopt_up(g);
+    }
+    if (!g->known)
+        g->known = g->still_s >= KNOWN_STILL_S || g->age_s >= KNOWN_MOVING_S;
+    if (!frozen)
+        note_turned(m, sink);
+}

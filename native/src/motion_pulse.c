@@ -1,0 +1,133 @@
+/* motion_pulse.c: measures a pulse on the ring: its begin T0, delta-V, peaks, severity and direction.
+ *
+ * Works on the interpolated running sums in steps of one millisecond of time, so that the answer depends on the pulse
+ * and not on the sampling rate; runs twice a crash (at the trigger and at the end of the capture).
+ * Gravity is frozen meanwhile, thus the frame is that of the moment before.
+ *
+ * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
+ */
+#include "motion_state.h"
+
+#define STEP_US 1000
+#define BACK_US 300000
+#define LULL_US 30000 /* a pulse may pause that long */
+#define WINDOW_US 20000
+#define T0_DV (0.8 / OTR_MO_KMH) /* GB 39732-2020 4.1.3: 0.8 km/h within 20 ms */
+#define ASI_PERIOD_S 0.0126      /* EN 1317: 50 ms mean needs at least four samples */
+
+static double dv_between(const otr_motion *m, int64_t from, int64_t to, double ret[3]) {
+    double a[3], b[3];
+    otr_mo_window_at(&m->window, (uint32_t)(uint64_t)from, a);
+    otr_mo_window_at(&m->window, (uint32_t)(uint64_t)to, b);
+    for (int i = 0; i < 3; i++)
+        ret[i] = b[i] - a[i];
+    return sqrt(otr_mo_horizontal2(ret, m->gravity.up));
+}
+
+static int64_t oldest(const otr_motion *m) {
+    const otr_mo_window *w = &m->window;
+    uint32_t now = (uint32_t)(uint64_t)m->imu.last_us;
+    return m->imu.last_us - (int64_t)(uint32_t)(now - w->ring[w->first & (OTR_MO_RING - 1u)].t);
+}
+
+int64_t otr_mo_pulse_t0(const otr_motion *m, int64_t *ret_base_us) {
+    int64_t now = m->imu.last_us, t0 = now, edge = oldest(m);
+    double dv[3];
+    for (int64_t t = now; now - t <= BACK_US && t - WINDOW_US >= edge && t0 - t <= LULL_US; t -= STEP_US)
+        if (dv_between(m, t - WINDOW_US, t, dv) >= T0_DV)
+            t0 = t;
+    *ret_base_us = t0 - WINDOW_US > edge ? t0 - WINDOW_US : edge;
+    return t0;
+}
+
+typedef struct {
+    double dv, vec[3], peak, vert, asi;
+    int64_t top_us, end_us;
+} measure;
+
+static void note_peaks(const otr_motion *m, int64_t t, measure *r) {
+    const otr_mo_align *a = &m->align;
+    int64_t span = m->imu.period_s > 0.01 ? (int64_t)(m->imu.period_s * 1e6) : 10000;
+    double d[3], scale = 1 / ((double)span * 1e-6 * OTR_MO_G);
+    double h = dv_between(m, t - span, t, d) * scale, z = otr_mo_dot(d, m->gravity.up) * scale;
+    r->peak = h > r->peak ? h : r->peak;
+    z = z < 0 ? -z : z;
+    r->vert = z > r->vert ? z : r->vert;
+    if (dv_between(m, t - WINDOW_US, t, d) >= T0_DV)
+        r->end_us = t;
+    if (!a->aligned || m->imu.period_s > ASI_PERIOD_S)
+        return;
+    dv_between(m, t - 50000, t, d);
+    scale = 1 / (0.05 * OTR_MO_G);
+    double x = otr_mo_dot(d, a->fwd) * scale / 12, y = otr_mo_dot(d, a->left) * scale / 9;
+    z = otr_mo_dot(d, m->gravity.up) * scale / 10;
+    double asi = sqrt(x * x + y * y + z * z);
+    r->asi = asi > r->asi ? asi : r->asi;
+}
+
+static void split(const otr_motion *m, const double v[3], double *ret_long, double *ret_lat) {
+    const otr_mo_align *a = &m->align;
+    const double *x = a->aligned ? a->fwd : a->e1, *y = a->aligned ? a->left : a->e2;
+    *ret_long = a->basis ? otr_mo_dot(v, x) : 0;
+    *ret_lat = a->basis ? otr_mo_dot(v, y) : 0;
+}
+
+static void record_curve(otr_motion *m, int64_t to_us) {
+    otr_mo_crash *c = &m->crash;
+    int32_t n = 0;
+    for (int64_t t = c->t0_us; n < 31 && t <= to_us; t += 10000, n++) {
+        double d[3], along, across;
+        dv_between(m, c->base_us, t, d);
+        split(m, d, &along, &across);
+        c->pulse_long[n] = (float)(along * OTR_MO_KMH);
+        c->pulse_lat[n] = (float)(across * OTR_MO_KMH);
+    }
+    c->pulse_n = n;
+}
+
+static void fill_direction(otr_motion *m, const measure *r) {
+    otr_event *ev = &m->crash.ev;
+    if (!m->align.aligned)
+        return;
+    double along, across;
+    split(m, r->vec, &along, &across);
+    double pdof = otr_mo_atan2(-across, -along) * (180 / OTR_MO_PI);
+    int hour = (int)(pdof / 30 + (pdof < 0 ? -0.5 : 0.5)); /* +90 degrees, from the left, is nine o'clock */
+    hour = (12 - hour) % 12;
+    ev->flags |= OTR_EVF_ALIGNED;
+    ev->dv_long_kmh = (float)(along * OTR_MO_KMH);
+    ev->dv_lat_kmh = (float)(across * OTR_MO_KMH);
+    ev->pdof_deg = (float)pdof;
+    ev->clock = (uint8_t)(hour ? hour : 12);
+    if (m->imu.period_s <= ASI_PERIOD_S)
+        ev->asi = (float)r->asi;
+}
+
+void otr_mo_pulse_measure(otr_motion *m, int64_t to_us) {
+    otr_mo_crash *c = &m->crash;
+    otr_event *ev = &c->ev;
+    measure r = {0, {0, 0, 0}, 0, 0, 0, c->t0_us, c->t0_us};
+    for (int64_t t = c->base_us + STEP_US; t <= to_us; t += STEP_US) {
+        double d[3], dv = dv_between(m, c->base_us, t, d);
+        if (dv > r.dv) {
+            r.dv = dv;
+            r.top_us = t;
+            for (int i = 0; i < 3; i++)
+                r.vec[i] = d[i];
+        }
+        note_peaks(m, t, &r);
+    }
+    double rise_s = (double)(r.top_us > c->t0_us ? r.top_us - c->base_us : WINDOW_US) * 1e-6;
+    ev->dv_kmh = (float)(r.dv * OTR_MO_KMH);
+    ev->dv_time_ms = (float)((double)(r.top_us > c->t0_us ? r.top_us - c->t0_us : 0) * 1e-3);
+    ev->peak_g = (float)r.peak;
+    ev->peak_vert_g = (float)r.vert;
+    ev->mean_g = (float)(r.dv / rise_s / OTR_MO_G);
+    ev->dur_ms = (float)((double)(r.end_us - c->t0_us) * 1e-3);
+    if (m->imu.cfc)
+        ev->flags |= OTR_EVF_CFC60;
+    if (m->imu.saturated_us >= c->base_us)
+        ev->flags |= OTR_EVF_DV_LOWER_BOUND;
+    fill_direction(m, &r);
+    record_curve(m, to_us);
+}

@@ -1,0 +1,296 @@
+/* motion_state.h: the state of the detector, private to native/src/motion_*.c.
+ *
+ * One struct per noun; the file that owns it is named beside it. Others read it, only the owner writes.
+ * Times are microseconds of engine time, OTR_MO_NEVER before the first one. Inside, everything is double and SI.
+ *
+ * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef OTR_MOTION_STATE_H
+#define OTR_MOTION_STATE_H
+
+#include "motion_math.h"
+#include "outrider/motion.h"
+
+#define OTR_MO_NEVER (-((int64_t)1 << 61))
+#define OTR_MO_S 1000000 /* one second */
+
+/* Where events go during one push. */
+typedef struct {
+    otr_event *out;
+    int max, count;
+} otr_mo_sink;
+
+/* ---- motion_check.c: what comes in ------------------------------------------------------------ */
+typedef struct {
+    int64_t last_us;    /* of the last good sample */
+    double period_s;    /* running estimate */
+    int32_t count;      /* good samples since the start or the last change of rate, saturating */
+    double filter_rate; /* rate the coefficients below were made for, 0 none */
+    otr_mo_coef cfc60;  /* SAE J211 class 60, forward pass only */
+    otr_mo_coef harsh;  /* 2 Hz */
+    otr_mo_biquad cfc_state[3];
+    bool cfc;             /* rate >= 600 Hz */
+    uint8_t src;          /* OTR_SRC_IMU_* */
+    bool gyro;            /* the last sample had angular rates */
+    bool gap;             /* this sample does not continue the one before */
+    int64_t saturated_us; /* last sample at the end of the range */
+    double dt_s;          /* to the sample before */
+    double acc[3];        /* specific force, filtered when cfc */
+    double rate[3];       /* rad/s, bias removed at standstill; 0 without a gyro */
+} otr_mo_imu;
+
+/* ---- motion_gravity.c ------------------------------------------------------------------------- */
+typedef struct {
+    double g[3]; /* m/s2 */
+    double up[3];
+    double age_s;   /* of signal that went into g */
+    double still_s; /* for how long the sensor has lain still */
+    double mean_n2; /* fast mean of |a|^2 in g^2, and of its square: the stillness test */
+    double mean_n4;
+    double fast[3];  /* 1 s mean of the specific force */
+    double bias[3];  /* gyro at standstill, rad/s */
+    double bias_s;   /* standstill seconds inside it */
+    double turned_s; /* for how long `fast` has pointed elsewhere than `up` */
+    bool known;
+} otr_mo_gravity;
+
+/* ---- motion_window.c: running sums of x = a - g, as integers: exact differences, no drift ------- */
+#define OTR_MO_RING 1024u /* power of two; 0.64 s at 1600 Hz */
+enum { OTR_MO_W10, OTR_MO_W20, OTR_MO_W50, OTR_MO_W150, OTR_MO_W300, OTR_MO_WINDOWS };
+typedef struct {
+    uint32_t t;   /* low half of the time; differences are good for 71 minutes */
+    int32_t s[3]; /* micrometres per second, modulo 2^32 */
+} otr_mo_sum;
+typedef struct {
+    otr_mo_sum ring[OTR_MO_RING];
+    uint32_t head;  /* entries ever written; the newest is head - 1 */
+    uint32_t first; /* oldest entry that may be used */
+    uint32_t tail[OTR_MO_WINDOWS];
+    double last[3]; /* previous x */
+    double rest[3]; /* what rounding left over */
+} otr_mo_window;
+
+/* ---- motion_align.c --------------------------------------------------------------------------- */
+typedef struct {
+    double c, s, eh, ep;           /* closed-form sums of detector.md 3.4 */
+    double e1[3], e2[3];           /* basis of the plane, fixed until gravity turns */
+    double up[3];                  /* the up direction it was made for */
+    double sum_h[2], sum_w, sum_s; /* of the running interval between two speeds */
+    double last_v;
+    int64_t last_us;
+    double lp_h[2], lp_p[2], hp_h[2], hp_p[2]; /* low-pass and its slow mean */
+    double moving_s;
+    double past[2]; /* direction 60 s of driving ago, as cos, sin */
+    double past_s;
+    double dir[2]; /* current answer */
+    double rho;
+    double fwd[3], left[3]; /* valid when aligned */
+    double age_s;           /* of driving since the fit was accepted */
+    bool basis, aligned, have_past;
+} otr_mo_align;
+
+/* ---- motion_speed.c --------------------------------------------------------------------------- */
+#define OTR_MO_SOURCES 5 /* enum otr_src up to OTR_SRC_GNSS_CAN */
+#define OTR_MO_HIST 32u
+#define OTR_MO_TRACE 128u
+typedef struct {
+    int64_t t_us[OTR_MO_HIST];
+    float v[OTR_MO_HIST];      /* m/s */
+    uint32_t n;                /* entries ever written; at least 40 ms apart */
+    int64_t last_us, first_us; /* last good sample; start of the present unbroken stretch */
+    int64_t sna_us;            /* last default code */
+    double last_v, before_v;   /* last value and the one before it */
+    int64_t before_us;
+    double res; /* quantisation, m/s */
+} otr_mo_track;
+typedef struct {
+    otr_mo_track track[OTR_MO_SOURCES];
+    int64_t trace_us[OTR_MO_TRACE]; /* trusted speed, 10 Hz */
+    float trace_v[OTR_MO_TRACE];
+    uint32_t trace_n;
+    uint8_t src; /* trusted source, OTR_SRC_NONE none */
+    double distance_m;
+    double odo_v;
+    int64_t odo_us;
+    uint8_t odo_src;
+    uint8_t motion;  /* 0 unknown 1 standing 2 moving */
+    int64_t slow_us; /* since when it has been slow */
+    double heading;  /* rad, NaN unknown */
+    int64_t heading_us;
+    double heading_rate; /* rad/s, + to the right; NaN unknown */
+    float hacc;
+    double wheels[4];
+    int64_t wheels_us;
+    double yaw;
+    int64_t yaw_us;
+    double rpm;
+    int64_t rpm_us;
+    double rpm_before; /* slow mean */
+    bool brake;
+    int64_t brake_us;
+    uint8_t ignition; /* 0 1 255 */
+    int64_t ignition_us, off_us;
+    double supply;
+    int64_t supply_us;
+    int64_t bus_us;    /* last tick with traffic */
+    int64_t silent_us; /* first tick of the present silence, OTR_MO_NEVER none */
+} otr_mo_speed;
+
+/* ---- motion_attitude.c ------------------------------------------------------------------------ */
+typedef struct {
+    double up[3]; /* quick estimate from gyro and accelerometer */
+    bool known, over;
+    double over_s;
+    double angle; /* to gravity, rad */
+} otr_mo_attitude;
+
+/* ---- motion_crash.c --------------------------------------------------------------------------- */
+enum otr_mo_crash_state { OTR_MO_ARMED, OTR_MO_CAPTURE, OTR_MO_CONFIRM, OTR_MO_REFRACTORY };
+typedef struct {
+    enum otr_mo_crash_state state;
+    otr_event ev;                /* the running event */
+    int64_t t0_us, base_us;      /* T0 and the start of the integration */
+    int64_t until_us;            /* end of the present state */
+    int64_t next_us;             /* next look at the evidence */
+    int64_t push_us;             /* last time dV300 reached 5 km/h: a push worth the name */
+    double dv150_kmh, dv300_kmh; /* of the newest sample */
+    double up[3], before_up[3];  /* frozen at the trigger */
+    double gyro_peak;            /* rad/s */
+    double v_pre, v_min;         /* m/s, NaN unknown */
+    int64_t stand_us;            /* since when it has stood after the impact */
+    int64_t airbag_us;
+    int64_t power_us; /* loss of power or bus within 2 s */
+    bool parked, collapse, airbag, airbag_bit, confirmed, airbag_seen_off, moved;
+    uint8_t impacts;
+    float pulse_long[31], pulse_lat[31];
+    int32_t pulse_n;
+} otr_mo_crash;
+
+/* ---- motion_infer.c: crash without IMU evidence ------------------------------------------------ */
+typedef struct {
+    bool open, stopped_seen;
+    otr_event ev;
+    int64_t start_us, stand_us, quiet_us;
+    double v0; /* m/s */
+    double rpm0;
+    uint8_t src;
+    uint8_t said_phase;
+} otr_mo_infer;
+
+/* ---- motion_harsh.c, motion_slope.c ------------------------------------------------------------ */
+enum { OTR_MO_BRAKE, OTR_MO_ACCEL, OTR_MO_CORNER, OTR_MO_CLASSES };
+typedef struct {
+    uint8_t state; /* off, arming, on, cooldown */
+    bool flipped;  /* a lane change: the other sign came too */
+    otr_event ev;
+    int64_t over_us, last_us; /* first and last instant over the threshold */
+    double sum, sum_s, peak, sign;
+    double limit;
+    double first[2]; /* direction of the first half */
+    int64_t turn_us;
+} otr_mo_episode;
+typedef struct {
+    otr_mo_episode ep[OTR_MO_CLASSES];
+    otr_mo_biquad f[2]; /* long and lat, or the two axes of the plane */
+    double yaw;         /* rad/s, low-passed */
+    bool settled;
+    double value[2];
+    bool frame_aligned;
+    double bucket_sum[10][2], bucket_s[10];
+    int64_t bucket_no[10];
+} otr_mo_harsh;
+typedef struct {
+    otr_mo_episode ep[OTR_MO_CLASSES];
+    otr_mo_episode spin;
+} otr_mo_slope;
+
+struct otr_motion {
+    otr_motion_config cfg;
+    otr_motion_stats stats;
+    int64_t now_us;
+    int64_t kind_us[16][8]; /* newest time by kind and source */
+    uint32_t seq;
+    otr_mo_imu imu;
+    otr_mo_gravity gravity;
+    otr_mo_attitude attitude;
+    otr_mo_align align;
+    otr_mo_speed speed;
+    otr_mo_crash crash;
+    otr_mo_infer infer;
+    otr_mo_harsh harsh;
+    otr_mo_slope slope;
+    otr_mo_window window;
+};
+
+/* Rule ids: docs/reference/events.md. */
+enum otr_mo_rule {
+    OTR_RULE_DV150 = 1,
+    OTR_RULE_DV300 = 2,
+    OTR_RULE_MULTI = 3,
+    OTR_RULE_AIRBAG = 11,
+    OTR_RULE_CAN_STOP = 12,
+    OTR_RULE_STEP_STOP = 13,
+    OTR_RULE_SILENCE = 14,
+    OTR_RULE_ZERO_SILENCE = 15,
+    OTR_RULE_ROLL_HELD = 20,
+    OTR_RULE_ROLL_FAR = 21,
+    OTR_RULE_TURNED = 25,
+    OTR_RULE_IMU_AXES = 30,  /* + class 1 brake 2 accel 3 corner 4 lane change */
+    OTR_RULE_IMU_PLANE = 40, /* same, mounting unknown */
+    OTR_RULE_SPEED = 50,     /* same, from speed and heading */
+    OTR_RULE_SPIN = 60
+};
+
+/* motion_event.c */
+void otr_mo_event_init(const otr_motion *m, otr_event *ret, int kind, int rule, int64_t t0_us);
+void otr_mo_emit(otr_motion *m, otr_mo_sink *sink, otr_event *ev, int phase);
+/* motion_check.c */
+bool otr_mo_check(otr_motion *m, const otr_sample *s);
+bool otr_mo_imu_take(otr_motion *m, const otr_sample *s);
+/* motion_gravity.c */
+void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink);
+/* motion_window.c */
+void otr_mo_window_push(otr_motion *m);
+void otr_mo_window_reset(otr_mo_window *w);
+double otr_mo_window_dv(otr_mo_window *w, int which, double ret[3]);      /* m/s vector; returns covered seconds */
+bool otr_mo_window_at(const otr_mo_window *w, uint32_t t, double ret[3]); /* sum at time t relative to the newest */
+/* motion_pulse.c */
+int64_t otr_mo_pulse_t0(const otr_motion *m, int64_t *ret_base_us);
+void otr_mo_pulse_measure(otr_motion *m, int64_t to_us);
+/* motion_attitude.c */
+void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink);
+/* motion_align.c */
+void otr_mo_align_imu(otr_motion *m);
+void otr_mo_align_speed(otr_motion *m, double v, uint8_t src);
+/* motion_speed.c */
+void otr_mo_speed_init(otr_mo_speed *s);
+bool otr_mo_speed_push(otr_motion *m, uint8_t src, double v, double res, uint32_t fix_flags);
+void otr_mo_speed_tick(otr_motion *m);
+double otr_mo_speed_now(const otr_motion *m);                                         /* m/s, NaN unknown */
+double otr_mo_speed_extreme(const otr_motion *m, int64_t from, int64_t to, bool max); /* of the trace; NaN none */
+bool otr_mo_speed_slope(const otr_mo_track *t, double span_s, double *ret_slope, double *ret_before);
+double otr_mo_gnss_speed(const otr_motion *m, int64_t max_age_us); /* NaN unknown */
+/* motion_crash.c, motion_verdict.c */
+void otr_mo_crash_imu(otr_motion *m, otr_mo_sink *sink);
+void otr_mo_crash_time(otr_motion *m, otr_mo_sink *sink);
+void otr_mo_crash_airbag(otr_motion *m, otr_mo_sink *sink, bool fired);
+double otr_mo_verdict(const otr_motion *m);
+void otr_mo_classify(otr_motion *m);
+/* motion_infer.c */
+void otr_mo_infer_speed(otr_motion *m, otr_mo_sink *sink, uint8_t src);
+void otr_mo_infer_sna(otr_motion *m, otr_mo_sink *sink, uint8_t src);
+void otr_mo_infer_tick(otr_motion *m, otr_mo_sink *sink);
+/* motion_harsh.c, motion_slope.c */
+void otr_mo_harsh_imu(otr_motion *m, otr_mo_sink *sink);
+void otr_mo_slope_speed(otr_motion *m, otr_mo_sink *sink, uint8_t src);
+/* motion_episode.c */
+typedef struct {
+    int kind, rule;
+    double value; /* m/s2 or g: same unit as limit */
+    double limit, sign;
+    double hold_s, gap_s, dt_s;
+    bool gate;
+} otr_mo_level;
+bool otr_mo_episode_step(otr_motion *m, otr_mo_sink *sink, otr_mo_episode *e, const otr_mo_level *l);
+
+#endif
