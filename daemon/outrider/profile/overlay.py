@@ -49,7 +49,8 @@ class Selector:
 class Mapping:
     """One VSS path fed by one DBC signal. None = not said: the catalogue or the DBC decides.
 
-    table: (from, to) pairs of ``transform.mapping``. interval_ms and on_change are kept as written (kuksa: 1000 ms when neither is given).
+    table: (from, to) pairs of ``transform.mapping``. interval_ms and on_change are kept as
+    written (kuksa: 1000 ms when neither is given).
     """
 
     path: str

@@ -66,8 +66,9 @@ _UNITS: Final[dict[str, tuple[str, float, float]]] = {
 _SPELLINGS: Final[dict[str, str]] = {
     "kmh": "km/h", "km/hr": "km/h", "kph": "km/h", "kmph": "km/h", "km/std": "km/h", "kilometerperhour": "km/h",
     "mps": "m/s", "ms-1": "m/s", "meterpersecond": "m/s", "mi/h": "mph", "mileperhour": "mph", "kn": "knot",
-    "kt": "knot", "kts": "knot", "knots": "knot", "meter": "m", "metre": "m", "meters": "m", "metres": "m", "kilometer": "km",
-    "miles": "mile", "mi": "mile", "ft": "feet", "foot": "feet", "m/s2": "m/s^2", "m/s/s": "m/s^2", "m/sec^2": "m/s^2",
+    "kt": "knot", "kts": "knot", "knots": "knot", "meter": "m", "metre": "m", "meters": "m", "metres": "m", "kilometer":
+    "km", "miles": "mile", "mi": "mile", "ft": "feet", "foot": "feet", "m/s2": "m/s^2", "m/s/s": "m/s^2", 
+    "m/sec^2": "m/s^2",
     "m/sec2": "m/s^2", "m/s**2": "m/s^2", "mps2": "m/s^2", "g-force": "g", "gs": "g", "deg": "degrees",
     "degree": "degrees", "grad": "degrees", "rad": "radians", "radian": "radians", "deg/s": "degrees/s",
     "deg/sec": "degrees/s", "degree/s": "degrees/s", "dps": "degrees/s", "/s": "degrees/s", "grad/s": "degrees/s",
