@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +10,6 @@ from outrider.engine.native import ffi, lib
 from outrider.model.frame import FRAME_SIZE
 
 _FRAMES: Final = 16384  # frames per native call
-_SHORTEST_LINE: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Candump:
 
 
 class CandumpParser:
-    """A log that comes in pieces, cut anywhere. Frames are lent: copy what must outlive the next call."""
+    """A log that comes in pieces, cut anywhere. Iterate ``feed`` to its end before the next call."""
 
     def __init__(self) -> None:
         self._state = ffi.new("otr_candump *")
@@ -35,14 +35,11 @@ class CandumpParser:
         self._used = ffi.new("size_t *")
         self._rest = b""
 
-    def feed(self, chunk: bytes) -> list[memoryview]:
-        """Frames of all lines that are whole by now, in batches; each batch is valid until the next one is made.
-
-        Since batches share one buffer, a chunk that yields more than one is copied; feed up to 256 KiB to avoid that.
-        """
+    def feed(self, chunk: bytes) -> Iterator[memoryview]:
+        """Batches of frames of all lines that are whole by now. A batch is lent: valid until the next one."""
         return self._parse(self._rest + chunk if self._rest else chunk, final=False)
 
-    def finish(self) -> list[memoryview]:
+    def finish(self) -> Iterator[memoryview]:
         """Takes a last line without line feed."""
         return self._parse(self._rest, final=True)
 
@@ -62,26 +59,19 @@ class CandumpParser:
     def first_bad_line(self) -> int | None:
         return int(self._state.first_bad_line) or None
 
-    def _parse(self, data: bytes, *, final: bool) -> list[memoryview]:
-        batches: list[memoryview] = []
-        text, at, end = ffi.from_buffer(data), 0, len(data)
-        while at < end:
-            count = lib.otr_candump_parse(
-                self._state, ffi.cast("const char *", text) + at, end - at, final, self._frames, _FRAMES, self._used
-            )
+    def _parse(self, data: bytes, *, final: bool) -> Iterator[memoryview]:
+        text, at, end, count = ffi.from_buffer("char[]", data), 0, len(data), _FRAMES
+        while at < end and count == _FRAMES:
+            count = lib.otr_candump_parse(self._state, text + at, end - at, final, self._frames, _FRAMES, self._used)
             at += self._used[0]
             if count:
-                if batches and isinstance(batches[-1].obj, ffi.buffer):
-                    batches[-1] = memoryview(bytes(batches[-1]))
-                batches.append(memoryview(ffi.buffer(self._frames, count * FRAME_SIZE)))
-            if count < _FRAMES:
-                break
+                yield memoryview(ffi.buffer(self._frames, count * FRAME_SIZE))
         self._rest = data[at:]
-        return batches
 
 
 def parse_candump(chunk: bytes) -> Candump:
     """A whole log at once."""
     parser = CandumpParser()
-    frames = b"".join(bytes(batch) for step in (lambda: parser.feed(chunk), parser.finish) for batch in step())
+    frames = b"".join(map(bytes, parser.feed(chunk)))
+    frames += b"".join(map(bytes, parser.finish()))
     return Candump(frames, parser.interfaces, parser.lines, parser.bad_lines, parser.first_bad_line)

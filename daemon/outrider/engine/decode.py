@@ -21,7 +21,7 @@ class Decoded:
     The views lend the decoder's memory when it was told to reuse it; else they own theirs.
     """
 
-    values: memoryview
+    values: memoryview[float]
     slots: memoryview
     frame_index: memoryview
 

@@ -86,7 +86,7 @@ class Engine:
     # -- inputs ---------------------------------------------------------------------------------------
 
     def offer_frames(self, batch: FrameBatch | bytes | bytearray | memoryview, start: int = 0) -> int:
-        """Frames from ``start`` on; how many were accepted. Fewer than given: the inbox is full, run and offer the rest."""
+        """Frames from ``start`` on; how many were accepted. Fewer: the inbox is full, run and offer the rest."""
         data, count = lend_frames(batch)
         if not 0 <= start <= count:
             raise ValueError(f"start {start} of {count} frames")
@@ -111,7 +111,7 @@ class Engine:
     # -- time -----------------------------------------------------------------------------------------
 
     def run(self, watermark_us: int) -> bool:
-        """Processes everything up to and including the watermark. True: outputs are waiting, take them and run again."""
+        """Processes everything up to and including the watermark. True: take the outputs, then run again."""
         ptr = self._owned()
         if not -(2**60) <= watermark_us <= 2**60:
             raise EngineError(f"watermark {watermark_us} us is no sensible time", lib.OTR_ERR_INVAL)

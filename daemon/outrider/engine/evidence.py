@@ -27,7 +27,7 @@ class SignalRecord:
 class Evidence:
     """What was recorded from 30 s before to 15 s after the suspected crash ``event_seq`` at ``t0_us``.
 
-    frames: ``FrameBatch`` layout; imu: ``otr_sample`` layout; signals: ``otr_signal_record`` layout; all in the order of
+    frames: ``FrameBatch`` layout; imu: ``otr_sample`` layout; signals: ``otr_signal_record`` layout; all in order of
     time. ``spans_us``: (first, last) of each of the three, (0, 0) when empty: with a small recorder the beginning may
     be missing. covered_s: seconds of raw frames that are there.
     """
@@ -55,11 +55,13 @@ def take(recorder: Any) -> Evidence | None:
     info = ffi.new("otr_evidence *")
     if not lib.otr_recorder_frozen(recorder, info):
         return None
-    parts = []
-    for kind, size in _SIZES.items():
-        memory = ffi.new("uint8_t[]", max(1, size * info.count[kind]))
-        count = lib.otr_recorder_read(recorder, kind, memory, info.count[kind])
-        parts.append(bytes(ffi.buffer(memory, count * size)))
-    spans = tuple((info.first_us[kind], info.last_us[kind]) for kind in _SIZES)
+    frames, imu, signals = (_read(recorder, kind, info.count[kind]) for kind in _SIZES)
+    of_frames, of_imu, of_signals = ((info.first_us[kind], info.last_us[kind]) for kind in _SIZES)
     lib.otr_recorder_release(recorder)
-    return Evidence(info.event_seq, info.t0_us, *parts, spans)  # type: ignore[arg-type]  # three parts, three spans
+    return Evidence(info.event_seq, info.t0_us, frames, imu, signals, (of_frames, of_imu, of_signals))
+
+
+def _read(recorder: Any, kind: int, count: int) -> bytes:
+    size = _SIZES[kind]
+    memory = ffi.new("uint8_t[]", max(1, size * count))
+    return bytes(ffi.buffer(memory, lib.otr_recorder_read(recorder, kind, memory, count) * size))

@@ -57,10 +57,13 @@ class EngineStats:
 
 
 def decode_stats(raw: Any) -> DecodeStats:
-    return DecodeStats(*(int(getattr(raw, f.name)) for f in fields(DecodeStats)))
+    return DecodeStats(**_counters(DecodeStats, raw))
 
 
 def engine_stats(raw: Any) -> EngineStats:
-    own = (int(getattr(raw, f.name)) for f in fields(EngineStats) if f.name not in {"decode", "motion"})
-    motion = MotionStats(*(int(getattr(raw.motion, f.name)) for f in fields(MotionStats)))
-    return EngineStats(*own, decode_stats(raw.decode), motion)  # type: ignore[misc]  # own yields as many ints as fields
+    motion = MotionStats(**_counters(MotionStats, raw.motion))
+    return EngineStats(**_counters(EngineStats, raw), decode=decode_stats(raw.decode), motion=motion)
+
+
+def _counters(kind: type[Any], raw: Any) -> dict[str, Any]:
+    return {f.name: int(getattr(raw, f.name)) for f in fields(kind) if f.name not in {"decode", "motion"}}
