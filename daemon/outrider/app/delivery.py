@@ -5,6 +5,7 @@ The daemon and a replay use the same; only a replay may wait for room in the wri
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,11 +15,12 @@ from typing import Any, Self
 
 from outrider import __version__
 from outrider.errors import ConfigError
-from outrider.model.record import Lane, Record, SignalTable
+from outrider.model.record import Lane, Record, SignalTable, StoredRecord
 from outrider.ports import Clock, RecordSink
-from outrider.record.journal import Journal, JournalOptions
+from outrider.record.journal import Journal
+from outrider.record.options import JournalOptions
 from outrider.record.storage_io import DirectoryStorage
-from outrider.record.writer_io import JournalWriter, WriterOptions
+from outrider.record.writer_io import SHARE, JournalWriter, WriterOptions
 from outrider.uplink.options import UplinkOptions
 from outrider.uplink.session_io import Uplink
 from outrider.wire.birth import Birth
@@ -32,16 +34,44 @@ class NullSink:
 
 
 class PatientSink:
-    """Waits for room instead of refusing. For replays only: a recording can wait, a car can not."""
+    """Waits for room instead of being refused. For replays only: a recording can wait, a car can not."""
 
-    def __init__(self, sink: RecordSink, clock: Clock) -> None:
-        self._sink = sink
+    def __init__(self, writer: JournalWriter, options: WriterOptions, clock: Clock) -> None:
+        self._writer = writer
+        self._options = options
         self._clock = clock
 
     def put(self, record: Record) -> bool:
-        while not self._sink.put(record):
+        room = self._options.queue_records * SHARE[record.lane]
+        while self._writer.stats().queued >= room:
             self._clock.sleep(0.002)
+        return self._writer.put(record)
+
+
+class DigestSink:
+    """Notes what a fresh journal took, so that it can be compared with what the receiver holds.
+
+    Independent of the journal: numbers are counted here, from 1 in each lane, as a journal without losses does.
+    """
+
+    def __init__(self, sink: RecordSink, epoch: int) -> None:
+        self._sink = sink
+        self._epoch = epoch
+        self._counts: dict[Lane, int] = {}
+        self._digests: dict[Lane, Any] = {}
+
+    def put(self, record: Record) -> bool:
+        if not self._sink.put(record):
+            return False
+        lane = record.lane
+        self._counts[lane] = seq = self._counts.get(lane, 0) + 1
+        digest = self._digests.setdefault(lane, hashlib.sha256())
+        digest.update(StoredRecord(self._epoch, seq, record).digest())
         return True
+
+    def digests(self) -> dict[tuple[int, Lane], tuple[int, str]]:
+        """Count and SHA-256 over the digests of the canonical records, by (epoch, lane)."""
+        return {(self._epoch, lane): (self._counts[lane], d.hexdigest()) for lane, d in self._digests.items()}
 
 
 @dataclass(frozen=True)
@@ -77,6 +107,15 @@ class Delivery:
         self._table: SignalTable | None = None
         if options.uplink is not None:
             self.uplink = Uplink(self.journal, options.uplink, clock, self._birth, on_acknowledged=on_acknowledged)
+
+    @property
+    def directory(self) -> Path:
+        return self._options.directory
+
+    @property
+    def patient(self) -> PatientSink:
+        """The writer for those who may wait."""
+        return PatientSink(self.writer, self._options.writer, self._clock)
 
     def describe(self, table: SignalTable) -> None:
         """The signal table that the retained birth document carries."""

@@ -6,18 +6,17 @@ special-cased for the demo: the parts are those of the daemon and of ``outrider 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from outrider.app.broker_io import HOST, loopback_broker
 from outrider.app.judge import Match, judge
@@ -29,7 +28,6 @@ from outrider.errors import LinkError
 from outrider.ingest.store_io import Store
 from outrider.model.event import Event
 from outrider.model.record import Lane
-from outrider.record.journal import Journal
 from outrider.sim.drive import generate
 from outrider.sim.scenario_io import load_scenario
 from outrider.sim.write_io import Written, write_drive
@@ -99,7 +97,7 @@ def run_demo(out: Path, scenario: str, *, speed: float, seed: int, view: View) -
     with loopback_broker(out) as (broker, port):
         view.step(f"{broker} on {HOST}:{port}, receiver into {out / 'received.sqlite'}")
         with _receiver(out, port):
-            return _drive(out, written, broker, port, speed, view)
+            return _drive(out, written, (broker, port), speed, view)
 
 
 def _prepare(out: Path) -> None:
@@ -134,8 +132,8 @@ def _receiver(out: Path, port: int) -> Iterator[None]:
             process.wait(timeout=20)
 
 
-def _drive(out: Path, written: Written, broker: str, port: int, speed: float, view: View) -> DemoResult:
-    clock, tally = SystemClock(), Tally()
+def _drive(out: Path, written: Written, at: tuple[str, int], speed: float, view: View) -> DemoResult:
+    (broker, port), clock, tally = at, SystemClock(), Tally()
     watch = Stopwatch(clock)
     truth = json.loads(written.truth.read_text(encoding="utf-8"))
 
@@ -163,8 +161,9 @@ def _drive(out: Path, written: Written, broker: str, port: int, speed: float, vi
         assert session.delivery is not None
         assert session.delivery.uplink is not None
         status = session.delivery.uplink.status()
+        assert session.digest is not None
+        sent = session.digest.digests()
         written_count = sum(session.intake.stats.put.values())
-    sent = journal_digest(out / "journal")
     received = _received_digest(out / "received.sqlite")
     return DemoResult(
         out=str(out),
@@ -192,22 +191,11 @@ def _mark_emergency(watch: Stopwatch, name: str) -> Callable[..., None]:
     return hook
 
 
-def journal_digest(directory: Path) -> dict[tuple[int, Lane], tuple[int, str]]:
-    """Count and SHA-256 over the canonical records of every stream of a journal, in order of their numbers."""
-    digests: dict[tuple[int, Lane], Any] = {}
-    counts: dict[tuple[int, Lane], int] = {}
-    for stored in Journal.scan(directory):
-        key = (stored.epoch, Lane(stored.record.lane))
-        digests.setdefault(key, hashlib.sha256()).update(stored.digest())
-        counts[key] = counts.get(key, 0) + 1
-    return {key: (counts[key], digest.hexdigest()) for key, digest in digests.items()}
-
-
 def _received_digest(path: Path) -> dict[tuple[int, Lane], tuple[int, str]]:
     with Store.open(path, read_only=True) as store:
         return store.digest(DEVICE)
 
 
-def _bytes_per_record(sent: dict[str, int], received: dict[tuple[int, Lane], tuple[int, str]]) -> float:
+def _bytes_per_record(sent: Mapping[str, int], received: dict[tuple[int, Lane], tuple[int, str]]) -> float:
     count = sum(n for (_epoch, lane), (n, _digest) in received.items() if lane is Lane.TELEMETRY)
     return round(sent.get("telemetry", 0) / count, 2) if count else 0.0

@@ -10,7 +10,7 @@ from outrider.config import Uplink as UplinkSection
 from outrider.errors import ConfigError
 from outrider.ports import Clock, LiveSource
 from outrider.profile.load_io import LoadedProfile, load_profile
-from outrider.record.journal import JournalOptions
+from outrider.record.options import JournalOptions
 from outrider.record.writer_io import WriterOptions
 from outrider.sources.can_io import CanOptions, CanSource
 from outrider.sources.gnss_io import GnssOptions, GnssSource
@@ -30,8 +30,15 @@ def delivery_options(config: Config, base: Path, boot_id: int) -> DeliveryOption
     return DeliveryOptions(
         directory=base / config.terminal.data_directory / "journal",
         boot_id=boot_id,
-        journal=JournalOptions(),
-        writer=WriterOptions(),
+        journal=JournalOptions.sized(
+            telemetry_segment_bytes=section.telemetry_segment_kib * 1024, quota_bytes=section.quota_mib * 1024 * 1024
+        ),
+        writer=WriterOptions(
+            event_commit_s=section.event_commit_s,
+            telemetry_commit_s=section.telemetry_commit_s,
+            telemetry_commit_moving_fast_s=section.telemetry_commit_moving_fast_s,
+            queue_records=section.queue_records,
+        ),
         uplink=None if config.uplink is None else uplink_options(config.uplink, config.terminal.device, base),
     )
 

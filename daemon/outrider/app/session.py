@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from outrider import __version__
-from outrider.app.delivery import Delivery, DeliveryOptions, NullSink, PatientSink, read_key, split_broker
+from outrider.app.delivery import Delivery, DeliveryOptions, DigestSink, NullSink, read_key, split_broker
 from outrider.app.intake import Intake
 from outrider.app.pipeline import Output, Pipeline
 from outrider.app.replay import Pacer, replay_items, replay_tape
@@ -48,6 +48,7 @@ class ReplaySession:
         self._is_tape = tape
         self._clock = SystemClock()
         self._pacer = Pacer(self._clock, None)
+        self.digest: DigestSink | None = None
 
     @property
     def released_us(self) -> int:
@@ -78,20 +79,23 @@ class ReplaySession:
         boot_id = random.SystemRandom().getrandbits(32)
         with ExitStack() as stack:
             delivery: Delivery | None = None
+            digest: DigestSink | None = None
             sink: RecordSink = NullSink()
             if journal is not None:
                 uplink = _uplink(broker, device, ack_key_file) if broker else None
                 options = DeliveryOptions(directory=journal, boot_id=boot_id, uplink=uplink)
                 delivery = Delivery(options, clock, on_durable=on_durable, on_acknowledged=on_acknowledged)
                 stack.enter_context(delivery)
-                sink = PatientSink(delivery.writer, clock)
+                sink = digest = DigestSink(delivery.patient, delivery.journal.epoch)
             intake = Intake(sink, boot_id)
             boot = boot_info(profile, "replay")
             pipeline = Pipeline(profile.tables, intake, boot, engine_options(profile), on_output=on_output)
             stack.enter_context(pipeline)
             if delivery is not None:
                 delivery.describe(pipeline.signal_table)
-            yield cls(pipeline, intake, files, delivery, tape=is_tape)
+            session = cls(pipeline, intake, files, delivery, tape=is_tape)
+            session.digest = digest
+            yield session
 
     def run(
         self,

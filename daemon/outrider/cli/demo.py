@@ -13,7 +13,8 @@ from outrider.i18n import _
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from outrider.app.demo import DemoResult, Match
+    from outrider.app.demo import DemoResult
+    from outrider.app.judge import Match
 
 
 @click.command()
@@ -89,7 +90,7 @@ def _row(match: Match) -> list[str]:
 def _delivery_line(result: DemoResult) -> str:
     same = _("identical by hash") if result.identical else _("NOT identical")
     return _(
-        "{written} records written, {received} received ({same}), {batches} messages, {per:.1f} bytes of payload a telemetry record."
+        "{written} records written, {received} received ({same}), {batches} messages, {per:.1f} bytes a telemetry record."
     ).format(
         written=result.written,
         received=result.received,

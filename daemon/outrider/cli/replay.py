@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from outrider.app.replay import Tally
 
 
-class Speed(click.ParamType):
+class Speed(click.ParamType[float | None]):
     """``max`` (None) or a positive multiple of real time."""
 
     name = "speed"
