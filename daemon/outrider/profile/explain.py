@@ -1,4 +1,4 @@
-"""What a loaded profile gives and what it lacks, for people and for ``--json``: mapped paths and the detector's inputs."""
+"""What a loaded profile gives and lacks, for people and for ``--json``: mapped paths and the inputs of the detector."""
 
 from __future__ import annotations
 
@@ -43,34 +43,54 @@ class ProfileReport:
         return tuple(a for a in self.anomalies if a.code in ERROR_CODES)
 
 
+# (key, roles all of which are needed, roles one of which is needed)
+_NEEDS: Final[tuple[tuple[str, tuple[Role, ...], tuple[Role, ...]], ...]] = (
+    ("crash-imu", IMU_ROLES[:3], ()),
+    ("crash-inferred", (), SPEED_ROLES),
+    ("airbag", (Role.AIRBAG,), ()),
+    ("harsh-imu", IMU_ROLES[:3], ()),
+    ("harsh-speed", (), SPEED_ROLES),
+    ("alignment", IMU_ROLES[:3], SPEED_ROLES),
+    ("rollover", IMU_ROLES, ()),
+    ("wheel-lockup", WHEEL_ROLES, ()),
+    ("parked-impact", (*IMU_ROLES[:3], Role.IGNITION), ()),
+    ("ignition", (Role.IGNITION,), ()),
+    ("odometer", (Role.ODOMETER,), ()),
+    ("position", (Role.LAT, Role.LON), ()),
+)
+
+
 def capabilities(tables: VehicleTables) -> tuple[Capability, ...]:
-    """What the roles of a profile allow by themselves. A GNSS receiver, an IMU or an ignition wire of the terminal's own
-    adds to it."""
+    """What the roles of a profile allow by themselves. A GNSS receiver, an IMU or an ignition wire of the terminal adds
+    to it."""
     roles = {slot.role for slot in tables.slots}
-    acc = all(role in roles for role in IMU_ROLES[:3])
-    speeds = [role for role in SPEED_ROLES if role in roles]
-    names = ", ".join(role.name for role in speeds)
-    any_speed = bool(speeds)
-    position = Role.LAT in roles and Role.LON in roles
-    return (
-        _cap("crash-imu", acc, _("crash by change of speed (IMU on CAN)"), IMU_ROLES[:3], roles),
-        _cap("crash-inferred", any_speed, _("crash without IMU (speed and silence)"), SPEED_ROLES[:1], roles, names),
-        _cap("airbag", Role.AIRBAG in roles, _("crash by airbag deployment"), (Role.AIRBAG,), roles),
-        _cap("harsh-imu", acc, _("harsh driving by acceleration"), IMU_ROLES[:3], roles),
-        _cap("harsh-speed", any_speed, _("harsh braking and acceleration by speed"), SPEED_ROLES[:1], roles, names),
-        _cap("alignment", acc and any_speed, _("mounting direction learnt"), (*IMU_ROLES[:3], Role.SPEED), roles),
-        _cap("rollover", all(r in roles for r in IMU_ROLES), _("rollover"), IMU_ROLES, roles),
-        _cap("wheel-lockup", all(r in roles for r in WHEEL_ROLES), _("wheel lock-up and spin"), WHEEL_ROLES, roles),
-        _cap("parked-impact", acc and Role.IGNITION in roles, _("impact while parked"), (*IMU_ROLES[:3], Role.IGNITION), roles),
-        _cap("ignition", Role.IGNITION in roles, _("trips by ignition"), (Role.IGNITION,), roles),
-        _cap("odometer", Role.ODOMETER in roles, _("vehicle's own odometer"), (Role.ODOMETER,), roles),
-        _cap("position", position, _("position from CAN"), (Role.LAT, Role.LON), roles),
-    )  # fmt: skip
+    notes = _notes()
+    found: list[Capability] = []
+    for key, needed, any_of in _NEEDS:
+        missing = tuple(role for role in needed if role not in roles)
+        given = tuple(role for role in any_of if role in roles)
+        if any_of and not given:
+            missing = (*missing, any_of[0])
+        note = notes[key] + (f" ({', '.join(role.name for role in given)})" if given else "")
+        found.append(Capability(key, not missing, note, missing))
+    return tuple(found)
 
 
-def _cap(key: str, works: bool, note: str, needed: tuple[Role, ...], roles: set[Role], given: str = "") -> Capability:
-    missing = () if works else tuple(role for role in needed if role not in roles)
-    return Capability(key, works, f"{note}: {given}" if given and works else note, missing)
+def _notes() -> dict[str, str]:
+    return {
+        "crash-imu": _("crash by change of speed, IMU on CAN"),
+        "crash-inferred": _("crash without IMU, by speed and silence"),
+        "airbag": _("crash by airbag deployment"),
+        "harsh-imu": _("harsh driving by acceleration"),
+        "harsh-speed": _("harsh braking and acceleration by speed"),
+        "alignment": _("mounting direction learnt while driving"),
+        "rollover": _("rollover"),
+        "wheel-lockup": _("wheel lock-up and spin"),
+        "parked-impact": _("impact while parked"),
+        "ignition": _("trips by ignition"),
+        "odometer": _("the vehicle's own odometer"),
+        "position": _("position from CAN"),
+    }
 
 
 def split_anomalies(sources: tuple[Source, ...]) -> list[Anomaly]:

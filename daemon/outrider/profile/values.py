@@ -95,8 +95,9 @@ def _convert(
         return *factors, target
     if target or own:
         found = f"{mapping.path}: {mapping.signal} is in '{signal.unit}', the path in '{target}'"
-        action = "taken as it is; give unit or transform in the overlay"
-        anomalies.append(Anomaly(mapping.file, mapping.line or 0, "unit", found, action))
+        action = "taken as it is; give a transform in the overlay if that is wrong"
+        code = "unit" if signal.unit.strip() and target else "unit-missing"
+        anomalies.append(Anomaly(mapping.file, mapping.line or 0, code, found, action))
     return 1.0, 0.0, target
 
 
