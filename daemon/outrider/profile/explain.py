@@ -11,9 +11,7 @@ from outrider.profile.anomaly import Anomaly
 from outrider.profile.compile import Source
 
 # An anomaly of these codes means that something an author asked for does not happen; all others are notes.
-ERROR_CODES: Final = frozenset(
-    {"missing-signal", "transport", "path-twice", "role-twice", "unit", "imu-split", "fix-split"}
-)
+ERROR_CODES: Final = frozenset({"missing-signal", "transport", "unit", "imu-split", "fix-split"})
 
 IMU_ROLES: Final = (Role.ACC_X, Role.ACC_Y, Role.ACC_Z, Role.GYRO_X, Role.GYRO_Y, Role.GYRO_Z)
 WHEEL_ROLES: Final = (Role.WHEEL_FL, Role.WHEEL_FR, Role.WHEEL_RL, Role.WHEEL_RR)

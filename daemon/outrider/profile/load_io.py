@@ -97,7 +97,7 @@ def _open_profile(name: str) -> tuple[ProfileFile, Traversable | Path]:
                 return parse_profile(_read_text(entry), entry.name), shelf
         names = list(bundled_profiles())
         hint = nearest(name, names) or f"; there are {', '.join(names)}"
-        raise ProfileError(f"no profile is called {name}{hint}. A file is given by its path, such as ./car{SUFFIX}")
+        raise ProfileError(f"no profile is called {name} (a file is given by its path, such as ./car{SUFFIX}){hint}")
     path = Path(name)
     return parse_profile(_read_text(path), str(path)), path.parent
 
