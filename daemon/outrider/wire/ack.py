@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from outrider.errors import WireError
 from outrider.model.record import Lane
 from outrider.wire import outrider_pb2 as pb
-from outrider.wire.framing import frame, unframe
+from outrider.wire.framing import PLAIN, unframe
 from outrider.wire.topics import check_device
 
 HMAC_SHA256: Final = 1
@@ -58,7 +58,7 @@ def sign_ack(ack: Ack, key: bytes) -> bytes:
         message.positions.add(epoch=position.epoch, lane=position.lane, up_to_seq=position.up_to_seq)
     body = message.SerializeToString(deterministic=True)
     signed = pb.SignedAck(algorithm=HMAC_SHA256, body=body, mac=_mac(ack.device, body, key))
-    return frame(signed.SerializeToString(deterministic=True))
+    return bytes((PLAIN,)) + signed.SerializeToString(deterministic=True)
 
 
 def verify_ack(payload: bytes, key: bytes, device: str) -> Ack:

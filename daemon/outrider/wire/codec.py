@@ -93,10 +93,10 @@ def decode_batch(payload: bytes, *, max_bytes: int = MAX_MESSAGE_BYTES) -> Batch
     lane = Lane(message.lane)
     heads = _get_heads(message)
     row_count = sum(head[4] is not None for head in heads)
-    times, columns = decode_columns(message.columns, count, row_count)
-    bodies = iter(message.bodies)
     if len(message.bodies) != count - row_count:
         raise WireError(f"batch: {len(message.bodies)} bodies for {count - row_count} records")
+    bodies = iter(message.bodies)
+    times, columns = decode_columns(message.columns, count, row_count)
     rows = iter(_row_bodies([head[4] for head in heads if head[4] is not None], columns))
     stored = []
     for index, ((kind, category, schema, boot_id, table), t_us) in enumerate(zip(heads, times, strict=True)):

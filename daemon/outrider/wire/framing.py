@@ -11,7 +11,6 @@ never expanded beyond the caller's limit.
 
 from __future__ import annotations
 
-import io
 from typing import Final
 
 import zstandard
@@ -23,7 +22,7 @@ PLAIN: Final = 0x10
 ZSTD: Final = 0x11
 
 _LEVEL: Final = 12
-_MAX_WINDOW: Final = 1 << 23
+_MAGIC: Final = bytes.fromhex("28b52ffd")
 
 
 def frame(message: bytes) -> bytes:
@@ -62,16 +61,12 @@ def _compressor() -> zstandard.ZstdCompressor:
 
 
 def _expand(data: bytes, max_bytes: int) -> bytes:
-    """At most max_bytes + 1 bytes of the frame's content."""
-    context = zstandard.ZstdDecompressor(format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=_MAX_WINDOW)
-    out = io.BytesIO()
+    """The content of the frame; no more than max_bytes are ever allocated for it."""
+    context = zstandard.ZstdDecompressor(format=zstandard.FORMAT_ZSTD1_MAGICLESS)
     try:
-        with context.stream_reader(data, read_across_frames=False) as reader:
-            while out.tell() <= max_bytes:
-                chunk = reader.read(min(65536, max_bytes + 1 - out.tell()))
-                if not chunk:
-                    return out.getvalue()
-                out.write(chunk)
+        declared = zstandard.frame_content_size(_MAGIC + data)
+        if declared > max_bytes:
+            raise WireError(f"message is larger than {max_bytes} bytes")
+        return context.decompress(data, max_output_size=max_bytes)
     except zstandard.ZstdError as err:
-        raise WireError(f"payload does not decompress: {err}") from None
-    return out.getvalue()
+        raise WireError(f"payload does not decompress into {max_bytes} bytes: {err}") from None
