@@ -112,8 +112,10 @@ events = st.builds(
     lon_deg=f64,
     conf=st.floats(0, 1, width=32),
     **dict.fromkeys(
-        ["hacc_m", "heading_deg", "dv_kmh", "dv_long_kmh", "dv_lat_kmh", "dv_time_ms", "peak_g", "peak_vert_g"]
-        + ["mean_g", "asi", "pdof_deg", "dur_ms", "v_pre_kmh", "v_post_kmh", "limit"],
+        (
+            *("hacc_m", "heading_deg", "dv_kmh", "dv_long_kmh", "dv_lat_kmh", "dv_time_ms", "peak_g", "peak_vert_g"),
+            *("mean_g", "asi", "pdof_deg", "dur_ms", "v_pre_kmh", "v_post_kmh", "limit"),
+        ),
         f32,
     ),
 )
