@@ -2,11 +2,14 @@
  *
  * Between two speeds the sensor's mean horizontal acceleration h is paired with p = (dv/dt, v w): the change of speed
  * along the vehicle and the centripetal acceleration across it, w being the turn rate about up. Both are means over
- * the very same interval, so no delay between the sensors bends the fit, whatever the rate of the speed. If the
- * vehicle points along angle th in the plane, then h = R(th) p, and the least-squares answer is the direction of (C, S):
- *     C = sum h . p     S = sum h x p     rho = |(C, S)| / sqrt(sum h^2 sum p^2)
- * No singular case, no ambiguity of sign. A slow mean (120 s) is taken off both sides, which removes grade and gyro
- * zero. The sums forget with 30 minutes of driving.
+ * the very same interval, so that the rate of the speed does not matter. A vehicle pointing along angle th in the plane
+ * has h = R(th) p. Fitted is the 2 x 2 matrix A of h = A p, and th is the angle of the rotation nearest to A:
+ *     A = (sum h p') (sum p p' + ridge)^-1      th = direction of (A00 + A11, A10 - A01)
+ * The plain one-angle fit on sum h p' alone is bent when braking and bends come together (body roll, banked
+ * roads and pitch scale the two axes differently); dividing by the covariance of p removes that. The ridge, 5 % of
+ * the energy, keeps it defined on a straight road. A slow mean (30 s) is taken off both sides: it holds grade, bank
+ * and the zero of the gyro. The sums forget with 30 minutes of driving.
+ * Quality: rho = |sum h . R p| / sqrt(sum h^2 sum p^2).
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
@@ -18,7 +21,8 @@
 #define SHORT_S 0.5 /* interval for a broadcast or a quick GNSS */
 #define LONG_S 0.95 /* for OBD: 1 km/h steps */
 #define MAX_S 2.5
-#define SLOW_S 120.0
+#define SLOW_S 30.0
+#define RIDGE 0.05
 #define FORGET_S 1800.0
 #define MIN_MOVING_S 120.0
 #define MIN_RHO 0.70
@@ -32,9 +36,11 @@ static void restart_interval(otr_mo_align *a) {
 }
 
 static void forget(otr_mo_align *a) {
-    a->c = a->s = a->eh = a->ep = a->moving_s = a->past_s = a->rho = 0;
-    memset(a->hp_h, 0, sizeof a->hp_h);
-    memset(a->hp_p, 0, sizeof a->hp_p);
+    memset(a->hp, 0, sizeof a->hp);
+    memset(a->pp, 0, sizeof a->pp);
+    memset(a->mean_h, 0, sizeof a->mean_h);
+    memset(a->mean_p, 0, sizeof a->mean_p);
+    a->hh = a->moving_s = a->past_s = a->rho = 0;
     a->have_past = a->aligned = false;
     a->age_s = 0;
     restart_interval(a);
@@ -91,12 +97,32 @@ void otr_mo_align_imu(otr_motion *m) {
     a->sum_s += dt;
 }
 
+/* The direction that fits best, and how well; false while the sums say nothing. */
+static bool solve(otr_mo_align *a, double ret[2]) {
+    double energy = a->pp[0] + a->pp[2];
+    if (!(energy > 1e-6) || !(a->hh > 1e-6))
+        return false;
+    double xx = a->pp[0] + RIDGE * energy, yy = a->pp[2] + RIDGE * energy, xy = a->pp[1];
+    double det = xx * yy - xy * xy;
+    double fit[2][2];
+    for (int i = 0; i < 2; i++) {
+        fit[i][0] = (a->hp[i][0] * yy - a->hp[i][1] * xy) / det;
+        fit[i][1] = (a->hp[i][1] * xx - a->hp[i][0] * xy) / det;
+    }
+    double c = fit[0][0] + fit[1][1], s = fit[1][0] - fit[0][1], n = sqrt(c * c + s * s);
+    if (!(n > 1e-9))
+        return false;
+    ret[0] = c / n;
+    ret[1] = s / n;
+    double along = (a->hp[0][0] + a->hp[1][1]) * ret[0] + (a->hp[1][0] - a->hp[0][1]) * ret[1];
+    a->rho = along / sqrt(a->hh * energy);
+    return true;
+}
+
 static void judge(otr_mo_align *a, double dt) {
-    double length = sqrt(a->c * a->c + a->s * a->s), energy = sqrt(a->eh * a->ep);
-    a->rho = energy > 1e-9 ? length / energy : 0;
-    if (!(length > 1e-9))
+    double dir[2];
+    if (!solve(a, dir))
         return;
-    double dir[2] = {a->c / length, a->s / length};
     a->past_s += dt;
     bool steady = a->have_past && dir[0] * a->past[0] + dir[1] * a->past[1] > STEADY_COS;
     if (a->past_s >= STEADY_S || !a->have_past) {
@@ -121,25 +147,42 @@ static void pair(otr_mo_align *a, double dv, double v) {
     double dt = a->sum_s, share = dt / (a->moving_s + dt < SLOW_S ? a->moving_s + dt : SLOW_S);
     double h[2] = {a->sum_h[0] / dt, a->sum_h[1] / dt}, p[2] = {dv / dt, v * a->sum_w / dt};
     for (int i = 0; i < 2; i++) {
-        a->hp_h[i] += share * (h[i] - a->hp_h[i]);
-        a->hp_p[i] += share * (p[i] - a->hp_p[i]);
-        h[i] -= a->hp_h[i];
-        p[i] -= a->hp_p[i];
+        a->mean_h[i] += share * (h[i] - a->mean_h[i]);
+        a->mean_p[i] += share * (p[i] - a->mean_p[i]);
+        h[i] -= a->mean_h[i];
+        p[i] -= a->mean_p[i];
     }
     double keep = 1 - dt / FORGET_S;
-    a->c = a->c * keep + (h[0] * p[0] + h[1] * p[1]) * dt;
-    a->s = a->s * keep + (h[1] * p[0] - h[0] * p[1]) * dt;
-    a->eh = a->eh * keep + (h[0] * h[0] + h[1] * h[1]) * dt;
-    a->ep = a->ep * keep + (p[0] * p[0] + p[1] * p[1]) * dt;
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 2; k++)
+            a->hp[i][k] = a->hp[i][k] * keep + h[i] * p[k] * dt;
+    a->pp[0] = a->pp[0] * keep + p[0] * p[0] * dt;
+    a->pp[1] = a->pp[1] * keep + p[0] * p[1] * dt;
+    a->pp[2] = a->pp[2] * keep + p[1] * p[1] * dt;
+    a->hh = a->hh * keep + (h[0] * h[0] + h[1] * h[1]) * dt;
     a->moving_s += dt;
     judge(a, dt);
+}
+
+/* GNSS speed (Doppler, fine steps) is better here than OBD's whole km/h, though it counts less elsewhere. */
+static bool best_source(const otr_motion *m, uint8_t src) {
+    static const uint8_t order[] = {OTR_SRC_CAN, OTR_SRC_GNSS_SERIAL, OTR_SRC_GNSS_CAN, OTR_SRC_OBD};
+    for (int i = 0; order[i] != src; i++)
+        if (otr_mo_speed_fresh(m, order[i]))
+            return false;
+    return true;
 }
 
 void otr_mo_align_speed(otr_motion *m, double v, uint8_t src) {
     otr_mo_align *a = &m->align;
     int64_t now = m->now_us;
-    if (!a->basis)
+    if (!a->basis || !best_source(m, src))
         return;
+    if (src != a->src) {
+        restart_interval(a);
+        a->last_us = OTR_MO_NEVER;
+        a->src = src;
+    }
     double span = (double)(now - a->last_us) * 1e-6;
     if (a->last_us != OTR_MO_NEVER && span < (src == OTR_SRC_OBD ? LONG_S : SHORT_S))
         return;
@@ -181,9 +224,11 @@ static void seed(otr_mo_align *a, const double fwd[3], double rho) {
     double c = otr_mo_dot(fwd, a->e1), s = otr_mo_dot(fwd, a->e2), n = sqrt(c * c + s * s);
     a->dir[0] = c / n;
     a->dir[1] = s / n;
-    a->c = a->dir[0] * energy * rho;
-    a->s = a->dir[1] * energy * rho;
-    a->eh = a->ep = energy;
+    a->pp[0] = a->pp[2] = 0.5 * energy;
+    a->hh = energy;
+    a->hp[0][0] = a->hp[1][1] = 0.5 * energy * rho * a->dir[0];
+    a->hp[1][0] = 0.5 * energy * rho * a->dir[1];
+    a->hp[0][1] = -a->hp[1][0];
     a->rho = rho;
     a->past[0] = a->dir[0];
     a->past[1] = a->dir[1];

@@ -16,7 +16,8 @@
 #define KNOWN_MOVING_S 10.0
 #define TURNED_COS 0.90631 /* 25 degrees */
 #define TURNED_S 30.0
-#define TURN_RATE 0.35 /* rad/s: a device that is being handled */
+#define WRECK_COS 0.93969 /* 20 degrees */
+#define TURN_RATE 0.35    /* rad/s: a device that is being handled */
 
 static void note_stillness(otr_mo_gravity *g, const otr_mo_imu *imu, double n2) {
     double share = imu->dt_s / 1.0 < 1 ? imu->dt_s / 1.0 : 1;
@@ -82,6 +83,20 @@ static void note_turned(otr_motion *m, otr_mo_sink *sink) {
     m->attitude.known = false;
 }
 
+/* After an impact the box or the car may lie otherwise: the frozen gravity would then read as a steady push and every
+ * window as a new impact. Once the quick mean has settled elsewhere, it is the better one. */
+static void follow_wreck(otr_motion *m) {
+    otr_mo_gravity *g = &m->gravity;
+    double fast[3] = {g->fast[0], g->fast[1], g->fast[2]};
+    bool elsewhere = otr_mo_normalise(fast) && otr_mo_dot(fast, g->up) < WRECK_COS;
+    if (!elsewhere)
+        return;
+    for (int i = 0; i < 3; i++)
+        g->g[i] = g->fast[i];
+    adopt_up(g);
+    otr_mo_window_reset(&m->window);
+}
+
 void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_gravity *g = &m->gravity;
     const double *a = m->imu.acc;
@@ -100,6 +115,8 @@ void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink) {
         g->age_s = age < 1e6 ? age : 1e6;
         adopt_up(g);
     }
+    if (m->crash.state == OTR_MO_CONFIRM)
+        follow_wreck(m);
     if (!g->known)
         g->known = g->still_s >= KNOWN_STILL_S || g->age_s >= KNOWN_MOVING_S;
     if (!frozen)

@@ -31,11 +31,16 @@ static int64_t oldest(const otr_motion *m) {
 }
 
 int64_t otr_mo_pulse_t0(const otr_motion *m, int64_t *ret_base_us) {
-    int64_t now = m->imu.last_us, t0 = now, edge = oldest(m);
+    int64_t now = m->imu.last_us, edge = oldest(m), t0 = 0;
     double dv[3];
-    for (int64_t t = now; now - t <= BACK_US && t - WINDOW_US >= edge && t0 - t <= LULL_US; t -= STEP_US)
-        if (dv_between(m, t - WINDOW_US, t, dv) >= T0_DV)
+    bool found = false;
+    for (int64_t t = now; now - t <= BACK_US && t - WINDOW_US >= edge && (!found || t0 - t <= LULL_US); t -= STEP_US)
+        if (dv_between(m, t - WINDOW_US, t, dv) >= T0_DV) {
             t0 = t;
+            found = true;
+        }
+    if (!found) /* a long soft push: no 20 ms of it are worth the name */
+        t0 = now - BACK_US + WINDOW_US > edge + WINDOW_US ? now - BACK_US + WINDOW_US : edge + WINDOW_US;
     *ret_base_us = t0 - WINDOW_US > edge ? t0 - WINDOW_US : edge;
     return t0;
 }

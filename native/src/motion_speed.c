@@ -38,7 +38,7 @@ static bool is_gnss(uint8_t src) {
     return src == OTR_SRC_GNSS_SERIAL || src == OTR_SRC_GNSS_CAN;
 }
 
-static bool fresh(const otr_motion *m, uint8_t src) {
+bool otr_mo_speed_fresh(const otr_motion *m, uint8_t src) {
     const otr_mo_track *t = &m->speed.track[src];
     if (m->now_us - t->last_us > FRESH_US[src])
         return false;
@@ -47,7 +47,7 @@ static bool fresh(const otr_motion *m, uint8_t src) {
 
 static uint8_t most_trusted(const otr_motion *m) {
     for (uint8_t src = OTR_SRC_CAN; src < OTR_MO_SOURCES; src++)
-        if (fresh(m, src))
+        if (otr_mo_speed_fresh(m, src))
             return src;
     return OTR_SRC_NONE;
 }
@@ -112,12 +112,13 @@ bool otr_mo_speed_push(otr_motion *m, uint8_t src, double v, double res, uint32_
     uint8_t trusted = most_trusted(m);
     if (trusted != s->src)
         s->src = trusted;
+    if (otr_mo_speed_fresh(m, src))
+        otr_mo_align_speed(m, v, src);
     if (src != trusted)
         return !again;
     add_distance(s, now, v);
     judge_motion(s, now, v < 0 ? -v : v);
     trace(s, now, v < 0 ? -v : v);
-    otr_mo_align_speed(m, v, src);
     return !again;
 }
 
@@ -131,12 +132,12 @@ void otr_mo_speed_tick(otr_motion *m) {
 
 double otr_mo_speed_now(const otr_motion *m) {
     uint8_t src = m->speed.src;
-    return src != OTR_SRC_NONE && fresh(m, src) ? m->speed.track[src].last_v : (double)NAN;
+    return src != OTR_SRC_NONE && otr_mo_speed_fresh(m, src) ? m->speed.track[src].last_v : (double)NAN;
 }
 
 double otr_mo_gnss_speed(const otr_motion *m, int64_t max_age_us) {
     for (uint8_t src = OTR_SRC_GNSS_SERIAL; src <= OTR_SRC_GNSS_CAN; src++)
-        if (m->now_us - m->speed.track[src].last_us <= max_age_us && fresh(m, src))
+        if (m->now_us - m->speed.track[src].last_us <= max_age_us && otr_mo_speed_fresh(m, src))
             return m->speed.track[src].last_v;
     return (double)NAN;
 }

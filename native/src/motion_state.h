@@ -72,13 +72,14 @@ typedef struct {
 
 /* ---- motion_align.c --------------------------------------------------------------------------- */
 typedef struct {
-    double c, s, eh, ep;           /* closed-form sums of detector.md 3.4 */
+    double hp[2][2], pp[3], hh;    /* sums of h p', p p' (xx, xy, yy) and h'h */
     double e1[3], e2[3];           /* basis of the plane, fixed until gravity turns */
     double up[3];                  /* the up direction it was made for */
     double sum_h[2], sum_w, sum_s; /* of the running interval between two speeds */
     double last_v;
     int64_t last_us;
-    double lp_h[2], lp_p[2], hp_h[2], hp_p[2]; /* low-pass and its slow mean */
+    uint8_t src;                 /* whose speed */
+    double mean_h[2], mean_p[2]; /* slow means, taken off */
     double moving_s;
     double past[2]; /* direction 60 s of driving ago, as cos, sin */
     double past_s;
@@ -265,6 +266,7 @@ void otr_mo_align_speed(otr_motion *m, double v, uint8_t src);
 /* motion_speed.c */
 void otr_mo_speed_init(otr_mo_speed *s);
 bool otr_mo_speed_push(otr_motion *m, uint8_t src, double v, double res, uint32_t fix_flags);
+bool otr_mo_speed_fresh(const otr_motion *m, uint8_t src);
 void otr_mo_speed_tick(otr_motion *m);
 double otr_mo_speed_now(const otr_motion *m);                                         /* m/s, NaN unknown */
 double otr_mo_speed_extreme(const otr_motion *m, int64_t from, int64_t to, bool max); /* of the trace; NaN none */

@@ -41,6 +41,7 @@ static size_t place(otr_tables *t, otr_arena *a, const otr_blob *b, const group_
     size_t cells = (size_t)1 << hash_bits(b->msgs);
     l.msg = otr_carve(a, b->msgs * sizeof *l.msg);
     l.plain = otr_carve(a, n->plain * sizeof *l.plain);
+    l.plain_slot = otr_carve(a, (n->plain + 3u) * sizeof *l.plain_slot);
     l.ranged = otr_carve(a, n->ranged * sizeof *l.ranged);
     l.slow = otr_carve(a, n->slow * sizeof *l.slow);
     l.condition = otr_carve(a, b->conds * sizeof *l.condition);
@@ -140,10 +141,12 @@ static int append_signal(otr_tables *t, otr_msg *m, const otr_blob_sig *s) {
     if (c == OTR_CLASS_SLOW) {
         append_slow(t->slow + m->first_slow + m->slow++, s, &f);
     } else {
-        if (c == OTR_CLASS_PLAIN)
+        if (c == OTR_CLASS_PLAIN) {
+            t->plain_slot[m->first_plain + m->plain] = s->slot;
             t->plain[m->first_plain + m->plain++] = make_plain(s, &f);
-        else
+        } else {
             t->ranged[m->first_ranged + m->ranged++] = (otr_ranged){make_plain(s, &f), s->low, s->high};
+        }
         m->need = f.need > m->need ? f.need : m->need;
         m->wide |= f.window != 0;
     }
@@ -218,7 +221,7 @@ static void find_max_values(otr_tables *t) {
         most_pgn = (n = chain_values(t, t->pgn[i].msg)) > most_pgn ? n : most_pgn;
     }
     t->max_values = most > most_exact + most_pgn ? most : most_exact + most_pgn;
-    t->max_values += t->max_values == 0; /* a buffer is never empty */
+    t->max_values += 4; /* the fast loops write whole fours */
 }
 
 static uint64_t fnv1a(const uint8_t *data, size_t len) {

@@ -81,6 +81,7 @@ struct otr_tables {
     uint32_t has_pgn;
     otr_msg *msg;
     otr_plain *plain;
+    uint32_t *plain_slot; /* slots of plain once more, side by side; three spare at the end */
     otr_ranged *ranged;
     otr_slow *slow;
     otr_condition *condition;
