@@ -54,8 +54,8 @@ def _print(console: Console, result: DemoResult) -> None:
     from rich.table import Table
 
     table = Table(title=_("What happened and what was found"), title_justify="left")
-    for column in (_("truth"), _("at"), _("peak"), _("found"), _("at"), _("peak / Δv"), ""):
-        table.add_column(column)
+    for column in (_("truth"), _("at"), _("size"), _("found"), _("at"), _("size"), ""):
+        table.add_column(column, no_wrap=True)
     for match in result.matches:
         table.add_row(*_row(match))
     console.print(table)
@@ -75,7 +75,12 @@ def _row(match: Match) -> list[str]:
     def clock(seconds: float | None) -> str:
         return "" if seconds is None else f"{int(seconds // 60)}:{seconds % 60:04.1f}"
 
-    mark = {"hit": "[green]✓[/]", "missed": "[red]missed[/]", "extra": "[yellow]not in the truth[/]", "below": ""}
+    mark = {
+        "hit": "[green]✓[/]",
+        "missed": f"[red]{_('missed')}[/]",
+        "extra": f"[yellow]{_('not in the truth')}[/]",
+        "below": f"[dim]{_('slight')}[/]",
+    }
     return [
         match.truth_kind or "",
         clock(match.truth_s),
@@ -90,7 +95,7 @@ def _row(match: Match) -> list[str]:
 def _delivery_line(result: DemoResult) -> str:
     same = _("identical by hash") if result.identical else _("NOT identical")
     return _(
-        "{written} records written, {received} received ({same}), {batches} messages, {per:.1f} bytes a telemetry record."
+        "{written} records written, {received} received ({same}), {batches} messages, {per:.1f} B a telemetry record."
     ).format(
         written=result.written,
         received=result.received,

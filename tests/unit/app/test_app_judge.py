@@ -15,7 +15,7 @@ def truth(*events: dict[str, Any]) -> dict[str, Any]:
 
 
 def brake(t0_s: float, held: float = 1.0) -> dict[str, Any]:
-    return {"kind": "brake", "t0_s": t0_s, "duration_s": 2.0, "peak_g": 0.45, "held_s": {"0.30": held}}
+    return {"kind": "brake", "t0_s": t0_s, "duration_s": 2.0, "peak_g": 0.45, "held_s": {"0.35": held}}
 
 
 CRASH = {"kind": "crash", "t0_s": 100.0, "duration_s": 0.12, "delta_v_kmh": 40.0, "clock": 12}
@@ -57,9 +57,17 @@ def test_a_cancelled_suspicion_is_no_finding() -> None:
     assert verdicts([suspect], CRASH) == ["missed", "extra"] or verdicts([suspect], CRASH) == ["extra", "missed"]
 
 
+def test_a_crash_brings_its_own_along() -> None:
+    """The airbag and the measured pulse of one crash are one finding, told by the pulse."""
+    airbag, crash = found(EventKind.AIRBAG, 100, seq=1), replace(found(EventKind.CRASH, 100.02, seq=2), dv_kmh=40.0)
+    (match,) = judge(truth(CRASH), [airbag, crash])
+    assert match.found_kind == "crash"
+    assert verdicts([found(EventKind.CRASH, 30, seq=3), airbag, crash], CRASH) == ["extra", "hit"]
+
+
 def test_a_crash_shows_its_size() -> None:
     """A saturated delta-V is shown as a lower bound."""
     event = replace(found(EventKind.CRASH, 100), dv_kmh=35.0, flags=EventFlag.DV_LOWER_BOUND, clock=12)
     (match,) = judge(truth(CRASH), [event])
     assert match.verdict == "hit"
-    assert match.found_size == "Δv ≥ 35.0 km/h, 12 o'clock"
+    assert match.found_size == "Δv ≥ 35 km/h, 12 h"
