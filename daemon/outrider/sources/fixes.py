@@ -239,10 +239,13 @@ class FixAssembler:
 
     def _day(self, parse: Callable[[], date | None]) -> date | None:
         try:
-            return parse()
-        except ValueError:
+            day = parse()
+        except (ValueError, OverflowError):
+            day = date.min
+        if day is not None and not 1980 <= day.year < 2200:
             self._stats.bad_time += 1
             return None
+        return day
 
     # -- reporting ---------------------------------------------------------------------------------
 

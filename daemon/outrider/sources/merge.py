@@ -24,15 +24,24 @@ def merge(sources: Sequence[ReplaySource]) -> Iterator[SourceItem]:
         waiting = [lane for lane in lanes if not lane.ended]
         if not waiting:
             break
-        lane = min(waiting, key=lambda each: (each.due_us, each.number))
+        lane = min(waiting, key=lambda each: (each.due_us, each.pending is not None, each.number))
         if lane.pending is None:
             lane.fetch(broken)
             continue
         item = lane.take()
-        watermark = max(watermark, min(each.due_us for each in waiting))  # its own due_us is what it has reached
+        lane.fetch(broken)
+        watermark = max(watermark, _bound(lane, lanes))
         yield replace(item, watermark_us=watermark)
     if broken:
         raise broken[0]
+
+
+def _bound(lane: _Lane, lanes: list[_Lane]) -> int:
+    """Nothing older will come from any source, now that ``lane`` gave an item."""
+    if all(each.ended for each in lanes):
+        return max(each.reached_us for each in lanes)
+    # Its own next item may be hours away: time goes as far as the item that was given, not to the next one.
+    return min([lane.reached_us, *(each.due_us for each in lanes if not each.ended and each is not lane)])
 
 
 class _Lane:

@@ -44,10 +44,11 @@ class Mf4Reader:
             raise RecordingError(
                 "MDF4 needs asammdf, which is not installed: pip install outrider[workstation]", path=self._path
             ) from None
-        logging.getLogger("asammdf").setLevel(logging.ERROR)
+        logging.getLogger("asammdf").setLevel(logging.CRITICAL)  # what matters comes as an exception
         try:
             return MDF(self._path)
         except Exception as err:  # noqa: BLE001 - asammdf raises anything on hostile input
+            _quieten(err)
             raise self._broken(err) from None
 
     def _broken(self, err: Exception) -> RecordingError:
@@ -197,3 +198,14 @@ def _joined(np: Any, parts: list[Any]) -> bytearray:
     if len(parts) > 1:
         frames = frames[np.argsort(frames["t_us"], kind="stable")]
     return bytearray(frames.tobytes())
+
+
+def _quieten(err: BaseException) -> None:
+    """asammdf's half-made object of a broken file fails when it is destroyed, and Python would print that: it is
+    marked as closed."""
+    step = err.__traceback__
+    while step is not None:
+        owner: Any = step.tb_frame.f_locals.get("self")
+        if type(owner).__name__ == "MDF4":
+            owner._closed = True
+        step = step.tb_next

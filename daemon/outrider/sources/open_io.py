@@ -10,6 +10,7 @@ from typing import Final
 
 from outrider.errors import RecordingError
 from outrider.ports import ReplaySource
+from outrider.sources.candump_io import CandumpReader
 from outrider.sources.mf4_io import Mf4Reader
 from outrider.sources.nmea_replay_io import NmeaRecording
 from outrider.sources.replay_io import BusNumbers, CanLogReader, FrameReader, FrameRecording
@@ -86,6 +87,9 @@ def _open(path: Path, buses: BusNumbers) -> Recording:
     kind = kind_of(path)
     if kind == ".nmea":
         return NmeaRecording(path)
-    readers: dict[str, Callable[[], FrameReader]] = {".mf4": lambda: Mf4Reader(path)}
+    readers: dict[str, Callable[[], FrameReader]] = {
+        ".mf4": lambda: Mf4Reader(path),
+        ".log": lambda: CandumpReader(path, buses),
+    }
     reader = readers.get(kind, lambda: CanLogReader(path, kind, buses))
     return FrameRecording(path, reader())

@@ -104,7 +104,8 @@ class FrameRecording:
 
 
 class CanLogReader:
-    """Any format of ``can.LogReader`` but MDF4. ``kind``: its suffix, such as ``.asc``."""
+    """Any format of ``can.LogReader`` but MDF4. ``kind``: its suffix, such as ``.asc``; ``.log`` too, though
+    ``candump_io`` reads that faster."""
 
     def __init__(self, path: Path, kind: str, buses: BusNumbers) -> None:
         self.local = kind in {".asc", ".trc"}

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from outrider.errors import RecordingError
 from outrider.model.frame import FRAME_SIZE, FrameBatch
 from outrider.ports import SourceItem
 from outrider.sources.stats import SourceStats
@@ -29,8 +30,12 @@ def items_of(
 ) -> Iterator[SourceItem]:
     """Items from chunks of raw frames in file time; ``offset_us`` makes it engine time, never below ``floor_us``."""
     sequencer = FrameSequencer(stats, offset_us, floor_us)
-    for chunk in chunks:
-        yield from sequencer.push(chunk)
+    try:
+        for chunk in chunks:
+            yield from sequencer.push(chunk)
+    except RecordingError:
+        yield from sequencer.finish()  # what was good comes out first
+        raise
     yield from sequencer.finish()
 
 
