@@ -5,9 +5,9 @@ A segment is a file of whole 4 KiB blocks, written in full (zeros) before its fi
     block 0   header    0 magic "OTRSEG\\0\\1" | 8 version u16 | 10 lane u8 | 11 zero u8 | 12 boot id u32 | 16 epoch u64
                        24 segment no u64 | 32 first seq u64 | 40 blocks u32 | 44 crc u32 of bytes 0..43
     block n   commit    0 magic "OTRC" | 4 nonce u32 | 8 first seq u64 | 16 last seq u64 | 24 records u32
-                       28 bytes of records u32 | 32 crc u32 of (epoch, segment no, block no) and bytes 0..31
+                       28 bytes of records u32 | 32 crc u32 of the place (epoch, lane, segment no, block no) and bytes 0..31
                        36 records, one after the other, over as many blocks as they need
-    record              0 crc u32 of (epoch, segment no, block no, nonce) and bytes 4.. | 4 body length u32 | 8 seq u64
+    record              0 crc u32 of place, nonce and bytes 4.. | 4 body length u32 | 8 seq u64
                        16 kind u8 | 17 category u8 | 18 schema u8 | 19 zero u8 | 20 boot id u32 | 24 time us i64
                        32 body
 
@@ -36,7 +36,7 @@ _SEGMENT: Final = struct.Struct("<8sHBBIQQQI")
 _COMMIT: Final = struct.Struct("<4sIQQII")
 _RECORD: Final = struct.Struct("<IQBBBBIq")
 _CRC: Final = struct.Struct("<I")
-_PLACE: Final = struct.Struct("<QQI")
+_PLACE: Final = struct.Struct("<QBQI")
 
 SEGMENT_HEADER_BYTES: Final = _SEGMENT.size + 4
 COMMIT_HEADER_BYTES: Final = _COMMIT.size + 4
@@ -126,7 +126,7 @@ def _pack_record(seq: int, record: Record, seed: int) -> bytes:
 
 
 def _place(header: SegmentHeader, block: int) -> int:
-    return crc32c(_PLACE.pack(header.epoch, header.segment, block))
+    return crc32c(_PLACE.pack(header.epoch, header.lane, header.segment, block))
 
 
 def _record_seed(header: SegmentHeader, block: int, nonce: int) -> int:

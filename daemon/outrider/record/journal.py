@@ -49,7 +49,7 @@ class Journal:
         self._stats = JournalStats(self.epoch, {lane: LaneStats() for lane in Lane})
         self._current = {lane: self._stream(lane) for lane in Lane}
         self._pending = {lane: Pending(self.epoch, lane, s.durable + 1) for lane, s in self._current.items()}
-        self._retention = Retention(options, self._streams, self._active)
+        self._retention = Retention(options, self._streams, self.epoch)
 
     def _stream(self, lane: Lane) -> LogStream:
         return self._streams.setdefault((self.epoch, lane), LogStream(self.epoch, lane))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from outrider.errors import JournalError
 from outrider.model.record import GapReason, Lane, StoredRecord
@@ -104,7 +105,7 @@ class _Chain:
 
     def follow(self, names: list[tuple[int, str]]) -> None:
         files = [file for _number, name in names if (file := self._load(name)) is not None]
-        for file, following in zip(files, [*files[1:], None], strict=True):
+        for file, following in zip_longest(files, files[1:]):
             self._keep(file, following)
         for file in files:
             self._adopt(file)

@@ -12,14 +12,16 @@ from outrider.record.stream import LogStream
 
 
 class Retention:
-    """Looks at the journal's own streams and active segments. Emergency and ledger are never given up."""
+    """Looks at the journal's own streams. Emergency and ledger are never given up.
 
-    def __init__(
-        self, options: JournalOptions, streams: Mapping[StreamKey, LogStream], active: Mapping[Lane, Segment]
-    ) -> None:
+    The newest segment of a lane in the current epoch stays, whatever it holds: its presence proves on opening that the
+    end of the log is not lost.
+    """
+
+    def __init__(self, options: JournalOptions, streams: Mapping[StreamKey, LogStream], epoch: int) -> None:
         self._options = options
         self._streams = streams
-        self._active = active
+        self._epoch = epoch
 
     def _bytes(self, lane: Lane | None = None) -> int:
         return sum(s.bytes for (_epoch, own), s in self._streams.items() if lane is None or own is lane)
@@ -38,22 +40,21 @@ class Retention:
         return [low for low in SHED_ORDER if low > lane]
 
     def victim(self, lanes: Sequence[Lane]) -> LogStream | None:
-        """The stream whose oldest segment goes: first lane first, oldest epoch first, never a segment in use."""
+        """The stream whose oldest segment goes: first lane first, oldest epoch first."""
         for lane in lanes:
             for (_epoch, own), stream in self._streams.items():
-                if own is lane and stream.segments and not self._in_use(stream.segments[0]):
+                if own is lane and self._may_go(stream):
                     return stream
         return None
 
-    def _in_use(self, segment: Segment) -> bool:
-        return any(segment is active for active in self._active.values())
+    def _may_go(self, stream: LogStream) -> bool:
+        """Its oldest segment."""
+        return len(stream.segments) > (1 if stream.epoch == self._epoch else 0)
 
     def released(self) -> list[Segment]:
         """Takes out of the streams, and returns, the segments whose numbers are all acknowledged."""
         gone = []
         for stream in self._streams.values():
-            while stream.segments and stream.segments[0].last_seq <= stream.acknowledged:
-                if self._in_use(stream.segments[0]):
-                    break
+            while self._may_go(stream) and stream.segments[0].last_seq <= stream.acknowledged:
                 gone.append(stream.segments.pop(0))
         return gone

@@ -66,7 +66,7 @@ class _Lost:
 
 
 class JournalWriter:
-    """Implements ``ports.RecordSink``. on_durable(epoch, lane, seq): called on the writer's thread; may only enqueue."""
+    """Implements ``ports.RecordSink``. on_durable(epoch, lane, seq): on the writer's thread; may only enqueue."""
 
     def __init__(
         self,
