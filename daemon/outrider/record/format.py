@@ -5,14 +5,14 @@ A segment is a file of whole 4 KiB blocks, written in full (zeros) before its fi
     block 0   header    0 magic "OTRSEG\\0\\1" | 8 version u16 | 10 lane u8 | 11 zero u8 | 12 boot id u32 | 16 epoch u64
                        24 segment no u64 | 32 first seq u64 | 40 blocks u32 | 44 crc u32 of bytes 0..43
     block n   commit    0 magic "OTRC" | 4 nonce u32 | 8 first seq u64 | 16 last seq u64 | 24 records u32
-                       28 bytes of records u32 | 32 crc u32 of the place (epoch, lane, segment no, block no) and bytes 0..31
+                       28 bytes of records u32 | 32 crc u32 of place and bytes 0..31
                        36 records, one after the other, over as many blocks as they need
     record              0 crc u32 of place, nonce and bytes 4.. | 4 body length u32 | 8 seq u64
                        16 kind u8 | 17 category u8 | 18 schema u8 | 19 zero u8 | 20 boot id u32 | 24 time us i64
                        32 body
 
-Each commit starts a fresh block, so a torn write cannot touch an earlier commit. Every CRC (CRC-32C) starts from the
-place the bytes belong to: a stale block of a recycled file, or of a commit that never finished, does not parse.
+Each commit starts a fresh block, so a torn write cannot touch an earlier commit. A CRC (CRC-32C) starts from the place
+its bytes belong to (epoch u64, lane u8, segment no u64, block no u32): a stale block of a recycled file, or of a commit that never finished, does not parse.
 A commit accounts for the numbers first..last; where numbers are skipped, a GAP record names them and carries the last.
 """
 
