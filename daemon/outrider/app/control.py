@@ -8,6 +8,7 @@ is cut off after ``CLIENT_TIMEOUT_S``. Nothing here can change anything; command
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from outrider.errors import LinkError
 CLIENT_TIMEOUT_S: Final = 5.0
 MAX_REQUEST: Final = 4096
 MAX_ANSWER: Final = 1 << 20
+
+log = logging.getLogger(__name__)
 
 
 class ControlServer:
@@ -82,7 +85,11 @@ class ControlServer:
             return {"error": "not JSON"}
         command = request.get("cmd") if isinstance(request, dict) else None
         if command == "status":
-            return self._status()
+            try:
+                return self._status()
+            except Exception as err:  # a fault in telling must not end the telling
+                log.exception("status")
+                return {"error": f"status failed: {type(err).__name__}: {err}"}
         return {"error": f"unknown command {command!r}; known: status"}
 
 

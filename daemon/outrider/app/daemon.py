@@ -51,7 +51,7 @@ class Daemon:
         self._sources: list[LiveSource] = []
         self._started_us = 0
         self._last_clock_us: int | None = None
-        self._offer_refused = 0
+        self._engine: dict[str, Any] = {}  # the engine's counters, renewed by the owner thread
 
     def run(self, stop: threading.Event) -> None:
         """Open everything (errors of the parts come out here), run until ``stop``, close in order."""
@@ -101,8 +101,7 @@ class Daemon:
 
     def _deliver(self, item: SourceItem) -> None:
         """Called on source threads."""
-        if not self._pipeline.offer(item):
-            self._offer_refused += 1
+        self._pipeline.offer(item)
         if item.clock is not None:
             self._clocks.append(item.clock)
         self._wake.set()
@@ -130,6 +129,7 @@ class Daemon:
             self._recent.append(output)
         elif isinstance(output, Snapshot):
             self._last = output
+            self._engine = dataclasses.asdict(self._pipeline.engine.stats())
             speed_kmh = (output.speed_mps or 0.0) * 3.6
             self._delivery.writer.set_fast(speed_kmh >= self._config.journal.moving_fast_kmh)
             if output.motion == 2:
@@ -138,7 +138,7 @@ class Daemon:
     # -- status --------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        """The document of ``outrider status --json`` (docs/reference/cli.md)."""
+        """The document of ``outrider status --json`` (docs/reference/cli.md). Called on the control socket's thread."""
         last = self._last
         return {
             "software": __version__,
@@ -151,7 +151,7 @@ class Daemon:
                 for e in self._recent
             ],
             "sources": [source.state() for source in self._sources],
-            "engine": dataclasses.asdict(self._pipeline.engine.stats()),
+            "engine": self._engine,
             "refused": dataclasses.asdict(self._pipeline.stats),
             **self._delivery.status(),
         }

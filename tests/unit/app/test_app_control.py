@@ -70,3 +70,21 @@ def test_a_stale_socket_is_replaced(path: Path) -> None:
     server.start()
     assert ask(path, "status") == {}
     server.stop()
+
+
+def test_a_fault_in_telling_does_not_end_the_telling(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A status that fails is an error answer, and the next question is answered again."""
+    answers = iter([ZeroDivisionError("oops"), None])
+
+    def status() -> dict[str, object]:
+        fault = next(answers)
+        if fault:
+            raise fault
+        return {"fine": True}
+
+    server = ControlServer(path, status)
+    server.start()
+    with pytest.raises(LinkError, match="oops"):
+        ask(path, "status")
+    assert ask(path, "status") == {"fine": True}
+    server.stop()
