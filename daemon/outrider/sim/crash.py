@@ -42,7 +42,7 @@ class Pulse:
 
     def __init__(self, crash: Crash, rng: Random) -> None:
         self.duration_s = crash.duration_ms / 1000.0
-        self.total_s = self.duration_s * (1.0 + _REBOUND_SPAN * (crash.rebound > 0.0))
+        self.total_s = self.duration_s * (1.0 + _REBOUND_SPAN)
         self.delta_v = crash.delta_v_kmh / 3.6
         angle = math.radians(crash.pdof_deg)
         # force from the front pushes backwards, force from the left pushes to the right

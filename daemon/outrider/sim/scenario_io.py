@@ -16,7 +16,7 @@ def bundled_scenarios() -> dict[str, Scenario]:
     """All scenarios that come with the package, by name."""
     folder = resources.files("outrider.sim") / "scenarios"
     found = {}
-    for item in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    for item in sorted(folder.iterdir(), key=lambda entry: entry.name.removesuffix(".toml")):
         if item.name.endswith(".toml"):
             scenario = parse_scenario(item.read_text(encoding="utf-8"), item)
             found[scenario.name] = scenario

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from outrider.errors import ScenarioError
 from outrider.sim.body import Body, body_rates, to_body
 from outrider.sim.crash import Pulse
 from outrider.sim.plan import Foot, G, make_plan
@@ -29,7 +30,7 @@ _UNDERSTEER: Final = 0.0022  # s2/m: extra steering per lateral acceleration
 _ESC_TAU_S: Final = 0.045
 _LANE_NOISE: Final = 2.2e-5  # 1/m: curvature of a driver who keeps the lane by hand
 _LANE_TAU_S: Final = 1.3
-_MAX_S: Final = 6 * 3600.0
+MAX_S: Final = 2 * 3600.0  # of recording
 _SKY: Final = {"open": 0.0, "city": 1.0, "tunnel": 2.0}
 
 
@@ -76,12 +77,14 @@ class Simulation:
         self._odo = scenario.vehicle.odometer_km * 1000.0
 
     def run(self, progress: Callable[[float], None] | None = None) -> Track:
-        """``progress`` hears the share of the route, 0..1, about once a simulated second."""
+        """``progress`` hears the share of the route, 0..1, every few simulated seconds. ScenarioError beyond MAX_S."""
         track = Track(self._h)
         count = 0
         while not self._over():
             self._step(track)
             count += 1
+            if self._t > MAX_S:
+                raise ScenarioError(f"scenario {self._scenario.name!r}: longer than {MAX_S / 3600.0:.0f} hours; cut it")
             if progress is not None and count % 200 == 0:
                 progress(min(1.0, self._s / self._route.length_m) if self._route.length_m else 0.0)
         return track
@@ -89,12 +92,15 @@ class Simulation:
     # ---- timeline -----------------------------------------------------------------------------------
 
     def _over(self) -> bool:
-        moments, line = self.moments, self._scenario.timeline
-        if self._t >= _MAX_S or moments.silence is not None:
+        moments, crash = self.moments, self._scenario.crash
+        if moments.silence is not None:
             return True
-        if moments.rest is None or moments.silence is not None or self._t < moments.rest + line.end_after_s:
+        if crash is not None and moments.crash is None and (crash.at_s is not None or not self._arrived()):
             return False
-        return self._scenario.crash is None or moments.crash is not None
+        return moments.rest is not None and self._t >= moments.rest + self._scenario.timeline.end_after_s
+
+    def _arrived(self) -> bool:
+        return self._v == 0.0 and self._foot.at_end
 
     def _timeline(self) -> float:
         """Power mode now; notes the moments as they come."""
@@ -125,9 +131,8 @@ class Simulation:
             self._spin = self._yaw
         if silence is not None and self._reached(silence.leg, silence.at_m, silence.at_s):
             moments.silence = self._t
-        waiting = crash is not None and moments.crash is None
-        still = self._v == 0.0 and (self._foot.at_end or moments.crash is not None)
-        if still and moments.rest is None and not waiting and not self._in_pulse():
+        still = self._arrived() or (self._v == 0.0 and moments.crash is not None)
+        if still and moments.rest is None and not self._in_pulse():
             moments.rest = self._t
 
     def _reached(self, leg: int | None, at_m: float, at_s: float | None) -> bool:
