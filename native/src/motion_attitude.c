@@ -3,7 +3,8 @@
  * A complementary estimate of up: turned by the gyro, drawn to the accelerometer with 5 s, and only while its length
  * is within 10 % of 1 g: a fast bend (0.45 g and more) must not look like a bank. Compared with the slow gravity of
  * motion_gravity.c. More than 30 degrees for a second (the default of JT/T 808 parameter 0x5E), or 60 at once.
- * Without a gyro the accelerometer alone (1 s mean) has to say more than 45 degrees for two seconds.
+ * The 1 s mean of the accelerometer has to agree (25 degrees): a car that lies on its side feels it, while a wrong gyro
+ * or a phone's own attitude filter in a bend does not. Without a gyro the accelerometer alone (1 s mean) has to say more than 45 degrees for two seconds.
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
@@ -13,6 +14,7 @@
 #define HELD_COS 0.86603 /* 30 degrees */
 #define FAR_COS 0.5      /* 60 degrees */
 #define BLIND_COS 0.70711
+#define FELT_COS 0.90631 /* 25 degrees */
 #define HELD_S 1.0
 #define BLIND_S 2.0
 #define MOVED_RECENTLY_US (10ll * OTR_MO_S)
@@ -37,6 +39,11 @@ static void turn(otr_mo_attitude *t, const otr_motion *m) {
 static bool plausible(const otr_motion *m) {
     double v = otr_mo_speed_extreme(m, m->now_us - MOVED_RECENTLY_US, m->now_us, true);
     return m->crash.state != OTR_MO_ARMED || v >= 1.4 || (m->speed.src == OTR_SRC_NONE && m->speed.ignition != 0);
+}
+
+static bool felt(const otr_motion *m) {
+    double fast[3] = {m->gravity.fast[0], m->gravity.fast[1], m->gravity.fast[2]};
+    return otr_mo_normalise(fast) && otr_mo_dot(fast, m->gravity.up) < FELT_COS;
 }
 
 static void report(otr_motion *m, otr_mo_sink *sink, double cosine, bool far) {
@@ -80,7 +87,7 @@ void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink) {
     bool leaning = cosine < (m->imu.gyro ? HELD_COS : BLIND_COS);
     t->over_s = leaning ? t->over_s + m->imu.dt_s : 0;
     bool far = m->imu.gyro && cosine < FAR_COS;
-    if ((far || t->over_s >= (m->imu.gyro ? HELD_S : BLIND_S)) && plausible(m)) {
+    if ((far || t->over_s >= (m->imu.gyro ? HELD_S : BLIND_S)) && felt(m) && plausible(m)) {
         report(m, sink, cosine, far);
         t->over = true;
         t->over_s = 0;

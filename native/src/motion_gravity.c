@@ -102,8 +102,8 @@ void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink) {
     const double *a = m->imu.acc;
     double dt = m->imu.dt_s, n2 = otr_mo_dot(a, a) / (OTR_MO_G * OTR_MO_G);
     double quick = dt < 1 ? dt : 1;
-    bool first = !(otr_mo_dot(g->g, g->g) > 0);
-    for (int i = 0; i < 3; i++)
+    bool first = !(otr_mo_dot(g->g, g->g) > 0), calm = n2 > 0.6 && n2 < 1.5; /* a pulse must not turn `fast` */
+    for (int i = 0; i < 3 && (first || calm); i++)
         g->fast[i] = first ? a[i] : g->fast[i] + quick * (a[i] - g->fast[i]);
     note_stillness(g, &m->imu, n2);
     note_bias(m);
