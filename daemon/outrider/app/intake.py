@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from outrider.model.event import Event, Trip
+from outrider.model.evidence import EvidenceChunk
 from outrider.model.record import (
     BootInfo,
     Category,
@@ -20,7 +21,7 @@ from outrider.model.record import (
 from outrider.ports import RecordSink
 from outrider.wire.bodies import encode_body, kind_of
 
-Recordable = BootInfo | SignalTable | ClockFix | TelemetryRow | Event | Trip
+Recordable = BootInfo | SignalTable | ClockFix | TelemetryRow | Event | Trip | EvidenceChunk
 
 
 def place_of(item: Recordable) -> tuple[Lane, Category]:
@@ -29,6 +30,8 @@ def place_of(item: Recordable) -> tuple[Lane, Category]:
         return (Lane.EMERGENCY, Category.EMERGENCY) if item.kind.is_crash else (Lane.EVENT, Category.DRIVING)
     if isinstance(item, Trip):
         return (Lane.LEDGER, Category.DRIVING) if item.t_end_us else (Lane.EVENT, Category.DRIVING)
+    if isinstance(item, EvidenceChunk):
+        return Lane.BULK, Category.EMERGENCY
     if isinstance(item, TelemetryRow):
         return Lane.TELEMETRY, Category.LOCATION
     if isinstance(item, SignalTable):

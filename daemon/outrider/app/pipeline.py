@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from outrider.app.evidence import chunks
 from outrider.app.intake import Intake
 from outrider.drive.telemetry import Telemetry
 from outrider.drive.trips import TripTracker
-from outrider.engine import Engine, EngineOptions, Evidence
+from outrider.engine import Engine, EngineOptions
 from outrider.model.event import Event, Phase, Snapshot, Trip
 from outrider.model.record import BootInfo, SignalTable
 from outrider.model.vehicle import VehicleTables
@@ -47,7 +48,6 @@ class Pipeline:
         options: EngineOptions,
         *,
         on_output: Callable[[Output], None] | None = None,
-        on_evidence: Callable[[Evidence], None] | None = None,
     ) -> None:
         self.engine = Engine(tables, options)
         self.stats = PipelineStats()
@@ -56,7 +56,6 @@ class Pipeline:
         self._trips = TripTracker()
         self._telemetry = Telemetry(tables.slots, table_id)
         self._on_output = on_output
-        self._on_evidence = on_evidence
         self._begun = False
 
     @property
@@ -158,9 +157,9 @@ class Pipeline:
                 self._put_event(output)
             else:
                 self._put_snapshot(output)
-        if self._on_evidence is not None:
-            for evidence in self.engine.take_evidence():
-                self._on_evidence(evidence)
+        for evidence in self.engine.take_evidence():
+            for chunk in chunks(evidence):
+                self._intake.put(chunk, self.engine.now_us())
 
     def _put_event(self, event: Event) -> None:
         self._begin(event.t_detect_us)
