@@ -206,6 +206,7 @@ def _quieten(err: BaseException) -> None:
     step = err.__traceback__
     while step is not None:
         owner: Any = step.tb_frame.f_locals.get("self")
-        if type(owner).__name__ == "MDF4":
+        if type(owner).__name__ == "MDF4" and not getattr(owner, "_closed", True):
             owner._closed = True
+            owner._tempfile.close()
         step = step.tb_next
