@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ def cli(db: Path, key_file: Path | None, client_id: str, interval_s: float, as_j
 
 def _report(receiver: Receiver, stop: threading.Event, interval_s: float, as_json: bool) -> None:
     """Until stopped: a JSON line each interval, or a line on the terminal that is rewritten."""
-    if as_json or not click.get_text_stream("stderr").isatty():
+    if as_json or not sys.stderr.isatty():
         while not stop.wait(interval_s):
             _show(receiver, as_json)
         return

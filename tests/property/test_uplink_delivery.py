@@ -1,0 +1,244 @@
+"""The sending core against a world that loses, delays and reorders: a link, a broker and a receiver in memory."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from outrider.ingest.progress import Progress
+from outrider.model.record import Lane
+from outrider.uplink.core import SendCore
+from outrider.uplink.options import SendOptions
+from outrider.uplink.pump import Pump
+from outrider.wire.codec import decode_batch
+from outrider.wire.topics import Topics
+from tests.support.memory_log import MemoryLog, opaque, telemetry
+
+OPTIONS = SendOptions(
+    batch_records=5,
+    backfill_records=9,
+    batch_bytes=800,
+    window_messages=4,
+    window_bytes=2000,
+    emergency_bytes=600,
+    ack_window_bytes=3000,
+)
+Stream = tuple[int, Lane]
+
+
+class World(RuleBasedStateMachine):
+    """Link and broker are queues in order; acknowledgements may come late, twice, never or in another order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rng = random.Random(5)
+        self.now = 1_000_000
+        self.log = MemoryLog()
+        self.core = SendCore(OPTIONS, rng=random.Random(1))
+        self.pump = Pump(self.log, self.core, Topics("car"), Counter(), Counter())
+        self.limit = 0
+        self.mid = 0
+        self.on_link: list[tuple[int, bytes]] = []  # published, not yet at the broker
+        self.pubacks: list[int] = []  # on the way back
+        self.outstanding: dict[int, tuple[bool, int]] = {}  # mid -> (urgent, size)
+        self.at_broker: list[bytes] = []
+        self.received: dict[Stream, dict[int, bytes]] = {}
+        self.first_seen: dict[Stream, list[int]] = {}
+        self.progress: dict[Stream, Progress] = {}
+        self.acks: list[tuple[Stream, int]] = []
+        self.largest = 0
+
+    # ---- the outlet the pump writes to ------------------------------------------------------------
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        self.mid += 1
+        lane = decode_batch(payload).lane
+        assert topic == Topics("car").for_lane(lane)
+        self.on_link.append((self.mid, payload))
+        self.outstanding[self.mid] = (lane is Lane.EMERGENCY, len(payload))
+        self.largest = max(self.largest, len(payload))
+        return self.mid
+
+    def is_writable(self) -> bool:
+        return True
+
+    # ---- the terminal -----------------------------------------------------------------------------
+
+    @initialize()
+    def begin(self) -> None:
+        self.connect(65535)
+
+    @rule(lane=st.sampled_from(Lane), size=st.integers(0, 900), durable=st.booleans(), count=st.integers(1, 40))
+    def append(self, lane: Lane, size: int, durable: bool, count: int) -> None:
+        for index in range(count):
+            record = telemetry(index, self.rng) if lane is Lane.TELEMETRY else opaque(lane, index, size, self.rng)
+            self.log.append(record, durable=durable)
+
+    def commit(self) -> None:
+        self.log.commit()
+
+    @rule()
+    def new_epoch(self) -> None:
+        self.log.new_epoch(self.rng.getrandbits(64))
+
+    def send(self) -> None:
+        self.core.refresh(self.log.streams(), self.now)
+        if self.core.tick(self.now):
+            self.disconnect()
+        self.pump.run(self, lambda: self.now)
+
+    @rule(seconds=st.sampled_from([0.05, 1, 6, 20, 61, 700]))
+    def wait(self, seconds: float) -> None:
+        self.now += round(seconds * 1e6)
+
+    # ---- the world --------------------------------------------------------------------------------
+
+    @rule(receive_maximum=st.sampled_from([1, 2, 3, 20, 65535]))
+    def connect(self, receive_maximum: int) -> None:
+        self.disconnect()
+        self.limit = min(OPTIONS.window_messages, receive_maximum)
+        self.core.connected(receive_maximum)
+        self.pump.connected()
+
+    @rule()
+    def disconnect(self) -> None:
+        """What is still on the link is lost, and so are the PUBACKs."""
+        self.on_link.clear()
+        self.pubacks.clear()
+        self.outstanding.clear()
+        self.core.disconnected()
+
+    def broker_takes(self, count: int, swallow: bool) -> None:
+        for mid, payload in self.on_link[:count]:
+            self.at_broker.append(payload)
+            if not swallow:
+                self.pubacks.append(mid)
+        del self.on_link[:count]
+
+    def pubacks_arrive(self, count: int) -> None:
+        for mid in self.pubacks[:count]:
+            self.outstanding.pop(mid)
+            token = self.pump.token(mid)
+            assert token is not None
+            self.core.puback(token, self.now)
+        del self.pubacks[:count]
+
+    @rule()
+    def broker_dies(self) -> None:
+        """It loses what it confirmed."""
+        self.at_broker.clear()
+        self.disconnect()
+
+    def receiver_takes(self, count: int) -> None:
+        for payload in self.at_broker[:count]:
+            batch = decode_batch(payload)
+            key = (batch.epoch, batch.lane)
+            held = self.received.setdefault(key, {})
+            for stored in batch.records:
+                assert held.setdefault(stored.seq, stored.digest()) == stored.digest()
+                seen = self.first_seen.setdefault(key, [])
+                if not seen or stored.seq > seen[-1]:
+                    seen.append(stored.seq)
+            progress = self.progress.setdefault(key, Progress())
+            progress.add(batch.records[0].seq, batch.records[-1].seq)
+            assert batch.records[0].seq - batch.behind <= progress.position + 1, "told to give up what it still lacks"
+            self.acks.append((key, progress.position))
+        del self.at_broker[:count]
+
+    def ack_arrives(self, which: int, keep: bool) -> None:
+        if self.acks:
+            (epoch, lane), up_to = self.acks[which % len(self.acks)]
+            if not keep:
+                del self.acks[which % len(self.acks)]
+            if up_to and self.log.acknowledge(epoch, lane, up_to):
+                self.core.acknowledged(epoch, lane, up_to, self.now)
+
+    def acks_are_lost(self) -> None:
+        self.acks.clear()
+
+    @rule(
+        taken=st.integers(0, 8),
+        swallow=st.booleans(),
+        pubacks=st.integers(0, 8),
+        received=st.integers(0, 12),
+        acks=st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=4),
+        lose_acks=st.booleans(),
+    )
+    def turn(
+        self,
+        taken: int,
+        swallow: bool,
+        pubacks: int,
+        received: int,
+        acks: list[tuple[int, bool]],
+        lose_acks: bool,
+    ) -> None:
+        """A stretch of time in which each party gets some way."""
+        self.commit()
+        self.send()
+        self.window_is_kept()
+        self.broker_takes(taken, swallow)
+        self.pubacks_arrive(pubacks)
+        self.receiver_takes(received)
+        for which, keep in acks:
+            self.ack_arrives(which, keep)
+        if lose_acks:
+            self.acks_are_lost()
+        self.now += 50_000
+
+    # ---- what must always hold --------------------------------------------------------------------
+
+    @invariant()
+    def window_is_kept(self) -> None:
+        assert len(self.outstanding) <= max(self.limit, 0)
+        for urgent, budget in (
+            (True, OPTIONS.emergency_bytes),
+            (False, OPTIONS.window_bytes - OPTIONS.emergency_bytes),
+        ):
+            sizes = [size for is_urgent, size in self.outstanding.values() if is_urgent is urgent]
+            assert sum(sizes) <= budget or len(sizes) == 1
+        assert self.core.window.messages == len(self.outstanding)
+
+    @invariant()
+    def bytes_beyond_the_cursor_are_bounded(self) -> None:
+        bound = OPTIONS.ack_window_bytes * 11 // 4 + len(Lane) * self.largest
+        assert self.core.unacknowledged_bytes <= bound
+
+    @invariant()
+    def nothing_beyond_durable(self) -> None:
+        assert self.log.read_beyond_durable == 0
+        assert not self.log.refused
+
+    @invariant()
+    def order_is_kept(self) -> None:
+        """Of each stream the receiver sees 1, 2, 3, ... for the first time in this order."""
+        for seen in self.first_seen.values():
+            assert seen == list(range(1, len(seen) + 1))
+
+    def teardown(self) -> None:
+        """Once everything works again, everything arrives."""
+        self.log.commit()
+        self.connect(20)
+        for _ in range(3000):
+            if not self.log.streams():
+                break
+            self.send()
+            self.broker_takes(8, swallow=False)
+            self.pubacks_arrive(8)
+            self.receiver_takes(8)
+            while self.acks:
+                self.ack_arrives(0, keep=False)
+            self.wait(1)
+            self.window_is_kept()
+        assert not self.log.streams(), "something was never delivered"
+        for key, (count, _digest) in self.log.digest().items():
+            assert len(self.received.get(key, {})) == count
+        self.order_is_kept()
+
+
+World.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
+TestDelivery = World.TestCase
