@@ -62,7 +62,7 @@ struct otr_engine {
     uint32_t fix_count; /* ever; the newest is fixes[(fix_count - 1) % FIX_RING] */
     int64_t fix_seen_us, can_fix_us;
     uint8_t fix_type, fix_sats;
-    uint32_t last_event;
+    uint32_t last_event, evidence_seq; /* newest event; newest that asked for evidence */
     uint64_t page_counter;
     otr_engine_stats stats;
 };

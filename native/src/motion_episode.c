@@ -41,7 +41,7 @@ static void fill(const otr_motion *m, otr_mo_episode *e) {
     ev->dur_ms = (float)((double)(e->last_us - e->over_us) * 1e-3);
     ev->v_post_kmh = (float)(otr_mo_speed_now(m) * OTR_MO_KMH);
     ev->dv_kmh = (float)(e->sum * OTR_MO_G * OTR_MO_KMH);
-    ev->conf = 1;
+    ev->conf = e->sure > 0 ? e->sure : 1;
     if (m->speed.src != OTR_SRC_NONE)
         ev->src_mask |= (uint16_t)(1u << m->speed.src);
 }

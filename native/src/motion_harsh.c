@@ -1,19 +1,23 @@
 /* motion_harsh.c: harsh braking, acceleration, cornering and lane changes from the IMU.
  *
- * Horizontal acceleration through a 2 Hz Butterworth low-pass. With the mounting known, along and across the vehicle; without
- * it, the magnitude in the horizontal plane: a turn when the yaw rate says so, otherwise braking or acceleration by
- * the sign of the speed's slope.
+ * Horizontal acceleration through a 2 Hz Butterworth low-pass. With the mounting known, along and across the vehicle, an
+ * episode per class. Without it, one episode of the magnitude in the horizontal plane against the lowest threshold; its
+ * kind is decided by what went on meanwhile: a turn when most of it had yaw, a lane change when the direction was
+ * reversed, otherwise braking or acceleration by the slope of the speed. Without any speed the size has to decide: cars
+ * hardly accelerate at 0.35 g, and such a guess says so by its confidence of 0.6.
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
 #include "motion_state.h"
 
 #define MIN_V (10 / OTR_MO_KMH)
-#define TURN_RATE 0.2 /* rad/s */
+#define SWERVE_RATE 0.06 /* rad/s */
+#define TURN_RATE 0.2    /* rad/s */
 #define YAW_TAU_S 0.25
 #define FLIP_US (3ll * OTR_MO_S)
 #define BUCKET_US 100000
 #define SLOPE_SPAN_S 1.0
+#define LIKELY_BRAKE_G 0.35
 
 static void reset(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_harsh *h = &m->harsh;
@@ -84,6 +88,7 @@ static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, doub
                       .gate = !(v < MIN_V) && m->crash.state != OTR_MO_CAPTURE};
     otr_mo_episode *e = &h->ep[which];
     bool was_off = e->state == 0;
+    e->sure = h->frame_aligned || was_off ? 1 : e->sure;
     if (!otr_mo_episode_step(m, sink, e, &l))
         return;
     if (was_off) {
@@ -94,14 +99,16 @@ static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, doub
     }
 }
 
-/* The other sign within three seconds: a lane change, not a bend. */
+/* The other sign within three seconds: a lane change, not a bend. In the plane the yaw rate has to swing both ways, too:
+ * the car's nodding back after a brake reverses the direction as well. */
 static void look_for_flip(otr_motion *m, double value) {
     otr_mo_harsh *h = &m->harsh;
     otr_mo_episode *e = &h->ep[OTR_MO_CORNER];
     bool open = e->state >= 2 && m->now_us - e->over_us <= FLIP_US;
     double along = h->value[0] * e->first[0] + h->value[1] * e->first[1];
     bool other = h->frame_aligned ? h->value[1] * e->first[1] < 0 : along < 0;
-    if (open && other && value >= (double)m->cfg.lane_g && e->peak >= (double)m->cfg.lane_g) {
+    bool both = h->frame_aligned || (e->yaw_low < -SWERVE_RATE && e->yaw_high > SWERVE_RATE);
+    if (open && other && both && value >= (double)m->cfg.lane_g && e->peak >= (double)m->cfg.lane_g) {
         e->flipped = true;
         e->ev.rule = (uint16_t)((h->frame_aligned ? OTR_RULE_IMU_AXES : OTR_RULE_IMU_PLANE) + 4);
         e->ev.limit = m->cfg.lane_g;
@@ -117,15 +124,43 @@ static void judge_axes(otr_motion *m, otr_mo_sink *sink) {
     step(m, sink, OTR_MO_CORNER, across, (double)m->cfg.corner_g, h->value[1] < 0 ? -1 : 1);
 }
 
+static double smallest(const otr_motion_config *c) {
+    float low = c->brake_g < c->accel_g ? c->brake_g : c->accel_g;
+    return (double)(low < c->corner_g ? low : c->corner_g);
+}
+
+/* What a manoeuvre in the plane is, as far as known. */
+static void name_plane(otr_mo_episode *e) {
+    int kind;
+    if (e->turn_s > 0.4 * e->sum_s)
+        kind = OTR_EV_HARSH_CORNER;
+    else if (e->trend_s != 0)
+        kind = e->trend_s < 0 ? OTR_EV_HARSH_BRAKE : OTR_EV_HARSH_ACCEL;
+    else
+        kind = e->peak >= LIKELY_BRAKE_G ? OTR_EV_HARSH_BRAKE : OTR_EV_HARSH_ACCEL;
+    e->sure = kind == OTR_EV_HARSH_CORNER || e->trend_s != 0 ? 1 : 0.6f;
+    if (!e->flipped) {
+        e->ev.kind = (uint16_t)kind;
+        e->ev.rule = (uint16_t)(OTR_RULE_IMU_PLANE + 1 + (kind - OTR_EV_HARSH_BRAKE));
+    }
+}
+
 static void judge_plane(otr_motion *m, otr_mo_sink *sink) {
     const otr_mo_harsh *h = &m->harsh;
-    double size = sqrt(h->value[0] * h->value[0] + h->value[1] * h->value[1]);
+    otr_mo_episode *e = &m->harsh.ep[OTR_MO_CORNER];
+    double size = sqrt(h->value[0] * h->value[0] + h->value[1] * h->value[1]), limit = smallest(&m->cfg);
     bool turning = h->yaw > TURN_RATE || h->yaw < -TURN_RATE;
-    int way = trend(m);
-    step(m, sink, OTR_MO_BRAKE, !turning && way <= 0 ? size : 0, (double)m->cfg.brake_g, -1);
-    step(m, sink, OTR_MO_ACCEL, !turning && way > 0 ? size : 0, (double)m->cfg.accel_g, 1);
+    if (e->state == 0)
+        e->turn_s = e->trend_s = e->yaw_low = e->yaw_high = 0;
+    e->yaw_low = h->yaw < e->yaw_low ? h->yaw : e->yaw_low;
+    e->yaw_high = h->yaw > e->yaw_high ? h->yaw : e->yaw_high;
+    if (size >= limit) {
+        e->turn_s += turning ? m->imu.dt_s : 0;
+        e->trend_s += trend(m) * m->imu.dt_s;
+    }
+    name_plane(e);
     look_for_flip(m, size);
-    step(m, sink, OTR_MO_CORNER, turning ? size : 0, (double)m->cfg.corner_g, 1);
+    step(m, sink, OTR_MO_CORNER, size, limit, 1);
 }
 
 void otr_mo_harsh_imu(otr_motion *m, otr_mo_sink *sink) {

@@ -188,7 +188,9 @@ typedef struct {
     double sum, sum_s, peak, sign;
     double limit;
     double first[2]; /* direction of the first half */
-    int64_t turn_us;
+    float sure;
+    double yaw_low, yaw_high;
+    double turn_s, trend_s; /* plane: time spent turning; gaining minus slowing */
 } otr_mo_episode;
 typedef struct {
     otr_mo_episode ep[OTR_MO_CLASSES];

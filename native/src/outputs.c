@@ -58,8 +58,12 @@ static void emit_event(otr_engine *e, otr_event *event) {
         return;
     }
     add_place(e, event);
-    if (event->phase == OTR_PH_SUSPECT && is_crash(event) && e->recorder)
+    /* an airbag is confirmed at once, without a suspicion before */
+    if (is_crash(event) && (event->phase == OTR_PH_SUSPECT || event->phase == OTR_PH_CONFIRMED) &&
+        event->seq > e->evidence_seq && e->recorder) {
+        e->evidence_seq = event->seq;
         e->stats.evidence_lost += otr_recorder_trigger(e->recorder, event->seq, event->t0_us) < 0;
+    }
     e->last_event = event->seq;
     e->stats.events++;
     memcpy(queue_cell(e, OTR_OUT_EVENT, 0), event, sizeof *event);
