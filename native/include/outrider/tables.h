@@ -76,6 +76,6 @@ int otr_tables_init(void *mem, size_t size, const uint8_t *blob, size_t len, con
 uint64_t otr_tables_hash(const otr_tables *t);            /* FNV-1a 64 of the blob: names the tables in a tape */
 uint32_t otr_tables_slots(const otr_tables *t);           /* number of slots */
 uint32_t otr_tables_telemetry_slots(const otr_tables *t); /* ... of them marked telemetry */
-uint32_t otr_tables_max_values(const otr_tables *t);      /* most values one frame can yield */
+uint32_t otr_tables_max_values(const otr_tables *t);      /* room that one frame needs */
 
 #endif
