@@ -125,6 +125,7 @@ class DbcParser:
         return token
 
     def _at_statement(self) -> bool:
+        """At the end, or before a line that opens a statement."""
         token = self._peek()
         return token.kind == Kind.END or (token.first and token.kind == Kind.WORD and token.text in KEYWORDS)
 
@@ -229,7 +230,7 @@ class DbcParser:
         if not self._peek().first and self._peek().kind in (Kind.WORD, Kind.NUMBER):
             message.sender = self._next().text
         self._out.messages.append(message)
-        if not self._at_statement():
+        if not self._at_statement() and self._peek().text not in KEYWORDS:
             token = self._peek()
             self._log.add(token.line, "stray-text", f"{token.text[:40]!r} behind message {name}", "skipped")
             self._skip()
@@ -281,13 +282,12 @@ class DbcParser:
     def _receivers(self) -> tuple[str, ...]:
         names: list[str] = []
         more = True
-        while self._peek().kind in (Kind.WORD, Kind.NUMBER) and (more or not self._peek().first):
-            if self._at_statement():
+        while (token := self._peek()).kind in (Kind.WORD, Kind.NUMBER) and token.text not in KEYWORDS:
+            if token.first and not more:
                 break
             names.append(self._next().text)
             more = self._accept(",")
-        if not self._at_statement():
-            self._skip()
+        self._accept(";")
         return tuple(n for n in names if n != "Vector__XXX")
 
     def _comment(self, line: int) -> None:

@@ -98,39 +98,121 @@ def _wrap(value: Any, depth: int, builder: _Builder) -> Node:
 
 def _read_yaml(text: str, file: str) -> Node:
     try:
-        loader = _Loader(text)
-        root = loader.get_single_node()
-        if root is None:
-            return Node({}, 1)
-        return _convert(root, loader, 0, _Builder(file))
+        return _YamlBuilder(_Loader(text), file).document()
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         line = mark.line + 1 if mark is not None else None
         raise ProfileError(f"no valid YAML: {err.problem or err.context}", path=file, line=line) from None
     except yaml.YAMLError as err:
         raise ProfileError(f"no valid YAML: {str(err).splitlines()[0]}", path=file) from None
-    except RecursionError:
-        raise ProfileError("no valid YAML: nested too deeply", path=file) from None
     except (ValueError, TypeError, OverflowError) as err:
         if isinstance(err, ProfileError):
             raise
         raise ProfileError(f"no valid YAML: {err}", path=file) from None
 
 
-def _convert(node: yaml.Node, loader: Any, depth: int, builder: _Builder) -> Node:
-    line = node.start_mark.line + 1
-    builder.step(depth, line)
-    if isinstance(node, yaml.MappingNode):
-        found: dict[str, Node] = {}
-        for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node)) if isinstance(key_node, yaml.ScalarNode) else None
-            at = key_node.start_mark.line + 1
-            if key is None:
-                raise ProfileError("a key must be a plain word", path=builder.file, line=at)
-            if key in found:
-                raise builder.fail_twice(key, at)
-            found[key] = _convert(value_node, loader, depth + 1, builder)
-        return Node(found, line)
-    if isinstance(node, yaml.SequenceNode):
-        return Node([_convert(item, loader, depth + 1, builder) for item in node.value], line)
-    return Node(loader.construct_object(node), line)
+class _Open:
+    """A mapping or sequence that is being read."""
+
+    __slots__ = ("anchor", "before", "items", "key", "line")
+
+    def __init__(self, items: dict[str, Node] | list[Node], line: int, anchor: str | None, before: int) -> None:
+        self.items = items
+        self.line = line
+        self.anchor = anchor
+        self.before = before  # nodes counted before this one
+        self.key: str | None = None
+
+
+class _YamlBuilder:
+    """Builds the tree from events, with a stack of its own: the composer of libyaml recurses without limit and brings
+    the process down on a file of a few thousand brackets."""
+
+    def __init__(self, loader: Any, file: str) -> None:
+        self._loader = loader
+        self._count = _Builder(file)
+        self._stack: list[_Open] = []
+        self._anchors: dict[str, tuple[Node, int]] = {}  # and the number of nodes it stands for
+        self._root: Node | None = None
+
+    def document(self) -> Node:
+        loader = self._loader
+        while loader.check_event():
+            event = loader.get_event()
+            line = event.start_mark.line + 1
+            if isinstance(event, yaml.DocumentStartEvent) and self._root is not None:
+                raise ProfileError("more than one document; keep one", path=self._count.file, line=line)
+            if isinstance(event, yaml.ScalarEvent):
+                self._scalar(event, line)
+            elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+                self._open(event, line)
+            elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+                self._close()
+            elif isinstance(event, yaml.AliasEvent):
+                self._alias(event, line)
+        return self._root if self._root is not None else Node({}, 1)
+
+    def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
+        tag = event.tag
+        if tag is None or tag == "!":
+            tag = self._loader.resolve(yaml.ScalarNode, event.value, event.implicit)
+        value = self._loader.construct_object(yaml.ScalarNode(tag, event.value))
+        top = self._stack[-1] if self._stack else None
+        if top is not None and isinstance(top.items, dict) and top.key is None:
+            self._key(top, str(value), line)
+            return
+        self._count.step(len(self._stack), line)
+        self._add(Node(value, line), event.anchor, 1, line)
+
+    def _key(self, top: _Open, key: str, line: int) -> None:
+        if key in top.items:
+            raise self._count.fail_twice(key, line)
+        top.key = key
+
+    def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent, line: int) -> None:
+        if event.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
+            raise ProfileError(f"the tag {event.tag} is not supported", path=self._count.file, line=line)
+        self._value_place(line)
+        self._count.step(len(self._stack) + 1, line)
+        items: dict[str, Node] | list[Node] = {} if isinstance(event, yaml.MappingStartEvent) else []
+        self._stack.append(_Open(items, line, event.anchor, self._count.count - 1))
+
+    def _value_place(self, line: int) -> None:
+        if self._stack and isinstance(self._stack[-1].items, dict) and self._stack[-1].key is None:
+            raise ProfileError("a key must be a plain word", path=self._count.file, line=line)
+
+    def _close(self) -> None:
+        done = self._stack.pop()
+        self._add(Node(done.items, done.line), done.anchor, self._count.count - done.before, done.line)
+
+    def _alias(self, event: yaml.AliasEvent, line: int) -> None:
+        self._value_place(line)
+        found = self._anchors.get(event.anchor or "")
+        if found is None:
+            raise ProfileError(f"*{event.anchor} refers to nothing before it", path=self._count.file, line=line)
+        node, size = found
+        self._count.count += size - 1
+        self._count.step(len(self._stack) + _depth(node), line)
+        self._add(node, None, size, line)
+
+    def _add(self, node: Node, anchor: str | None, size: int, line: int) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = node, size
+        if not self._stack:
+            self._root = node
+            return
+        top = self._stack[-1]
+        if isinstance(top.items, list):
+            top.items.append(node)
+            return
+        assert top.key is not None, line
+        top.items[top.key] = node
+        top.key = None
+
+
+def _depth(node: Node) -> int:
+    """Levels below a node; recursion is bounded, since every node was checked against MAX_DEPTH when it was made."""
+    children = (
+        node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
+    )
+    return 1 + max(map(_depth, children), default=0)
