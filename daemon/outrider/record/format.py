@@ -12,7 +12,8 @@ A segment is a file of whole 4 KiB blocks, written in full (zeros) before its fi
                        32 body
 
 Each commit starts a fresh block, so a torn write cannot touch an earlier commit. A CRC (CRC-32C) starts from the place
-its bytes belong to (epoch u64, lane u8, segment no u64, block no u32): a stale block of a recycled file, or of a commit that never finished, does not parse.
+its bytes belong to (epoch u64, lane u8, segment no u64, block no u32): a stale block of a recycled file, or of a commit
+that never finished, does not parse.
 A commit accounts for the numbers first..last; where numbers are skipped, a GAP record names them and carries the last.
 """
 
