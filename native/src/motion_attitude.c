@@ -26,11 +26,10 @@ static void turn(otr_mo_attitude *t, const otr_motion *m) {
     otr_mo_cross(imu->rate, t->up, moved); /* a fixed direction turns by -w x up in the sensor's frame */
     bool steady = n2 > 0.81 && n2 < 1.21;
     double share = imu->gyro ? (steady ? imu->dt_s / TAU_S : 0) : imu->dt_s;
-    double n = sqrt(n2) * OTR_MO_G;
+    double scale = n2 > 0.0025 ? share / (sqrt(n2) * OTR_MO_G) : 0, keep = n2 > 0.0025 ? share : 0;
     for (int i = 0; i < 3; i++) {
         t->up[i] -= moved[i] * imu->dt_s;
-        if (n > 0.5)
-            t->up[i] += share * (imu->acc[i] / n - t->up[i]);
+        t->up[i] += scale * imu->acc[i] - keep * t->up[i];
     }
     otr_mo_normalise(t->up);
 }
@@ -42,8 +41,7 @@ static bool plausible(const otr_motion *m) {
 }
 
 static bool felt(const otr_motion *m) {
-    double fast[3] = {m->gravity.fast[0], m->gravity.fast[1], m->gravity.fast[2]};
-    return otr_mo_normalise(fast) && otr_mo_dot(fast, m->gravity.up) < FELT_COS;
+    return otr_mo_wider(m->gravity.fast, m->gravity.up, FELT_COS);
 }
 
 static void report(otr_motion *m, otr_mo_sink *sink, double cosine, bool far) {

@@ -95,10 +95,10 @@ static void learn_period(otr_mo_imu *imu, double dt) {
 }
 
 static void make_filters(otr_mo_imu *imu) {
-    double rate = 1 / imu->period_s;
-    double ratio = imu->filter_rate > 0 ? rate / imu->filter_rate : 0;
+    double ratio = imu->filter_rate * imu->period_s;
     if (imu->count < 4 || (imu->count > 8 && ratio > 0.95 && ratio < 1.05))
         return;
+    double rate = 1 / imu->period_s;
     imu->filter_rate = rate;
     otr_mo_lowpass(HARSH_HZ, rate, &imu->harsh);
     otr_mo_lowpass(CFC60_HZ, rate, &imu->cfc60);

@@ -104,10 +104,9 @@ static void end_capture(otr_motion *m, otr_mo_sink *sink) {
 /* The box itself was knocked off: up has turned for good and the vehicle drove on as before. */
 static void look_at_mount(otr_motion *m) {
     otr_mo_crash *c = &m->crash;
-    double fast[3] = {m->gravity.fast[0], m->gravity.fast[1], m->gravity.fast[2]};
-    if (m->now_us - c->t0_us < TURNED_AFTER_US || !otr_mo_normalise(fast))
+    if (m->now_us - c->t0_us < TURNED_AFTER_US)
         return;
-    bool turned = otr_mo_dot(fast, c->before_up) < TURNED_COS;
+    bool turned = otr_mo_wider(m->gravity.fast, c->before_up, TURNED_COS);
     bool unchanged = c->v_pre == c->v_pre && (c->v_min >= 0.8 * c->v_pre || c->v_pre < 0.5);
     c->moved = turned && unchanged && !c->airbag;
 }
@@ -149,14 +148,21 @@ static bool ready(const otr_motion *m) {
     return m->gravity.age_s >= YOUNG_S && m->imu.period_s <= SLOWEST_S && m->imu.count >= 8;
 }
 
+/* Thresholds are compared as squares of m/s: no root a sample. */
+static double squared(double kmh) {
+    return kmh * kmh / (OTR_MO_KMH * OTR_MO_KMH);
+}
+
+static double pushed(otr_motion *m, int which) {
+    double dv[3];
+    otr_mo_window_dv(&m->window, which, dv);
+    return otr_mo_horizontal2(dv, m->gravity.up);
+}
+
 void otr_mo_crash_imu(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_crash *c = &m->crash;
-    double dv[3];
-    otr_mo_window_dv(&m->window, OTR_MO_W150, dv);
-    c->dv150_kmh = sqrt(otr_mo_horizontal2(dv, m->gravity.up)) * OTR_MO_KMH;
-    otr_mo_window_dv(&m->window, OTR_MO_W300, dv);
-    c->dv300_kmh = sqrt(otr_mo_horizontal2(dv, m->gravity.up)) * OTR_MO_KMH;
-    if (c->dv300_kmh >= PUSH_KMH)
+    double dv150 = pushed(m, OTR_MO_W150), dv300 = pushed(m, OTR_MO_W300);
+    if (dv300 >= squared(PUSH_KMH))
         c->push_us = m->imu.last_us;
     if (c->state == OTR_MO_CAPTURE) {
         double spin = sqrt(otr_mo_dot(m->imu.rate, m->imu.rate));
@@ -166,11 +172,11 @@ void otr_mo_crash_imu(otr_motion *m, otr_mo_sink *sink) {
     if (!ready(m))
         return;
     if (c->state == OTR_MO_ARMED) {
-        if (c->dv150_kmh >= (double)m->cfg.dv150_kmh)
+        if (dv150 >= squared((double)m->cfg.dv150_kmh))
             begin(m, sink, OTR_RULE_DV150, (double)m->cfg.dv150_kmh, false);
-        else if (c->dv300_kmh >= (double)m->cfg.dv300_kmh)
+        else if (dv300 >= squared((double)m->cfg.dv300_kmh))
             begin(m, sink, OTR_RULE_DV300, (double)m->cfg.dv300_kmh, false);
-    } else if (c->dv150_kmh >= MULTI_KMH) {
+    } else if (dv150 >= squared(MULTI_KMH)) {
         begin(m, sink, OTR_RULE_MULTI, MULTI_KMH, c->state == OTR_MO_CONFIRM);
     }
 }

@@ -55,15 +55,16 @@ static void adopt_up(otr_mo_gravity *g) {
 /* The box has been turned in its mount: the quick mean has pointed elsewhere for long. Start over. */
 static void note_turned(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_gravity *g = &m->gravity;
-    double fast[3] = {g->fast[0], g->fast[1], g->fast[2]};
-    if (!g->known || !otr_mo_normalise(fast))
+    if (!g->known)
         return;
-    bool rolling = otr_mo_dot(m->imu.rate, m->imu.rate) > TURN_RATE * TURN_RATE;
-    double cosine = m->align.aligned ? otr_mo_dot(fast, m->align.up) : otr_mo_dot(fast, g->up);
-    if (cosine > TURNED_COS || rolling) {
-        g->turned_s = cosine > TURNED_COS ? 0 : g->turned_s;
+    bool elsewhere = otr_mo_wider(g->fast, m->align.aligned ? m->align.up : g->up, TURNED_COS);
+    if (!elsewhere) {
+        g->turned_s = 0;
         return;
     }
+    bool rolling = otr_mo_dot(m->imu.rate, m->imu.rate) > TURN_RATE * TURN_RATE;
+    if (rolling)
+        return;
     g->turned_s += m->imu.dt_s;
     if (g->turned_s < TURNED_S)
         return;
@@ -87,9 +88,7 @@ static void note_turned(otr_motion *m, otr_mo_sink *sink) {
  * window as a new impact. Once the quick mean has settled elsewhere, it is the better one. */
 static void follow_wreck(otr_motion *m) {
     otr_mo_gravity *g = &m->gravity;
-    double fast[3] = {g->fast[0], g->fast[1], g->fast[2]};
-    bool elsewhere = otr_mo_normalise(fast) && otr_mo_dot(fast, g->up) < WRECK_COS;
-    if (!elsewhere)
+    if (!otr_mo_wider(g->fast, g->up, WRECK_COS))
         return;
     for (int i = 0; i < 3; i++)
         g->g[i] = g->fast[i];

@@ -34,12 +34,14 @@ static void reset(otr_motion *m, otr_mo_sink *sink) {
 }
 
 static void keep_mean(otr_mo_harsh *h, int64_t now, double dt) {
-    int64_t no = now / BUCKET_US;
-    int i = (int)(((no % 10) + 10) % 10);
-    if (h->bucket_no[i] != no) {
-        h->bucket_no[i] = no;
-        h->bucket_s[i] = h->bucket_sum[i][0] = h->bucket_sum[i][1] = 0;
+    if (now >= h->bucket_end_us || now < h->bucket_end_us - BUCKET_US) {
+        int64_t no = now / BUCKET_US - (now < 0);
+        h->bucket = (int)(((no % 10) + 10) % 10);
+        h->bucket_no[h->bucket] = no;
+        h->bucket_end_us = (no + 1) * BUCKET_US;
+        h->bucket_s[h->bucket] = h->bucket_sum[h->bucket][0] = h->bucket_sum[h->bucket][1] = 0;
     }
+    int i = h->bucket;
     h->bucket_s[i] += dt;
     h->bucket_sum[i][0] += h->value[0] * dt;
     h->bucket_sum[i][1] += h->value[1] * dt;
@@ -59,7 +61,7 @@ static void update_filters(otr_motion *m) {
         h->settled = true;
     }
     for (int i = 0; i < 2; i++)
-        h->value[i] = otr_mo_filter(&m->imu.harsh, &h->f[i], otr_mo_dot(x, axis[i])) / OTR_MO_G;
+        h->value[i] = otr_mo_filter(&m->imu.harsh, &h->f[i], otr_mo_dot(x, axis[i])) * (1 / OTR_MO_G);
     double share = m->imu.dt_s / YAW_TAU_S;
     h->yaw += (share < 1 ? share : 1) * (yaw - h->yaw);
 }

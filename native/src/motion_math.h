@@ -38,9 +38,16 @@ static inline bool otr_mo_normalise(double v[3]) {
     double n = sqrt(otr_mo_dot(v, v));
     if (!(n > 1e-6))
         return false;
+    double scale = 1 / n;
     for (int i = 0; i < 3; i++)
-        v[i] /= n;
+        v[i] *= scale;
     return true;
+}
+
+/* Is the angle between v (any length) and the unit vector u wider than the one of this cosine (> 0)? Without a root. */
+static inline bool otr_mo_wider(const double v[3], const double u[3], double cosine) {
+    double along = otr_mo_dot(v, u), n2 = otr_mo_dot(v, v);
+    return n2 > 1e-12 && (along <= 0 || along * along < cosine * cosine * n2);
 }
 
 /* Length of the part of v that is perpendicular to the unit vector u, squared. */

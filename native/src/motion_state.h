@@ -149,16 +149,15 @@ typedef struct {
 enum otr_mo_crash_state { OTR_MO_ARMED, OTR_MO_CAPTURE, OTR_MO_CONFIRM, OTR_MO_REFRACTORY };
 typedef struct {
     enum otr_mo_crash_state state;
-    otr_event ev;                /* the running event */
-    int64_t t0_us, base_us;      /* T0 and the start of the integration */
-    int64_t until_us;            /* end of the present state */
-    int64_t next_us;             /* next look at the evidence */
-    int64_t push_us;             /* last time dV300 reached 5 km/h: a push worth the name */
-    double dv150_kmh, dv300_kmh; /* of the newest sample */
-    double up[3], before_up[3];  /* frozen at the trigger */
-    double gyro_peak;            /* rad/s */
-    double v_pre, v_min;         /* m/s, NaN unknown */
-    int64_t stand_us;            /* since when it has stood after the impact */
+    otr_event ev;               /* the running event */
+    int64_t t0_us, base_us;     /* T0 and the start of the integration */
+    int64_t until_us;           /* end of the present state */
+    int64_t next_us;            /* next look at the evidence */
+    int64_t push_us;            /* last time dV300 reached 5 km/h: a push worth the name */
+    double up[3], before_up[3]; /* frozen at the trigger */
+    double gyro_peak;           /* rad/s */
+    double v_pre, v_min;        /* m/s, NaN unknown */
+    int64_t stand_us;           /* since when it has stood after the impact */
     int64_t airbag_us;
     int64_t power_us; /* loss of power or bus within 2 s */
     bool parked, collapse, airbag, airbag_bit, confirmed, airbag_seen_off, moved;
@@ -200,7 +199,8 @@ typedef struct {
     double value[2];
     bool frame_aligned;
     double bucket_sum[10][2], bucket_s[10];
-    int64_t bucket_no[10];
+    int64_t bucket_no[10], bucket_end_us;
+    int bucket;
 } otr_mo_harsh;
 typedef struct {
     otr_mo_episode ep[OTR_MO_CLASSES];
