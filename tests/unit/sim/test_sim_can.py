@@ -212,7 +212,6 @@ def test_candump_line_spells_all_kinds_of_frames(short: Drive) -> None:
 def test_invalid_inertial_frames_come_and_are_marked() -> None:
     """With a high rate of them, invalid frames hold garbage and say so."""
 
-
     scenario = load_scenario("short")
     imu = msgspec.structs.replace(scenario.imu, invalid_per_hour=20_000)
     drive = generate(msgspec.structs.replace(scenario, imu=imu), 1)
