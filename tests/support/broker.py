@@ -37,6 +37,7 @@ class Broker:
         lines = [
             f"listener {self.port} 127.0.0.1",
             listener,
+            *(["user root"] if os.geteuid() == 0 else []),  # or it gives up its rights and cannot read our files
             "allow_anonymous true",
             "max_queued_messages 0",
             "max_inflight_messages 0",
