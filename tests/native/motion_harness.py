@@ -178,7 +178,9 @@ def imu(t_s: npt.ArrayLike, acc: npt.ArrayLike, gyro: npt.ArrayLike | None = Non
     return out
 
 
-def scalar(kind: int, t_s: npt.ArrayLike, value: npt.ArrayLike, src: int = 0, res: float = 0, q: int = VALID) -> Samples:
+def scalar(
+    kind: int, t_s: npt.ArrayLike, value: npt.ArrayLike, src: int = 0, res: float = 0, q: int = VALID
+) -> Samples:
     """Samples with one number each: SPEED, YAW, BRAKE, AIRBAG, BUS, RPM, POWER (ignition)."""
     t = np.atleast_1d(np.asarray(t_s, dtype=float))
     out = np.zeros(len(t), dtype=SAMPLE)
@@ -190,7 +192,11 @@ def scalar(kind: int, t_s: npt.ArrayLike, value: npt.ArrayLike, src: int = 0, re
 
 
 def gnss(
-    t_s: npt.ArrayLike, speed: npt.ArrayLike, heading: npt.ArrayLike | None = None, src: int = GNSS_SERIAL, first: int = 0
+    t_s: npt.ArrayLike,
+    speed: npt.ArrayLike,
+    heading: npt.ArrayLike | None = None,
+    src: int = GNSS_SERIAL,
+    first: int = 0,
 ) -> Samples:
     """GNSS samples: speed [m/s], heading [rad clockwise from north]."""
     out = scalar(GNSS, t_s, speed, src)
