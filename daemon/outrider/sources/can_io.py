@@ -163,14 +163,18 @@ class CanSource(DeviceThread):
             self._up()
             while not self._stop.is_set():
                 first = bus.recv(IDLE_POLL_S)
-                if first is not None:
-                    self._batch(self._collect(bus, first))
+                if first is None:
+                    continue
+                messages = [first]
+                try:
+                    self._collect(bus, messages)
+                finally:
+                    self._batch(messages)  # also what came before the bus failed
         finally:
             bus.shutdown()
 
-    def _collect(self, bus: can.BusABC, first: can.Message) -> list[can.Message]:
-        """What arrives within a batch's time."""
-        messages = [first]
+    def _collect(self, bus: can.BusABC, messages: list[can.Message]) -> None:
+        """Adds what arrives within a batch's time."""
         recv, now, add = bus.recv, self._clock.boottime_us, messages.append
         end_us = now() + MAX_BATCH_US
         while len(messages) < MAX_BATCH_FRAMES:
@@ -180,7 +184,6 @@ class CanSource(DeviceThread):
             message = recv(left_us / 1e6)
             if message is not None:
                 add(message)
-        return messages
 
     def _batch(self, messages: list[can.Message]) -> None:
         boot_us, real_us = self._clock.boottime_us(), self._clock.utc_us()

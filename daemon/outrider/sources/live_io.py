@@ -14,7 +14,7 @@ from typing import Any, Final
 from tenacity import RetryError, Retrying
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential, wait_random
 
 from outrider.ports import Clock, SourceItem
 from outrider.sources.stats import SourceStats
@@ -40,7 +40,9 @@ class DeviceThread(ABC):
         self.name = name
         self.stats = SourceStats()
         self._clock = clock
-        self._back_off_s = back_off_s
+        first, longest = back_off_s
+        self._pause_s = first
+        self._wait = wait_exponential(multiplier=first, max=longest) + wait_random(0, first)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._deliver: Callable[[SourceItem], None] = _nobody
@@ -113,16 +115,11 @@ class DeviceThread(ABC):
                         self._once()
             except RetryError:
                 break
-            self._stop.wait(self._back_off_s[0])
+            self._stop.wait(self._pause_s)
         self._state = "stopped"
 
     def _attempts(self) -> Retrying:
-        first, longest = self._back_off_s
-        return Retrying(
-            stop=stop_when_event_set(self._stop),
-            wait=wait_exponential_jitter(initial=first, max=longest, jitter=first),
-            sleep=sleep_using_event(self._stop),
-        )
+        return Retrying(stop=stop_when_event_set(self._stop), wait=self._wait, sleep=sleep_using_event(self._stop))
 
     def _once(self) -> None:
         """One session. Raises when the device never spoke, so that the wait grows; returns when it did."""

@@ -44,7 +44,7 @@ def test_the_walk_is_read_without_a_loss() -> None:
 
 
 def test_a_minute_without_a_fix_keeps_its_length() -> None:
-    """The Trimble's battery-backed clock jumps before its first fix: 76 epochs, a second or two apart, then 316 fixes."""
+    """The Trimble's battery-backed clock jumps before its first fix: 76 epochs, 1 or 2 s apart, then 316 fixes."""
     source = recorded("trimble-r1.nmea")
     got = fixes(source)
     nmea = source.stats.nmea
