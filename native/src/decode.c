@@ -290,7 +290,7 @@ int64_t otr_decode_batch(const otr_tables *t, const otr_frame *frames, uint32_t 
         return OTR_ERR_INVAL;
     otr_decode_stats local = *stats;
     context c = {.t = t, .stats = &local};
-    uint32_t limit = cap - t->max_values, done;
+    uint32_t limit = cap - t->max_values, done = 0;
     uint32_t w = (HAS_BMI2() ? batch_bmi2 : batch_any)(&c, frames, n, values, slots, index, limit, &done);
     local.frames += done;
     local.values += w;

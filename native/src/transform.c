@@ -80,7 +80,7 @@ static double binary(uint64_t op, double a, double b) {
 }
 
 static double run_program(const otr_token *token, uint32_t count, double x) {
-    double stack[OTR_STACK_MAX];
+    double stack[OTR_STACK_MAX] = {0};
     uint32_t depth = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t op = token[i].op;
