@@ -146,10 +146,10 @@ def test_links_that_cut_swallow_and_swallow_whole(broker: Broker, proxy: ChaosPr
             proxy.swallow_pubacks = turn % 3 == 1
             proxy.black_hole = turn % 6 == 5
             fill(log, rng, telemetry_rows=150, events=3)
-            seen = proxy.published
+            seen = proxy.upstream_packets
             log.append(opaque(Lane.EMERGENCY, 1, 50, rng))
             if proxy.black_hole or proxy.swallow_pubacks:
-                _wait_for(lambda seen=seen: proxy.published > seen)  # type: ignore[misc]  # bound for the loop
+                _wait_for(lambda seen=seen: proxy.upstream_packets > seen)  # type: ignore[misc]  # loop variable
             else:
                 assert log.wait_acknowledged(60, Lane.EMERGENCY)
             proxy.cut()

@@ -54,6 +54,7 @@ class ChaosProxy:
         self.connections = 0
         self.max_unacknowledged = 0
         self.published = 0
+        self.upstream_packets = 0
         self._lock = threading.Lock()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -109,6 +110,7 @@ class ChaosProxy:
                 buffer += data
                 for packet in packets(buffer):
                     kind = packet[0] >> 4
+                    self.upstream_packets += 1
                     if kind == CONNECT:
                         self.levels.append(_connect_level(packet))
                         if self.refuse_v5 and self.levels[-1] == 5:

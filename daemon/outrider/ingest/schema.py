@@ -79,14 +79,14 @@ CREATE TABLE dead_letters (
   payload         BLOB NOT NULL             -- at most the first 64 KiB
 ) STRICT;
 
-CREATE VIEW records_utc AS                  -- utc_us is NULL while no clock fix of that boot is known
+-- By the clock fix of that boot that gives the smallest uncertainty (with min(), SQLite takes the other columns from the
+-- row of the minimum); utc_us is NULL while there is none.
+CREATE VIEW records_utc AS
 SELECT d.name AS device, printf('%016x', r.epoch) AS epoch, r.lane, r.seq, r.kind, r.boot_id, r.t_us, r.body,
   f.utc_us + r.t_us - f.t_us AS utc_us,
-  f.uncertainty_us + abs(r.t_us - f.t_us) / 20000 AS uncertainty_us
+  min(f.uncertainty_us + abs(r.t_us - f.t_us) / 20000) AS uncertainty_us
 FROM records r
-JOIN devices d USING (device_no)
-LEFT JOIN clock_fixes f ON f.id = (
-  SELECT c.id FROM clock_fixes c WHERE c.device_no = r.device_no AND c.boot_id = r.boot_id
-  ORDER BY c.uncertainty_us + abs(r.t_us - c.t_us) / 20000, c.t_us LIMIT 1
-);
+JOIN devices d ON d.device_no = r.device_no
+LEFT JOIN clock_fixes f ON f.device_no = r.device_no AND f.boot_id = r.boot_id
+GROUP BY r.device_no, r.epoch, r.lane, r.seq;
 """

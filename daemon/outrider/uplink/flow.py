@@ -44,7 +44,6 @@ class Flow:
         self._first_timeout_us, self._cap_us = timeouts_us
         self._interval_us = self._first_timeout_us
         self._progress_us = 0
-        self._progressed = False  # on this connection
 
     def update(self, acknowledged: int, durable: int, now_us: int) -> None:
         """What the log says now; its cursor may have moved by retention."""
@@ -99,7 +98,6 @@ class Flow:
         self.probing = False
         self._interval_us = self._first_timeout_us
         self._progress_us = now_us
-        self._progressed = True
         return True
 
     def _forget(self, up_to: int) -> None:
@@ -111,18 +109,10 @@ class Flow:
             self.unacknowledged_bytes -= self.sent.popleft().size
 
     def rewind(self) -> None:
+        """Everything beyond the cursor will be sent again."""
         self.sent.clear()
         self.unacknowledged_bytes = 0
         self.next_seq = self.floor
-
-    def disconnected(self) -> None:
-        """Start again from the cursor; carefully, if this connection brought no acknowledgement."""
-        if self.sent and not self._progressed:
-            self.probing = True
-        self.rewind()
-
-    def connected(self) -> None:
-        self._progressed = False
 
     def deadline_us(self) -> int | None:
         """When the acknowledgement of the oldest batch is overdue; None while none is awaited."""

@@ -168,7 +168,7 @@ class World(RuleBasedStateMachine):
         acks=st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=4),
         lose_acks=st.booleans(),
     )
-    def turn(
+    def turn(  # noqa: PLR0917  hypothesis passes them by name
         self,
         taken: int,
         swallow: bool,

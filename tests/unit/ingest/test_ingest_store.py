@@ -1,0 +1,206 @@
+"""The receiver's database: once each, complete or not, what is missing, when it was."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from outrider.errors import InputError, JournalError
+from outrider.ingest.clock import FixPoint, resolve
+from outrider.ingest.core import StreamKey
+from outrider.ingest.store_io import Store
+from outrider.model.record import (
+    Category,
+    ClockFix,
+    ClockSource,
+    Gap,
+    GapReason,
+    Kind,
+    Lane,
+    Record,
+    SignalSpec,
+    SignalTable,
+    StoredRecord,
+)
+from outrider.wire.birth import Birth
+from outrider.wire.bodies import encode_body, table_id
+from outrider.wire.codec import Batch
+
+UNKNOWN = Kind(200)
+EPOCH = 0xFEDCBA9876543210
+KEY = StreamKey("car", EPOCH, Lane.EVENT)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "r.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with Store.open(path) as made:
+        yield made
+
+
+def stored(seq: int, body: bytes = b"", kind: Kind = UNKNOWN, t_us: int = 0, lane: Lane = Lane.EVENT) -> StoredRecord:
+    return StoredRecord(EPOCH, seq, Record(lane, kind, Category.DRIVING, 7, t_us, body or str(seq).encode()))
+
+
+def batch(*records: StoredRecord, behind: int = 0) -> Batch:
+    return Batch("car", EPOCH, records[0].record.lane, records, behind)
+
+
+def span(first: int, last: int) -> Batch:
+    return batch(*(stored(seq) for seq in range(first, last + 1)), behind=first - 1)
+
+
+def test_a_record_is_stored_once(store: Store) -> None:
+    """The same again is a duplicate; whatever way it is cut."""
+    assert store.accept(span(1, 10), 5).new == 10
+    again = store.accept(span(6, 15), 6)
+    assert (again.new, again.duplicates, again.conflicts) == (5, 5, 0)
+    store.commit()
+    assert [s.seq for s in store.records("car")] == list(range(1, 16))
+    assert next(iter(store.records("car", EPOCH, Lane.EVENT))) == stored(1)
+    assert store.positions() == {KEY: 15}
+    assert store.digest("car").keys() == {(EPOCH, Lane.EVENT)}
+
+
+def test_the_same_key_with_other_content_is_a_conflict(store: Store) -> None:
+    """The first is kept, the second goes to the dead letters, whole."""
+    store.accept(span(1, 3), 5)
+    result = store.accept(batch(stored(1), stored(2, b"other"), stored(3)), 6)
+    assert (result.new, result.duplicates, result.conflicts) == (0, 2, 1)
+    ((topic, reason, payload),) = store.dead_letters()
+    assert topic == "t/car"
+    assert "conflict: record 2" in reason
+    assert payload == stored(2, b"other").canonical()
+    assert [s.record.body for s in store.records("car")] == [b"1", b"2", b"3"]
+
+
+def test_nothing_is_acknowledged_beyond_a_hole_also_after_a_restart(store: Store, path: Path) -> None:
+    store.accept(span(1, 5), 1)
+    store.accept(span(9, 12), 1)
+    store.accept(span(20, 20), 1)
+    assert store.position(KEY) == 5
+    store.commit()
+    store.close()
+    with Store.open(path) as again:
+        assert again.position(KEY) == 5
+        again.accept(span(6, 8), 2)
+        assert again.position(KEY) == 12
+        again.accept(span(13, 19), 2)
+        assert again.position(KEY) == 20
+
+
+def test_a_gap_record_fills_its_range_also_in_another_epoch(store: Store) -> None:
+    body = encode_body(Gap(EPOCH, 4, 8, GapReason.QUOTA))
+    old = encode_body(Gap(77, 1, 3, GapReason.CORRUPT))
+    store.accept(span(1, 3), 1)
+    result = store.accept(batch(stored(9, body, Kind.GAP), stored(10, old, Kind.GAP), behind=8), 1)
+    assert result.touched == {KEY, StreamKey("car", 77, Lane.EVENT)}
+    assert store.position(KEY) == 10
+    assert store.position(StreamKey("car", 77, Lane.EVENT)) == 3
+    assert {(g.stream.epoch, g.first_seq, g.last_seq, g.reason) for g in store.gaps()} == {
+        (77, 1, 3, "corrupt"),
+        (EPOCH, 4, 8, "quota"),
+    }
+
+
+def test_what_the_terminal_does_not_hold_any_more_is_not_waited_for(store: Store) -> None:
+    """``behind``: holes below the terminal's oldest record become gaps, others stay holes."""
+    store.accept(batch(stored(101), behind=10), 1)
+    assert store.position(KEY) == 90
+    store.accept(batch(*(stored(seq) for seq in range(91, 101))), 1)
+    assert store.position(KEY) == 101
+    assert [(g.first_seq, g.last_seq, g.reason) for g in store.gaps()] == [(1, 90, "released")]
+
+
+def test_a_senseless_gap_is_kept_and_reported(store: Store) -> None:
+    result = store.accept(batch(stored(1, encode_body(Gap(EPOCH, 9, 3, GapReason.QUOTA)), Kind.GAP)), 1)
+    assert result.new == 1
+    assert store.position(KEY) == 1
+    assert "is kept, but" in store.dead_letters()[0][1]
+
+
+def test_a_rollback_forgets_everything_since_the_commit(store: Store) -> None:
+    store.accept(span(1, 5), 1)
+    store.commit()
+    store.accept(span(6, 9), 1)
+    store.rollback()
+    assert store.position(KEY) == 5
+    assert len(list(store.records("car"))) == 5
+
+
+def test_late_clock_fixes_date_old_records(store: Store) -> None:
+    """UTC comes from the fix that knows best; the view in SQL says the same as the function."""
+    assert store.utc_of("car", 7, 0) is None
+    fixes = [FixPoint(10_000_000, 1_700_000_000_000_000, 5_000_000), FixPoint(900_000_000, 1_700_000_890_000_500, 100)]
+    store.accept(span(1, 1), 1)
+    store.accept(batch(stored(2, t_us=20_000_000), stored(3, t_us=905_000_000), behind=1), 1)
+    for seq, fix in enumerate(fixes, 4):
+        body = encode_body(ClockFix(fix.utc_us, fix.uncertainty_us, ClockSource.GNSS))
+        store.accept(batch(stored(seq, body, Kind.CLOCK, fix.t_us), behind=seq - 1), 1)
+    store.commit()
+    view = "SELECT t_us, utc_us, uncertainty_us FROM records_utc ORDER BY seq"
+    rows = store._db.execute(view).fetchall()
+    assert len(rows) == 5
+    for t_us, utc_us, uncertainty_us in rows:
+        expected = resolve(fixes, t_us)
+        assert store.utc_of("car", 7, t_us) == expected
+        assert expected is not None
+        assert (utc_us, uncertainty_us) == (expected.utc_us, expected.uncertainty_us)
+    assert rows[1][1] == 1_700_000_010_000_500, "the GNSS fix 15 minutes later is still the better one"
+    assert store.utc_of("car", 8, 0) is None, "another boot"
+
+
+def test_births_and_wills(store: Store) -> None:
+    """A will speaks for its own session only; the signal table of the birth is kept."""
+    table = SignalTable((SignalSpec(1, "Vehicle.Speed", "km/h", 0.01),))
+    birth = Birth("car", 1 << 63, "1.0", table, online=True, boot_id=7, epoch=EPOCH)
+    store.accept(span(1, 2), 1)
+    assert store.accept_birth(birth, 10) == (KEY,)
+    store.accept_birth(Birth("car", 5, "1.0", None, online=False, boot_id=7, epoch=EPOCH), 11)
+    assert store.devices()[0]["online"] is True, "the will of an older session comes late"
+    store.accept_birth(Birth("car", 1 << 63, "1.0", None, online=False, boot_id=7, epoch=EPOCH), 12)
+    assert store.devices()[0]["online"] is False
+    assert store.signal_table("car", table_id(table)) == table
+    assert store.signal_table("car", 1) is None
+
+
+def test_ack_counters_grow_whatever_the_clock_does(store: Store, path: Path) -> None:
+    assert store.next_ack_counter("car", 1000) == 1000
+    assert store.next_ack_counter("car", 500) == 1001
+    store.commit()
+    store.close()
+    with Store.open(path) as again:
+        assert again.next_ack_counter("car", 0) == 1002
+
+
+def test_dead_letters_are_bounded(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "small.db", max_dead_letters=3) as store:
+        for index in range(10):
+            store.dead_letter("t", str(index), bytes(100_000), index)
+        assert [reason for _topic, reason, _payload in store.dead_letters()] == ["7", "8", "9"]
+        assert len(store.dead_letters()[0][2]) == 65_536
+
+
+def test_files_that_are_no_database_are_refused(tmp_path: Path) -> None:
+    """One clear error that names the file; the file is not touched."""
+    text = tmp_path / "text.db"
+    text.write_text("not a database, but long enough to be read as one" * 10, encoding="ascii")
+    with pytest.raises(InputError, match=r"text\.db"):
+        Store.open(text)
+    foreign = tmp_path / "foreign.db"
+    other = sqlite3.connect(foreign)
+    other.execute("CREATE TABLE mine (x)")
+    other.close()
+    with pytest.raises(InputError, match="no receiver's database"):
+        Store.open(foreign)
+    with pytest.raises((InputError, JournalError), match=r"none\.db"):
+        Store.open(tmp_path / "none.db", read_only=True)
+    with pytest.raises(JournalError, match="folder"):
+        Store.open(tmp_path / "no" / "folder.db")
