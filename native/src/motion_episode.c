@@ -8,6 +8,8 @@
  */
 #include "motion_state.h"
 
+#define SLACK_S 1e-6 /* the times of the configuration are floats */
+
 enum { OFF, ARMING, ON, COOLDOWN };
 
 static uint8_t level_of(double peak, double limit) {
@@ -76,18 +78,18 @@ bool otr_mo_episode_step(otr_motion *m, otr_mo_sink *sink, otr_mo_episode *e, co
             add(e, l);
         return true;
     default:
-        if (over && waited <= l->gap_s) {
+        if (over && waited <= l->gap_s + SLACK_S) {
             e->state = ON;
             e->last_us = m->now_us;
             add(e, l);
-        } else if (waited > l->gap_s) {
+        } else if (waited > l->gap_s + SLACK_S) {
             close_episode(m, sink, e);
         }
         return true;
     }
     add(e, l);
     e->last_us = m->now_us;
-    if ((double)(m->now_us - e->over_us) * 1e-6 + 1e-9 < l->hold_s)
+    if ((double)(m->now_us - e->over_us) * 1e-6 + SLACK_S < l->hold_s)
         return true;
     e->state = ON;
     fill(m, e);

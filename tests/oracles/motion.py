@@ -141,7 +141,7 @@ def episodes(t: Array, value: Array, kind: int, limit: float) -> list[Episode]:
         j = i
         while j < n and value[j] >= limit:
             j += 1
-        if t[j - 1] - t[i] < 0.4 - 1e-9:
+        if t[j - 1] - t[i] < 0.4 - 1e-6:
             i = j
             continue
         end, peak, k = spell_end(t, value, limit, i)
@@ -162,9 +162,9 @@ def spell_end(t: Array, value: Array, limit: float, i: int) -> tuple[float | Non
         if k == len(t):
             return None, peak, k
         low = k
-        while k < len(t) and t[k] - t[low] <= 1.0 + 1e-9 and value[k] < limit:
+        while k < len(t) and t[k] - t[low] <= 1.0 + 1e-6 and value[k] < limit:
             k += 1
         if k == len(t):
             return None, peak, k
-        if value[k] < limit or t[k] - t[low] > 1.0 + 1e-9:
+        if value[k] < limit or t[k] - t[low] > 1.0 + 1e-6:
             return float(t[low]), peak, k + 1
