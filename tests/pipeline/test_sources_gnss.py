@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from outrider.clock import SystemClock
+from outrider.clock import ManualClock, SystemClock
 from outrider.errors import ConfigError
 from outrider.model.fix import Fix, FixType
 from outrider.model.record import ClockFix, ClockSource
@@ -54,8 +54,8 @@ class Receiver:
 class Terminal:
     """The source under test and what it delivered."""
 
-    def __init__(self, link: Path) -> None:
-        self.clock = SystemClock()
+    def __init__(self, link: Path, clock: SystemClock | ManualClock | None = None) -> None:
+        self.clock = clock or SystemClock()
         self.source = GnssSource(GnssOptions(str(link), 115_200, back_off_s=FAST), self.clock)
         self._items: queue.Queue[SourceItem] = queue.Queue()
         self.clocks: list[tuple[int, ClockFix]] = []
@@ -175,3 +175,23 @@ def test_a_senseless_baud_rate_is_refused(tmp_path: Path) -> None:
     source = GnssSource(GnssOptions(str(tmp_path / "x"), 0), SystemClock())
     with pytest.raises(ConfigError, match="baud rate 0"):
         source.start(lambda _item: None)
+
+
+def test_silence_is_noticed_and_told(tmp_path: Path) -> None:
+    """A receiver that says nothing for five seconds: the state says so, once counted; then it is up again."""
+    receiver = Receiver(tmp_path / "gnss")
+    receiver.plug_in()
+    clock = ManualClock(boottime_us=1_000_000)
+    with Terminal(receiver.link, clock) as terminal:
+        terminal.wait_for("up")
+        receiver.says(receiver.epoch("120000.00"))
+        terminal.fix()
+        clock.advance(6)
+        terminal.wait_for("silent")
+        while not terminal.source.stats.silences:
+            terminal.source._stop.wait(0.005)
+        receiver.says(receiver.epoch("120006.00"))
+        assert terminal.fix().first
+        terminal.wait_for("up")
+        assert terminal.source.state()["silences"] == 1
+    receiver.pull_out()

@@ -53,22 +53,29 @@ class GnssSource(DeviceThread):
         with serial.Serial(self._options.device, self._options.baud_rate, timeout=IDLE_S, exclusive=True) as port:
             self._framer.reset()
             self._up()
-            heard_us = self._clock.boottime_us()
-            silent = False
-            while not self._stop.is_set():
-                data = port.read(1)
-                now_us = self._clock.boottime_us()
-                if data:
-                    data += port.read(min(port.in_waiting, MAX_READ))
-                    self._take(data, now_us)
-                    heard_us, silent = now_us, False
-                    continue
+            try:
+                self._read(port)
+            finally:
                 self._deliver_all(self._assembler.flush())
-                if not silent and now_us - heard_us > SILENT_AFTER_US:
-                    silent = True
-                    self.stats.silences += 1
-                if not Path(self._options.device).exists():
-                    raise LostError(f"{self._options.device} is gone")
+
+    def _read(self, port: serial.Serial) -> None:
+        """Bytes until told to stop; raises when the port is gone."""
+        heard_us = self._clock.boottime_us()
+        silent = False
+        while not self._stop.is_set():
+            data = port.read(1)
+            now_us = self._clock.boottime_us()
+            if data:
+                data += port.read(min(port.in_waiting, MAX_READ))
+                self._take(data, now_us)
+                heard_us, silent = now_us, False
+                continue
+            self._deliver_all(self._assembler.flush())
+            if not silent and now_us - heard_us > SILENT_AFTER_US:
+                silent = True
+                self.stats.silences += 1
+            if not Path(self._options.device).exists():
+                raise LostError(f"{self._options.device} is gone")
 
     def _take(self, data: bytes, now_us: int) -> None:
         self._heard(now_us)

@@ -55,7 +55,7 @@ class SourceStats:
     delivery_errors: int = 0
     opened: int = 0
     failures: int = 0  # opening or reading failed
-    clock_steps: int = 0
+    clock_steps: int = 0  # the wall clock was set: on the terminal, or in a recording set back
     restamped: int = 0  # stamps that were no CLOCK_REALTIME, placed by arrival
     bus_off: int = 0
     silences: int = 0

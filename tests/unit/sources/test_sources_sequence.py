@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
+
 from outrider.model.frame import FRAME, FRAME_SIZE
 from outrider.ports import SourceItem
 from outrider.sources.sequence import MAX_ITEM_FRAMES, MAX_ITEM_SPAN_US, WILD_JUMP_US, WINDOW, items_of, times_of
@@ -90,3 +94,29 @@ def test_times_of_reads_the_first_word_of_each_frame() -> None:
     data = raw([1, -5, 2**61])
     assert times_of(data) == times_of(bytearray(data)) == times_of(memoryview(data)) == [1, -5, 2**61]
     assert len(data) == 3 * FRAME_SIZE
+
+
+def test_a_clock_set_back_does_not_fold_the_drive_onto_one_instant() -> None:
+    """The logger's clock lost an hour in the middle: nothing is lost and the second half keeps its length."""
+    stats = SourceStats()
+    hour = 3_600_000_000
+    times = [10 * hour + n * 1000 for n in range(3000)] + [9 * hour + n * 1000 for n in range(3000, 6000)]
+    got = frames(list(items_of([raw(times[:4100]), raw(times[4100:])], stats)))
+    assert len(got) == 6000
+    assert [t for t, _ in got] == sorted(t for t, _ in got)
+    assert stats.clock_steps == 1
+    assert stats.clamped < 100
+    assert got[-1][0] - got[0][0] == pytest.approx(6_000_000, abs=200_000)
+    steps = {b[0] - a[0] for a, b in pairwise(got[-2000:])}
+    assert steps == {1000}
+
+
+def test_strays_far_back_are_no_step_of_the_clock() -> None:
+    """A few frames stamped zero are clamped and counted; the others keep their times."""
+    stats = SourceStats()
+    times = [hour := 3_600_000_000, *(hour + n * 1000 for n in range(1, 3000))]
+    for n in (800, 801, 1900):
+        times[n] = 0
+    got = frames(list(items_of([raw(times)], stats)))
+    assert (stats.clock_steps, stats.clamped, len(got)) == (0, 3, 3000)
+    assert [t for t, n in got if times[n]] == [t for t in times if t]
