@@ -228,7 +228,7 @@ class _Compiler:
             minimum=low,
             maximum=high,
             not_available=not_available(signal, mapping, j1939=j1939),
-            conditions=mux_conditions(message, signal) + selector_conditions(message, mapping),
+            conditions=mux_conditions(_by_name(message), signal) + selector_conditions(message, mapping),
             transform=plan.transform,
         )
 
@@ -251,6 +251,7 @@ def compile_dbc(dbc: Dbc, profile_id: str | None = None) -> VehicleTables:
     for message in dbc.messages:
         label = message.name if names[message.name] == 1 else f"{message.name}@{message.frame_id:X}"
         base = MessageDef(message.name, message.frame_id, message.extended, message.length, (), message.j1939)
+        by_name = _by_name(message)
         for signal in message.signals:
             if not fits_frame(signal.field):
                 continue
@@ -261,11 +262,15 @@ def compile_dbc(dbc: Dbc, profile_id: str | None = None) -> VehicleTables:
                 encoding=signal.encoding,
                 factor=signal.factor,
                 offset=signal.offset,
-                conditions=mux_conditions(message, signal),
+                conditions=mux_conditions(by_name, signal),
             )
             slots.append(_plain_slot(f"{label}.{signal.name}", signal))
             messages.add(base, definition)
     return VehicleTables(profile_id or dbc.file, messages.result(), tuple(slots))
+
+
+def _by_name(message: DbcMessage) -> dict[str, DbcSignal]:
+    return {signal.name: signal for signal in message.signals}
 
 
 def _plain_slot(path: str, signal: DbcSignal) -> Slot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as TypingMapping
 from typing import Final
 
 from outrider.errors import ProfileError
@@ -19,14 +20,14 @@ def fits_frame(field: BitField) -> bool:
     return last_byte(field) < MAX_FRAME_BYTES
 
 
-def mux_conditions(message: DbcMessage, signal: DbcSignal) -> tuple[Condition, ...]:
-    """The chain of switches above a signal, outermost first."""
+def mux_conditions(signals: TypingMapping[str, DbcSignal], signal: DbcSignal) -> tuple[Condition, ...]:
+    """The chain of switches above a signal, outermost first. signals: those of its message, by name."""
     chain: list[Condition] = []
     current: DbcSignal | None = signal
     seen: set[str] = set()
     while current is not None and current.mux is not None and current.name not in seen:
         seen.add(current.name)
-        switch = message.signal(current.mux.switch)
+        switch = signals.get(current.mux.switch)
         if switch is not None and fits_frame(switch.field):
             chain.append(Condition(switch.field, current.mux.ranges))
         current = switch

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 from typing import Final
 
 from outrider.errors import ProfileError
@@ -19,6 +20,7 @@ from outrider.profile.dbc_parser import DbcParser, RawDbc, RawMessage, RawSignal
 
 MAX_FRAME_BYTES: Final = 64
 MAX_LENGTH: Final = 1785  # largest J1939 transport message; such messages are listed, never decoded from one frame
+MAX_SWITCH_LEVELS: Final = 16
 _INDEPENDENT: Final = "VECTOR__INDEPENDENT_SIG_MSG"
 _FLOAT_BITS: Final = {Encoding.FLOAT32: 32, Encoding.FLOAT64: 64}
 
@@ -44,6 +46,16 @@ def last_byte(field: BitField) -> int:
         return (field.start + field.length - 1) // 8
     msb = 8 * (field.start // 8) + 7 - field.start % 8  # position counted from the first bit on the wire
     return (msb + field.length - 1) // 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A message while its signals are made: those kept by name, its switches, those of them that are no m-signal."""
+
+    message: RawMessage
+    kept: dict[str, RawSignal]
+    switches: list[RawSignal]
+    roots: list[RawSignal]
 
 
 class _Resolver:
@@ -126,8 +138,10 @@ class _Resolver:
                 )  # fmt: skip
             elif self._decodable(raw, signal):
                 kept[signal.name] = signal
-        switches = [s.name for s in kept.values() if s.is_switch]
-        return tuple(self._signal(raw, s, kept, switches) for s in kept.values())
+        switches = [s for s in kept.values() if s.is_switch]
+        roots = [s for s in switches if s.mux_value is None]
+        group = _Group(raw, kept, switches, roots)
+        return tuple(self._signal(group, s) for s in kept.values())
 
     def _decodable(self, message: RawMessage, s: RawSignal) -> bool:
         where = f"signal {message.name}.{s.name}"
@@ -153,8 +167,8 @@ class _Resolver:
             self._log.add(s.line, "zero-factor", f"{where} has the factor 0", "kept; its value is always the offset")
         return True
 
-    def _signal(self, message: RawMessage, s: RawSignal, kept: dict[str, RawSignal], switches: list[str]) -> DbcSignal:
-        notes = self._notes
+    def _signal(self, group: _Group, s: RawSignal) -> DbcSignal:
+        notes, message = self._notes, group.message
         unlimited = s.minimum == s.maximum == 0
         return DbcSignal(
             name=notes.signal_name(message.raw_id, s.name),
@@ -169,7 +183,7 @@ class _Resolver:
             comment=notes.comment(message.raw_id, s.name),
             choices=notes.choices(message.raw_id, s.name),
             is_switch=s.is_switch,
-            mux=self._mux(message, s, kept, switches),
+            mux=self._mux(group, s),
             spn=notes.spn(message.raw_id, s.name),
             start_value=notes.start_value(message.raw_id, s.name),
             line=s.line,
@@ -188,10 +202,9 @@ class _Resolver:
             return plain
         return encoding
 
-    def _mux(
-        self, message: RawMessage, s: RawSignal, kept: dict[str, RawSignal], switches: list[str]
-    ) -> MuxSelector | None:
+    def _mux(self, group: _Group, s: RawSignal) -> MuxSelector | None:
         """Extended multiplexing where SG_MUL_VAL_ gives it, else the one switch of the message."""
+        message, kept = group.message, group.kept
         extended = self._notes.mux_ranges(message.raw_id, s.name)
         if extended is not None and extended[0] not in kept:
             found = f"SG_MUL_VAL_ of {message.name}.{s.name} names the switch {extended[0]}, which does not exist"
@@ -202,29 +215,26 @@ class _Resolver:
             self._log.add(kept[extended[0]].line, "multiplexer-mark", found, "taken as a switch")
         if s.mux_value is None and extended is None:
             return None
-        switch = extended[0] if extended is not None else self._only_switch(message, s, kept, switches)
+        switch = extended[0] if extended is not None else self._only_switch(group, s)
         if switch is None or self._in_cycle(message, s, switch):
             return None
         ranges = list(extended[1]) if extended is not None else []
-        if s.mux_value is not None and (extended is None or (len(switches) == 1 and not s.is_switch)):
+        if s.mux_value is not None and (extended is None or (len(group.switches) == 1 and not s.is_switch)):
             ranges.append((s.mux_value, s.mux_value))
         return MuxSelector(self._notes.signal_name(message.raw_id, switch), merge_ranges(ranges))
 
-    def _only_switch(
-        self, message: RawMessage, s: RawSignal, kept: dict[str, RawSignal], switches: list[str]
-    ) -> str | None:
-        roots = [name for name in switches if kept[name].mux_value is None and name != s.name]
-        others = [name for name in switches if name != s.name]
-        if len(others) == 1:
-            return others[0]
-        if len(roots) == 1:
+    def _only_switch(self, group: _Group, s: RawSignal) -> str | None:
+        others = len(group.switches) - s.is_switch
+        if others == 1:
+            return next(switch.name for switch in group.switches if switch is not s)
+        if len(group.roots) == 1 and group.roots[0] is not s:
             self._log.add(
-                s.line, "ambiguous-switch", f"{message.name}.{s.name} is multiplexed, the message has "
-                f"{len(switches)} switches and no SG_MUL_VAL_ tells which", f"taken to belong to {roots[0]}",
+                s.line, "ambiguous-switch", f"{group.message.name}.{s.name} is multiplexed, the message has "
+                f"{len(group.switches)} switches and no SG_MUL_VAL_ tells which", f"taken to be {group.roots[0].name}",
             )  # fmt: skip
-            return roots[0]
+            return group.roots[0].name
         self._log.add(
-            s.line, "unknown-switch", f"{message.name}.{s.name} is multiplexed, but no switch is to be found",
+            s.line, "unknown-switch", f"{group.message.name}.{s.name} is multiplexed, but no switch is to be found",
             "read from every frame",
         )  # fmt: skip
         return None
@@ -234,9 +244,12 @@ class _Resolver:
         seen = {s.name}
         current: str | None = switch
         while current is not None:
-            if current in seen:
+            if current in seen or len(seen) > MAX_SWITCH_LEVELS:
                 self._log.add(
-                    s.line, "switch-cycle", f"{message.name}.{s.name} selects its own switch", "read from every frame"
+                    s.line,
+                    "switch-cycle",
+                    f"the switches above {message.name}.{s.name} form a circle or more than {MAX_SWITCH_LEVELS} levels",
+                    "read from every frame",
                 )
                 return True
             seen.add(current)

@@ -63,17 +63,18 @@ def parse_profile(text: str, file: str) -> ProfileFile:
     try:
         raw: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as err:
-        line = _LINE.search(str(err))
-        raise ProfileError(f"no valid TOML: {err}", path=file, line=int(line[1]) if line else None) from None
+        found = _LINE.search(str(err))
+        line = int(found[1]) if found else text.count("\n") + 1  # "at end of document"
+        raise ProfileError(f"no valid TOML: {err}", path=file, line=line) from None
     except (RecursionError, ValueError):
         raise ProfileError("no valid TOML: nested too deeply or a number is too long", path=file) from None
     try:
         return msgspec.convert(raw, ProfileFile)
     except msgspec.ValidationError as err:
-        raise ProfileError(_explain(str(err), text), path=file, line=_line_of(str(err), text)) from None
+        raise ProfileError(_explain(str(err)), path=file, line=_line_of(str(err), text)) from None
 
 
-def _explain(message: str, _text: str) -> str:
+def _explain(message: str) -> str:
     unknown = _UNKNOWN.search(message)
     if unknown is None:
         return message
