@@ -9,7 +9,7 @@ start at 100,000 and the device id has 10 characters, as in the middle of a term
 
 JSON is an array of objects with the same names and physical values; xz by column is ``xz -9e`` over the columns of a
 batch, byte planes apart, each column as the shorter of values, differences and second differences: without any header
-(the dictionary is cut to 64 KiB, more than a column has). CPU is process time a record, and as a ratio to JSON + gzip in the same run.
+(dictionary of 64 KiB, more than a column has). CPU is process time a record, and its ratio to JSON + gzip in this run.
 """
 
 from __future__ import annotations
