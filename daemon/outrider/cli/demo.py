@@ -51,10 +51,11 @@ def _document(result: DemoResult) -> dict[str, Any]:
 
 
 def _print(console: Console, result: DemoResult) -> None:
+    from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table(title=_("What happened and what was found"), title_justify="left")
-    for column in (_("truth"), _("at"), _("size"), _("found"), _("at"), _("size"), ""):
+    table = Table(title=_("What happened and what was found"), title_justify="left", box=SIMPLE)
+    for column in (_("at"), _("truth"), _("found"), ""):
         table.add_column(column, no_wrap=True)
     for match in result.matches:
         table.add_row(*_row(match))
@@ -72,24 +73,18 @@ def _print(console: Console, result: DemoResult) -> None:
 
 
 def _row(match: Match) -> list[str]:
-    def clock(seconds: float | None) -> str:
-        return "" if seconds is None else f"{int(seconds // 60)}:{seconds % 60:04.1f}"
-
     mark = {
         "hit": "[green]✓[/]",
         "missed": f"[red]{_('missed')}[/]",
         "extra": f"[yellow]{_('not in the truth')}[/]",
         "below": f"[dim]{_('slight')}[/]",
     }
-    return [
-        match.truth_kind or "",
-        clock(match.truth_s),
-        match.truth_size or "",
-        match.found_kind or "",
-        clock(match.found_s),
-        match.found_size or "",
-        mark[match.verdict],
-    ]
+    at_s = match.truth_s if match.truth_s is not None else match.found_s or 0.0
+    truth = " ".join(filter(None, (match.truth_kind, match.truth_size)))
+    found = " ".join(filter(None, (match.found_kind, match.found_size)))
+    if match.truth_s is not None and match.found_s is not None:
+        found += f" ({match.found_s - match.truth_s:+.1f} s)"
+    return [f"{int(at_s // 60)}:{at_s % 60:04.1f}", truth, found, mark[match.verdict]]
 
 
 def _delivery_line(result: DemoResult) -> str:
