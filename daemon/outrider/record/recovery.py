@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from itertools import zip_longest
 
 from outrider.errors import JournalError
 from outrider.model.record import GapReason, Lane, StoredRecord
@@ -104,12 +103,15 @@ class _Chain:
         self._at = stream.acknowledged
 
     def follow(self, names: list[tuple[int, str]]) -> None:
-        files = [file for _number, name in names if (file := self._load(name)) is not None]
-        for file, following in zip_longest(files, files[1:]):
-            self._keep(file, following)
-        for file in files:
-            self._adopt(file)
-        loaded = max((file.header.segment for file in files), default=-1)
+        """One file and its successor in memory at a time."""
+        held: _File | None = None
+        loaded = -1
+        for _number, name in names:
+            file = self._load(name)
+            if file is not None:
+                self._adopt(held, file)
+                held, loaded = file, file.header.segment
+        self._adopt(held, None)
         newest = max([self._position.next_segment - 1, *(number for number, _name in names)])
         self._finish(newest_gone=loaded < newest)
 
@@ -142,7 +144,10 @@ class _Chain:
                 break
             file.commits.pop()
 
-    def _adopt(self, file: _File) -> None:
+    def _adopt(self, file: _File | None, following: _File | None) -> None:
+        if file is None:
+            return
+        self._keep(file, following)
         segment = Segment(self._storage, file.name, file.header)
         self._missing(file.header.first_seq - 1, file.name, None)
         for commit in file.commits:

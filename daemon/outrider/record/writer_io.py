@@ -98,21 +98,36 @@ class JournalWriter:
         self._thread.start()
 
     def put(self, record: Record) -> bool:
+        """False: refused, counted, and lost: a GAP names it, so do not offer it again."""
+        with self._wake:
+            return self._put(record)
+
+    def put_waiting(self, record: Record) -> bool:
+        """For those who can wait, as a replay can: blocks while the queue is too full for the lane.
+
+        False only for a record that is too large, or after ``stop``.
+        """
+        with self._wake:
+            self._wake.wait_for(lambda: self._stopping or not self._too_full(record.lane))
+            return self._put(record)
+
+    def _too_full(self, lane: Lane) -> bool:
+        return self._records >= self._options.queue_records * SHARE[lane]
+
+    def _put(self, record: Record) -> bool:
         lane = record.lane
         name = lane.name.lower()
-        with self._wake:
-            full = self._records >= self._options.queue_records * SHARE[lane]
-            if full or self._stopping or len(record.body) > self._journal.max_body(lane):
-                self._stats.refused[name] += 1
-                self._note_refused(record)
-                return False
-            self._stats.put[name] += 1
-            self._enqueue(record)
-            self._lost.pop(lane, None)
-            self._records += 1
-            self._stats.highest = max(self._stats.highest, self._records)
-            self._wake.notify_all()
-            return True
+        if self._too_full(lane) or self._stopping or len(record.body) > self._journal.max_body(lane):
+            self._stats.refused[name] += 1
+            self._note_refused(record)
+            return False
+        self._stats.put[name] += 1
+        self._enqueue(record)
+        self._lost.pop(lane, None)
+        self._records += 1
+        self._stats.highest = max(self._stats.highest, self._records)
+        self._wake.notify_all()
+        return True
 
     def _enqueue(self, entry: Record | _Lost) -> None:
         self._queue.append(entry)
@@ -168,6 +183,7 @@ class JournalWriter:
                 self._lost.clear()
                 self._records = 0
                 goal, flush_to, stopping = self._taken, self._flush_to, self._stopping
+                self._wake.notify_all()
             self._take(entries)
             flushing = stopping or flush_to > self._settled
             done = self._commit_due(everything=flushing)

@@ -181,3 +181,16 @@ def test_a_reader_wakes_when_something_is_durable(rig: Rig) -> None:
     rig.writer.put(record(Lane.EMERGENCY))
     assert seen.get(timeout=PATIENCE_S) == [1]
     reader.join()
+
+
+def test_who_can_wait_loses_nothing() -> None:
+    """put_waiting blocks while the queue is full: every record is taken, in order, without a gap."""
+    rig = Rig(WriterOptions(queue_records=8, telemetry_commit_s=3600))
+    rig.writer.start()
+    assert all(rig.writer.put_waiting(record(Lane.BULK, n)) for n in range(500))
+    assert rig.writer.flush(PATIENCE_S)
+    assert numbers(rig.journal, Lane.BULK) == list(range(1, 501))
+    assert rig.writer.stats().highest <= 4
+    assert rig.writer.stats().refused["bulk"] == 0
+    rig.writer.stop()
+    assert not rig.writer.put_waiting(record())
