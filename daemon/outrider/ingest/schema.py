@@ -79,8 +79,8 @@ CREATE TABLE dead_letters (
   payload         BLOB NOT NULL             -- at most the first 64 KiB
 ) STRICT;
 
--- By the clock fix of that boot that gives the smallest uncertainty (with min(), SQLite takes the other columns from the
--- row of the minimum); utc_us is NULL while there is none.
+-- By the clock fix of that boot that gives the smallest uncertainty (with min(), SQLite takes the other columns from
+-- the row of the minimum); utc_us is NULL while there is none.
 CREATE VIEW records_utc AS
 SELECT d.name AS device, printf('%016x', r.epoch) AS epoch, r.lane, r.seq, r.kind, r.boot_id, r.t_us, r.body,
   f.utc_us + r.t_us - f.t_us AS utc_us,
