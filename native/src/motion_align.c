@@ -29,7 +29,7 @@
 #define LOST_RHO 0.50
 #define STEADY_COS 0.98481 /* 10 degrees */
 #define STEADY_S 60.0
-#define BASIS_COS 0.98481 /* gravity moved by more: the plane is another one */
+#define UP_S 120.0
 
 static void restart_interval(otr_mo_align *a) {
     a->sum_h[0] = a->sum_h[1] = a->sum_w = a->sum_s = 0;
@@ -68,21 +68,28 @@ static void make_axes(otr_mo_align *a) {
     }
 }
 
-/* Follows slow changes of up (load, grade) without touching the sums; a large turn starts over. */
-static void follow_up(otr_motion *m) {
-    otr_mo_align *a = &m->align;
-    const double *up = m->gravity.up;
-    if (!a->basis) {
-        make_basis(a, up);
-        forget(a);
-    }
+/* The plane follows the slow mean of up (120 s of driving): the first estimate of gravity, from ten seconds perhaps of
+ * braking, may be off by some degrees. The basis turns with it, so that the sums stay good. */
+static void follow_up(otr_mo_align *a, const double up[3], double dt) {
+    double weight = a->moving_s + dt + (a->aligned ? UP_S / 2 : 0), share = dt / (weight < UP_S ? weight : UP_S);
+    for (int i = 0; i < 3; i++)
+        a->up[i] += share * (up[i] - a->up[i]);
+    otr_mo_normalise(a->up);
+    double along = otr_mo_dot(a->e1, a->up);
+    for (int i = 0; i < 3; i++)
+        a->e1[i] -= along * a->up[i];
+    otr_mo_normalise(a->e1);
+    otr_mo_cross(a->up, a->e1, a->e2);
 }
 
 void otr_mo_align_imu(otr_motion *m) {
     otr_mo_align *a = &m->align;
     if (!m->gravity.known || m->crash.state == OTR_MO_CAPTURE)
         return;
-    follow_up(m);
+    if (!a->basis) {
+        make_basis(a, m->gravity.up);
+        forget(a);
+    }
     if (m->imu.gap) {
         restart_interval(a);
         a->last_us = OTR_MO_NEVER;
@@ -187,8 +194,10 @@ void otr_mo_align_speed(otr_motion *m, double v, uint8_t src) {
     if (a->last_us != OTR_MO_NEVER && span < (src == OTR_SRC_OBD ? LONG_S : SHORT_S))
         return;
     bool whole = a->last_us != OTR_MO_NEVER && span <= MAX_S && a->sum_s > 0.8 * span && a->sum_s < 1.2 * span;
-    if (whole && v > MIN_V && a->last_v > MIN_V && m->crash.state != OTR_MO_CONFIRM)
+    if (whole && v > MIN_V && a->last_v > MIN_V && m->crash.state != OTR_MO_CONFIRM) {
+        follow_up(a, m->gravity.up, a->sum_s);
         pair(a, (v - a->last_v) * (a->sum_s / span), 0.5 * (v + a->last_v));
+    }
     restart_interval(a);
     a->last_v = v;
     a->last_us = now;
