@@ -47,6 +47,7 @@ class DeviceThread(ABC):
         self._thread: threading.Thread | None = None
         self._deliver: Callable[[SourceItem], None] = _nobody
         self._state = "stopped"
+        self._opened_us = 0
         self._heard_us: int | None = None
 
     def start(self, deliver: Callable[[SourceItem], None]) -> None:
@@ -86,9 +87,9 @@ class DeviceThread(ABC):
 
     def _up(self) -> None:
         self.stats.opened += 1
-        self._state = "up"
         self._heard_us = None
         self._opened_us = self._clock.boottime_us()
+        self._state = "up"
         log.info("%s: open", self.name)
 
     def _heard(self, now_us: int) -> None:

@@ -143,9 +143,10 @@ class _Group:
         extended = (self._column(samples, "IDE", count) != 0) | ((can_id & 0x80000000) != 0)
         frames["id"] = can_id & 0x1FFFFFFF
         frames["bus"] = np.clip(self._column(samples, "BusChannel", count) - 1, 0, 255)  # MDF4 counts from 1
-        data = self._field(samples, "DataBytes")
-        length = np.clip(self._column(samples, "DataLength" if data is not None else "DLC", count), 0, 64)
-        if data is not None and data.ndim == 2:
+        data = _byte_rows(np, self._field(samples, "DataBytes"))
+        has_length = data is not None and self._field(samples, "DataLength") is not None
+        length = np.clip(self._column(samples, "DataLength" if has_length else "DLC", count), 0, 64)
+        if data is not None:
             width = min(64, data.shape[1])
             length = np.minimum(length, width)
             keep = np.arange(width) < length[:, None]
@@ -181,6 +182,15 @@ class _Group:
         if column is not None and column.dtype.kind == "S":
             return column == b"Tx"
         return self._column(samples, "Dir", count) != 0
+
+
+def _byte_rows(np: Any, data: Any) -> Any:
+    """Data bytes as rows of u1, None without; ValueError for a shape that is none of the standard's."""
+    if data is None or (data.ndim == 2 and data.dtype == np.uint8):
+        return data
+    if data.ndim == 1 and data.dtype.kind in "SV":
+        return np.frombuffer(data.tobytes(), dtype=np.uint8).reshape(len(data), data.dtype.itemsize)
+    raise ValueError(f"data bytes of an unknown shape: {data.dtype}, {data.shape}")
 
 
 def _frame_dtype(np: Any) -> Any:
