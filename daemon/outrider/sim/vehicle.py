@@ -20,7 +20,7 @@ from outrider.sim.plan import Foot, G, make_plan
 from outrider.sim.powertrain import Powertrain
 from outrider.sim.road import WHEELBASE_M, Road
 from outrider.sim.route import Route
-from outrider.sim.scenario import Scenario
+from outrider.sim.scenario import Scenario, Surface
 from outrider.sim.track import Track
 
 _CRANK_AFTER_S: Final = 1.5
@@ -147,40 +147,19 @@ class Simulation:
     # ---- motion -------------------------------------------------------------------------------------
 
     def _step(self, track: Track) -> None:
-        h = self._h
         power = self._timeline()
         crash = self._scenario.crash
         dead = crash is not None and crash.engine_stops and self.moments.crash is not None
         running = power == 2.0 and self.moments.engine_on is not None and not dead
-        up_force = pitch_extra = pitch_extra_rate = 0.0
+        impact = (0.0, 0.0, 0.0)
         if self.moments.crash is None:
             self._drive(running)
         else:
-            up_force, pitch_extra, pitch_extra_rate = self._fly()
-        self._engine.settle(self._along, self._v, self._grade_before, h, running)
+            impact = self._fly()
+        self._engine.settle(self._along, self._v, self._grade_before, self._h, running)
         self._watch()
         index = self._route.index(self._s) if self._route.stretches else 0
-        surface = self._route.surface(index)
-        shaking = self.road.step(self._s, abs(self._v), h, surface)
-        noise = self.road.shake(abs(self._v), self._engine.rpm, surface)
-        grade = self._route.grade(self._s)
-        slope = math.atan(grade)
-        bend = (grade - self._grade_before) / h  # vertical curvature times speed, small angles
-        self._grade_before = grade
-        body = self._body
-        body.step(self._along, self._across, shaking.roll, h)
-        pitch = body.pitch.angle + shaking.pitch + pitch_extra
-        pitch_rate = body.pitch.rate + shaking.pitch_rate + pitch_extra_rate
-        force = to_body(
-            (
-                self._along + shaking.forward + G * math.sin(slope),
-                self._across,
-                G * math.cos(slope) + self._v * bend + shaking.heave + up_force,
-            ),
-            pitch,
-            body.roll.angle,
-        )
-        rates = body_rates(self._yaw, pitch, body.roll.angle, pitch_rate - bend, body.roll.rate)
+        felt = self._feel(self._route.surface(index), impact)
         self._meters(power)
         track.add(
             (
@@ -195,12 +174,7 @@ class Simulation:
                 self._along,
                 self._across,
                 self._yaw,
-                force[0] + noise[0],
-                force[1] + noise[1],
-                force[2] + noise[2],
-                rates[0] + noise[3],
-                rates[1] + noise[4],
-                rates[2] + noise[5],
+                *felt,
                 self._steering(),
                 self._engine.rpm,
                 self._engine.throttle,
@@ -216,6 +190,33 @@ class Simulation:
                 _SKY[self._route.sky(index)],
             )
         )
+
+    def _feel(self, surface: Surface, impact: tuple[float, float, float]) -> tuple[float, ...]:
+        """Specific force [m/s2] and angular rate [rad/s] in body axes, of drive, road, hill and impact together.
+
+        ``impact``: vertical acceleration, pitch and pitch rate that an impact adds.
+        """
+        h, speed, body = self._h, abs(self._v), self._body
+        shaking = self.road.step(self._s, speed, h, surface)
+        noise = self.road.shake(speed, self._engine.rpm, surface)
+        grade = self._route.grade(self._s)
+        slope = math.atan(grade)
+        bend = (grade - self._grade_before) / h  # how fast the road's slope changes [rad/s], small angles
+        self._grade_before = grade
+        body.step(self._along, self._across, shaking.roll, h)
+        pitch = body.pitch.angle + shaking.pitch + impact[1]
+        pitch_rate = body.pitch.rate + shaking.pitch_rate + impact[2]
+        force = to_body(
+            (
+                self._along + shaking.forward + G * math.sin(slope),
+                self._across,
+                G * math.cos(slope) + self._v * bend + shaking.heave + impact[0],
+            ),
+            pitch,
+            body.roll.angle,
+        )
+        rates = body_rates(self._yaw, pitch, body.roll.angle, pitch_rate - bend, body.roll.rate)
+        return tuple(true + extra for true, extra in zip((*force, *rates), noise, strict=True))
 
     def _drive(self, running: bool) -> None:
         """One step on the route, as the driver wants and the car can."""
