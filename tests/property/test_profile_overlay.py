@@ -13,7 +13,7 @@ from outrider.profile.compile import Part, compile_profile
 from outrider.profile.dbc_loader import load_dbc
 from outrider.profile.document import read_document
 from outrider.profile.formula import Formula, evaluate, parse_formula
-from outrider.profile.load_io import _catalogue
+from outrider.profile.load_io import default_catalogue
 from outrider.profile.overlay import parse_overlay
 from outrider.profile.profile_file import parse_profile
 from outrider.profile.units import canonical, conversion
@@ -64,7 +64,7 @@ def test_any_tree_is_mapped_or_refused_with_its_file(tree: dict[str, object]) ->
     """Whatever JSON holds in places where an overlay may have it."""
     try:
         mappings = parse_overlay(read_document(json.dumps(tree), "car.json"), "car.json")
-        compiled = compile_profile("x", [Part("car", mappings, (DBC,))], _catalogue())
+        compiled = compile_profile("x", [Part("car", mappings, (DBC,))], default_catalogue())
     except ProfileError as err:
         assert "car.json" in str(err)  # noqa: PT017 - either outcome is right, and this is checked of one
         return
@@ -106,7 +106,7 @@ formulas = st.recursive(
 @settings(max_examples=100, deadline=None)
 @given(formulas, st.floats(-1000, 1000))
 def test_formulas_mean_what_python_means(text: str, x: float) -> None:
-    """Folded or compiled, a formula has the value of the expression as Python reads it (exactly, or to rounding when folded)."""
+    """A formula has the value of the expression as Python reads it: exactly as a program, to rounding when folded."""
     import builtins
 
     scope = {

@@ -54,13 +54,36 @@ def check(
     from outrider.profile.explain import report_document
     from outrider.profile.load_io import load_profile
 
-    loaded = load_profile(profiles, dbcs, overlays)
+    names = [name for name in profiles if not name.lower().endswith(".dbc")]
+    dbcs = (*dbcs, *(Path(name) for name in profiles if name.lower().endswith(".dbc")))
+    if not names and not overlays:
+        _check_dbcs(dbcs, as_json)
+        return
+    loaded = load_profile(names, dbcs, overlays)
     if as_json:
         emit_json(report_document(loaded.tables.profile_id, loaded.imu_range_g, loaded.report))
     else:
         _print(loaded)
     if loaded.report.errors:
         ctx.exit(InputError.exit_code)
+
+
+def _check_dbcs(paths: tuple[Path, ...], as_json: bool) -> None:
+    """DBC files by themselves: how much is in them and what is odd. Oddities are no failure."""
+    from outrider.profile.explain import anomaly_documents
+    from outrider.profile.load_io import read_dbc
+
+    found = [read_dbc(path) for path in paths]
+    counts = [(dbc, len(dbc.messages), sum(len(m.signals) for m in dbc.messages)) for dbc in found]
+    if as_json:
+        files = [{"file": d.file, "encoding": d.encoding, "messages": m, "signals": s} for d, m, s in counts]
+        emit_json({"dbc": files, "anomalies": anomaly_documents([a for d in found for a in d.anomalies])})
+        return
+    for dbc, messages, signals in counts:
+        text = _("{file}: {messages} messages, {signals} signals, {odd} anomalies")
+        click.echo(text.format(file=dbc.file, messages=messages, signals=signals, odd=len(dbc.anomalies)))
+        for anomaly in dbc.anomalies:
+            click.echo(f"{_('note')}: {anomaly}")
 
 
 def _print(loaded: LoadedProfile) -> None:

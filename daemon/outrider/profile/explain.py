@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -119,19 +120,23 @@ def report_document(profile_id: str, imu_range_g: float, report: ProfileReport) 
             {"name": c.key, "works": c.works, "note": c.note, "missing": [r.name for r in c.missing]}
             for c in report.capabilities
         ],
-        "anomalies": [
-            {
-                "file": a.file,
-                "line": a.line or None,
-                "code": a.code,
-                "error": a.code in ERROR_CODES,
-                "found": a.found,
-                "action": a.action,
-            }
-            for a in report.anomalies
-        ],
+        "anomalies": anomaly_documents(report.anomalies),
         "errors": len(report.errors),
     }
+
+
+def anomaly_documents(anomalies: Sequence[Anomaly]) -> list[dict[str, Any]]:
+    return [
+        {
+            "file": a.file,
+            "line": a.line or None,
+            "code": a.code,
+            "error": a.code in ERROR_CODES,
+            "found": a.found,
+            "action": a.action,
+        }
+        for a in anomalies
+    ]
 
 
 def _path_document(source: Source) -> dict[str, Any]:

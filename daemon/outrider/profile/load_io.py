@@ -55,7 +55,7 @@ def load_profile(names: Sequence[str], dbc: Sequence[Path] = (), overlay: Sequen
         own = tuple(d for part in parts for d in part.dbcs)
         flags = {profile.j1939 for profile, _place in opened} - {None}
         parts.insert(0, Part("overlay", mappings, user_dbcs, own, j1939=flags.pop() if len(flags) == 1 else None))
-    compiled = compile_profile("+".join([p.id for p, _place in opened] or ["overlay"]), parts, _catalogue())
+    compiled = compile_profile("+".join([p.id for p, _place in opened] or ["overlay"]), parts, default_catalogue())
     found = [a for d in _all_dbcs(parts) for a in d.anomalies]
     anomalies = (*compiled.anomalies, *split_anomalies(compiled.sources), *found)
     report = ProfileReport(compiled.sources, capabilities(compiled.tables), anomalies)
@@ -78,7 +78,8 @@ def read_dbc(path: Path | Traversable) -> Dbc:
 
 
 @cache
-def _catalogue() -> Catalogue:
+def default_catalogue() -> Catalogue:
+    """The product's own defaults per VSS path, read once."""
     place = files("outrider").joinpath("profile", "data", "vss.yaml")
     return parse_catalogue(read_document(_read_text(place), "vss.yaml"), "vss.yaml")
 

@@ -73,6 +73,21 @@ def test_check_prints_json_for_programs(car: Path) -> None:
     assert {c["name"] for c in document["capabilities"]} >= {"crash-imu", "airbag", "ignition"}
 
 
+def test_check_of_a_dbc_alone_lists_what_is_odd(tmp_path: Path) -> None:
+    """An author sees what the loader made of a file before writing any mapping; oddities do not fail."""
+    path = tmp_path / "odd.dbc"
+    path.write_text(DBC + "stray\n")
+    result = run("check", str(path))
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        f"{path}: 1 messages, 1 signals, 1 anomalies",
+        f"note: {path}:3: 'stray' outside any statement; skipped",
+    ]
+    document = json.loads(run("check", str(path), "--json").output)
+    assert document["dbc"] == [{"file": str(path), "encoding": "utf-8", "messages": 1, "signals": 1}]
+    assert document["anomalies"][0]["code"] == "stray-text"
+
+
 def test_a_broken_profile_is_one_line_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No traceback reaches a person; the exit code is that of bad data."""
     path = tmp_path / "x.profile.toml"
