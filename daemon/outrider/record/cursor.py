@@ -20,7 +20,7 @@ from outrider.record.hole import Hole
 
 FILE_NAME: Final = "cursor.state"
 SLOT_BYTES: Final = 4 * BLOCK
-MAX_STREAMS: Final = 80
+MAX_STREAMS: Final = 160
 MAX_HOLES: Final = 200
 VERSION: Final = 1
 
@@ -48,7 +48,7 @@ class CursorState:
 
 
 def encode_cursor(state: CursorState) -> bytes:
-    """Beyond the limits the oldest finished streams and the unreadable (re-derivable) holes are left out."""
+    """Beyond the limits the oldest streams and the unreadable (re-derivable) holes are left out."""
     positions = list(state.positions.items())[-MAX_STREAMS:]
     holes = sorted(state.holes, key=lambda h: h[2].reason == GapReason.CORRUPT)[:MAX_HOLES]
     parts = [_HEAD.pack(VERSION, len(positions), len(holes), 0, state.epoch)]

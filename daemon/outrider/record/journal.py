@@ -241,6 +241,8 @@ class Journal:
             self._cursor_dirty = False
             state = CursorState(self.epoch)
             for key, s in self._streams.items():
+                if s.epoch != self.epoch and s.acknowledged >= s.durable and not s.segments:
+                    continue  # an old epoch that is done with
                 state.positions[key] = Position(s.acknowledged, s.durable, s.next_segment)
                 state.holes += [(*key, hole) for hole in s.holes]
         try:

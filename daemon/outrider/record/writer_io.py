@@ -184,16 +184,26 @@ class JournalWriter:
                 self._records = 0
                 goal, flush_to, stopping = self._taken, self._flush_to, self._stopping
                 self._wake.notify_all()
-            self._take(entries)
             flushing = stopping or flush_to > self._settled
-            done = self._commit_due(everything=flushing)
-            self._maintain()
+            done = self._turn(entries, flushing=flushing)
             with self._wake:
                 if flushing and done and not self._due:
                     self._settled = goal
                 self._wake.notify_all()
             if stopping:
                 return
+
+    def _turn(self, entries: list[Record | _Lost], *, flushing: bool) -> bool:
+        """False: something has to be tried again. A bug in here must not end the thread: it is told, and it goes on."""
+        try:
+            self._take(entries)
+            done = self._commit_due(everything=flushing)
+            self._maintain()
+        except Exception as err:  # noqa: BLE001  the last stop of this thread; without it capture would lose its flash
+            self._note_fault(f"{type(err).__name__}: {err}")
+            _log.exception("the journal's writer goes on after a fault of its own")
+            return False
+        return done
 
     def _now(self) -> int:
         return self._clock.boottime_us()

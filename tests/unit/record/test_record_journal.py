@@ -12,6 +12,7 @@ from outrider.ports import Stream
 from outrider.record.format import BLOCK
 from outrider.record.journal import Journal
 from outrider.record.options import JournalOptions, LaneOptions
+from outrider.record.recovery import read_cursor
 from outrider.record.storage_memory import MemoryStorage, Operation, refusal
 from outrider.wire.bodies import decode_body
 from tests.support.records import SMALL, numbers, open_journal, record
@@ -385,3 +386,21 @@ def test_all_fields_of_a_record_survive() -> None:
     again = open_journal(MemoryStorage(storage.files()), seed=2)
     got = [s.record for lane in Lane for s in again.read(again.epoch, lane, 1, 10, 1 << 20)]
     assert got == odd
+
+
+def test_finished_epochs_are_forgotten() -> None:
+    """A terminal that lost its log many times does not carry all of them along."""
+    files: dict[str, bytes] = {}
+    for turn in range(20):
+        storage = MemoryStorage({name: data for name, data in files.items() if not name.endswith(".seg")})
+        journal = open_journal(storage, seed=turn)
+        for stream in journal.streams():
+            assert gap_at(journal, Lane.EVENT, stream.durable, stream.epoch).reason == GapReason.CORRUPT
+            journal.acknowledge(stream.epoch, stream.lane, stream.durable)
+        journal.append(record())
+        journal.close()
+        files = storage.files()
+    cursor = read_cursor(MemoryStorage(files), list(files))
+    assert cursor is not None
+    assert len({epoch for epoch, _lane in cursor.positions}) <= 2
+    assert not cursor.holes

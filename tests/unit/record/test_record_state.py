@@ -82,7 +82,7 @@ def test_the_cursor_reads_back() -> None:
 def test_the_fullest_cursor_fits_its_slot() -> None:
     """The limits of the cursor are those of its file; holes of retention go before those that can be found again."""
     state = CursorState(1)
-    for n in range(100):
+    for n in range(200):
         state.positions[n, Lane.EVENT] = Position(n, n, n)
     state.holes = [
         (1, Lane.BULK, Hole(n, n, GapReason.CORRUPT if n % 2 else GapReason.QUOTA, 7, 0)) for n in range(300)
@@ -92,7 +92,7 @@ def test_the_fullest_cursor_fits_its_slot() -> None:
     back = decode_cursor(data)
     assert back is not None
     assert len(back.positions) == MAX_STREAMS
-    assert (99, Lane.EVENT) in back.positions
+    assert (199, Lane.EVENT) in back.positions
     assert len(back.holes) == MAX_HOLES
     assert sum(hole.reason == GapReason.QUOTA for _e, _l, hole in back.holes) == 150
 

@@ -194,3 +194,22 @@ def test_who_can_wait_loses_nothing() -> None:
     assert rig.writer.stats().refused["bulk"] == 0
     rig.writer.stop()
     assert not rig.writer.put_waiting(record())
+
+
+def test_a_fault_in_a_hook_does_not_end_the_thread() -> None:
+    """It is told and counted, and the next record is durable."""
+    journal = open_journal(SharedMemory())
+    told: queue.Queue[int] = queue.Queue()
+
+    def hook(_epoch: int, _lane: Lane, seq: int) -> None:
+        told.put(seq)
+        if seq == 1:
+            raise ValueError("not our day")
+
+    writer = JournalWriter(journal, NEVER, SystemClock(), on_durable=hook)
+    writer.start()
+    for seq in (1, 2):
+        writer.put(record(Lane.EMERGENCY))
+        assert told.get(timeout=PATIENCE_S) == seq
+    writer.stop()
+    assert writer.stats().last_fault == "ValueError: not our day"
