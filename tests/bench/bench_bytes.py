@@ -1,6 +1,6 @@
 """Bytes per telemetry record on the wire, beside JSON, JSON + gzip and xz by column. Prints one JSON document.
 
-    PYTHONPATH=daemon python tests/bench/bench_bytes.py
+    PYTHONPATH=daemon python tests/bench/bench_bytes.py [JOURNAL...]
 
 Data: both files of telemetry-hour (``OUTRIDER_DATA``, default ../shared/data): 3,600 records of 16 fields. The time is
 CLOCK_BOOTTIME in microseconds (the file's milliseconds times 1000), the other 15 fields are signals as they stand.
@@ -8,8 +8,11 @@ A figure is the mean over both files of the whole MQTT payload, header included,
 start at 100,000 and the device id has 10 characters, as in the middle of a terminal's life.
 
 JSON is an array of objects with the same names and physical values; xz by column is ``xz -9e`` over the columns of a
-batch, byte planes apart, each column as the shorter of values, differences and second differences: without any header
+batch, byte planes apart, each column as the shorter of values, differences and second differences, without any header
 (dictionary of 64 KiB, more than a column has). CPU is process time a record, and its ratio to JSON + gzip in this run.
+
+Each JOURNAL is a journal directory, such as ``outrider replay FILES --journal DIR`` leaves: all records of its
+telemetry lane are measured, too, signal tables and gaps included.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import gzip
 import json
 import lzma
 import os
+import random
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +32,7 @@ from typing import Any
 
 from outrider.model.record import Category, Kind, Lane, Record, StoredRecord, TelemetryRow
 from outrider.wire.bodies import encode_body
-from outrider.wire.codec import decode_batch, encode_batch
+from outrider.wire.codec import MAX_RECORDS, decode_batch, encode_batch
 
 DATA = Path(os.environ.get("OUTRIDER_DATA", Path(__file__).parents[3] / "shared" / "data")) / "telemetry-hour"
 SIZES = (1, 10, 60, 300)
@@ -108,6 +112,32 @@ def measure(size: int, tables: Sequence[Table]) -> dict[str, float]:
     return {key: value / count for key, value in sums.items()}
 
 
+def measure_journal(path: Path) -> dict[str, Any]:
+    """Bytes per record of the telemetry lane of a journal, as the uplink would cut it."""
+    from outrider.record.journal import Journal
+    from outrider.record.storage_io import DirectoryStorage
+
+    journal = Journal.open(DirectoryStorage(path), boot_id=0, rng=random.Random(0))
+    out: dict[str, Any] = {"records": 0}
+    try:
+        stored: list[StoredRecord] = []
+        for stream in journal.streams():
+            at = stream.acknowledged + 1
+            while stream.lane == Lane.TELEMETRY and at <= stream.durable:
+                stored += journal.read(stream.epoch, stream.lane, at, MAX_RECORDS, 1 << 20)
+                at = stored[-1].seq + 1
+    finally:
+        journal.close()
+    out["records"] = len(stored)
+    for size in SIZES:
+        chunks = [stored[at : at + size] for at in range(0, len(stored), size)]
+        payloads = [encode_batch("veh-000123", chunk) for chunk in chunks]
+        if [list(decode_batch(payload).records) for payload in payloads] != chunks:
+            raise SystemExit(f"{path}: records did not survive")
+        out[f"bytes_per_record_{size}"] = round(sum(map(len, payloads)) / max(1, len(stored)), 2)
+    return out
+
+
 def main() -> int:
     paths = sorted(DATA.glob("*.csv"))
     if not paths:
@@ -128,6 +158,7 @@ def main() -> int:
         }
     whole = sum(xz_columns(table[2]) for table in tables) / sum(len(table[2]) for table in tables)
     out["xz_columns_whole_hour_bytes_per_record"] = round(whole, 2)
+    out["journals"] = {path: measure_journal(Path(path)) for path in sys.argv[1:]}
     print(json.dumps(out, indent=1))
     return 0
 

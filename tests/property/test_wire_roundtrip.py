@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
@@ -64,6 +67,27 @@ def test_batches_are_lossless_to_the_byte(device: str, records: list[StoredRecor
     batch = decode_batch(encode_batch(device, records))
     assert batch.device == device
     assert [r.canonical() for r in batch.records] == [r.canonical() for r in records]
+
+
+def reader() -> ModuleType:
+    """tests/golden/reader.py, which shares no code with outrider."""
+    path = Path(__file__).parents[1] / "golden" / "reader.py"
+    spec = importlib.util.spec_from_file_location("golden_reader", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+READER = reader()
+
+
+@bounded
+@given(devices, batches())
+def test_the_independent_reader_agrees(device: str, records: list[StoredRecord]) -> None:
+    """The reader written from docs/reference/mqtt.md gets the same bytes from any batch."""
+    assert READER.read_batch(encode_batch(device, records)) == (device, [r.canonical() for r in records])
 
 
 @bounded
