@@ -40,7 +40,14 @@ def list_(as_json: bool) -> None:
 
 @cli.command()
 @click.argument("scenario")
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help=_("Folder for the files; made if missing."),
+)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help=_("Same seed, same drive."))
 @click.option(
     "--format",
