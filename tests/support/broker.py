@@ -39,6 +39,7 @@ class Broker:
             listener,
             *(["user root"] if os.geteuid() == 0 else []),  # or it gives up its rights and cannot read our files
             "allow_anonymous true",
+            "set_tcp_nodelay true",
             "max_queued_messages 0",
             "max_inflight_messages 0",
             *extra,

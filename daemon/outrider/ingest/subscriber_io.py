@@ -7,6 +7,7 @@ up on, the caller tries 3.1.1 (``version``).
 from __future__ import annotations
 
 import select
+import socket
 import ssl
 from collections import deque
 from dataclasses import dataclass
@@ -99,6 +100,9 @@ class Subscriber:
             self._client.connect(o.host, o.port, keepalive=o.keepalive_s, **extra)
         except (OSError, ValueError) as err:
             raise LinkError(f"{o.host}:{o.port}: {err}") from None
+        sock: Any = self._client.socket()
+        if sock is not None:  # PUBACK and acknowledgement follow each other: Nagle would hold the second for 40 ms
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         waited = 0.0
         while not self._is_up:
             self._turn(0.25)

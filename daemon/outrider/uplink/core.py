@@ -3,9 +3,9 @@
 The shell (``session_io``) asks ``next``, reads and encodes what was asked for, offers it to ``admit`` and publishes
 what was admitted. PUBACKs move the send window only; acknowledgements move the cursor (the log's own, told here by
 ``acknowledged``). Lane order is strict: emergency at once and past everything that waits; then ledger, event,
-telemetry, bulk; within a lane the oldest epoch first, each in sequence. A connection begins with one batch of each
-lane in the air, until a receiver has answered on it: a broker that came back empty drops what nobody has subscribed
-to yet.
+telemetry, bulk; within a lane the oldest epoch first, each in sequence. On a new connection each stream begins
+with one batch in the air, until a receiver has acknowledged it: a broker that came back empty drops what nobody has
+subscribed to yet.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ class SendCore:
         self._tokens: dict[int, tuple[int, Lane]] = {}
         self._blocked: dict[Lane, int] = {}  # size that did not fit
         self._connected = False
-        self._proved = False  # a receiver has answered on this connection
         self.flushing = False
         self.timeouts = 0
 
@@ -63,10 +62,11 @@ class SendCore:
     def connected(self, receive_maximum: int) -> None:
         """CONNACK came. receive_maximum: the broker's limit, 65535 when it named none."""
         self._connected = True
-        self._proved = self._broker_final
         self._window.open(receive_maximum)
         self._tokens.clear()
         self._blocked.clear()
+        for flow in self._flows.values():
+            flow.proved = False
 
     def disconnected(self) -> None:
         """Whatever was on the way may be lost: everything beyond the cursor will be sent again."""
@@ -104,7 +104,6 @@ class SendCore:
 
     def acknowledged(self, epoch: int, lane: Lane, up_to_seq: int, now_us: int) -> bool:
         """The log accepted this position. True when it was news."""
-        self._proved = self._connected
         flow = self._flows.get((epoch, lane))
         if flow is None or not flow.acknowledge(up_to_seq, now_us):
             return False
@@ -224,7 +223,7 @@ class SendCore:
         if used >= self._ack_window(lane) and not self._broker_final:
             return None
         for flow in self._of(lane):
-            careful = flow.probing or not self._proved
+            careful = flow.probing or not (flow.proved or self._broker_final)
             if careful and flow.sent and not (lane is Lane.EMERGENCY and flow.durable > flow.highest_sent):
                 return None  # one batch in the air
             if not flow.unsent:

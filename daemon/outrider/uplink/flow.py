@@ -39,6 +39,7 @@ class Flow:
         self.sent: deque[Batch] = deque()
         self.unacknowledged_bytes = 0
         self.probing = False
+        self.proved = False  # an acknowledgement moved the cursor on this connection
         self.waiting_since_us: int | None = None
         self.retry_read_us = 0
         self._first_timeout_us, self._cap_us = timeouts_us
@@ -96,6 +97,7 @@ class Flow:
             return False
         self._forget(up_to)
         self.probing = False
+        self.proved = True
         self._interval_us = self._first_timeout_us
         self._progress_us = now_us
         return True

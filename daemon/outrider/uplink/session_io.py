@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import random
 import socket
 import threading
 from collections import Counter
@@ -47,8 +48,9 @@ _GOODBYE_US = 1_000_000
 class Uplink:
     """Sends what is durable in ``log`` until it is acknowledged.
 
-    birth: makes the retained status document, called at each connection. on_acknowledged(epoch, lane, up_to_seq,
-    boottime_us): the log's cursor moved; only enqueue. ConfigError for certificates that cannot be used.
+    birth: makes the retained status document, called at each connection; its session_id is chosen here.
+    on_acknowledged(epoch, lane, up_to_seq, boottime_us): the log's cursor moved; only enqueue. ConfigError for
+    certificates that cannot be used.
     """
 
     def __init__(
@@ -216,7 +218,7 @@ class Uplink:
 
     def _connection(self) -> None:
         self._emergencies_seen = self._emergencies()
-        self._birth_doc = self._birth()
+        self._birth_doc = dataclasses.replace(self._birth(), session_id=random.SystemRandom().getrandbits(64))
         will = encode_birth(dataclasses.replace(self._birth_doc, online=False))
         self._goodbye_mid = None
         link = Link(self._options, self._tls, self._dialect.version, (self._topics.status, will))

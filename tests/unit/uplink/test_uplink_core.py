@@ -16,11 +16,18 @@ S = 1_000_000
 
 
 def core(**changes: object) -> SendCore:
-    """Connected, and answered once by a receiver."""
+    """Connected."""
     made = SendCore(SendOptions(**changes), rng=random.Random(1))  # type: ignore[arg-type]  # test convenience
     made.connected(65535)
-    made.acknowledged(99, Lane.BULK, 1, 0)
     return made
+
+
+def proved(made: SendCore, *streams: Stream) -> None:
+    """These streams, each one acknowledged by a record on this connection already."""
+    made.refresh([Stream(s.epoch, s.lane, s.acknowledged - 1, s.durable) for s in streams], 0)
+    for s in streams:
+        assert made.acknowledged(s.epoch, s.lane, s.acknowledged, 0)
+    made.refresh(streams, 0)
 
 
 def take(made: SendCore, now: int, size: int = 100) -> tuple[Request, int]:
@@ -67,14 +74,14 @@ def test_a_backlog_is_cut_larger() -> None:
 def test_the_last_slot_and_the_reserved_bytes_are_for_emergencies() -> None:
     """However much waits, an emergency is admitted at once."""
     made = core(window_messages=3, window_bytes=1000, emergency_bytes=200)
-    made.refresh([Stream(1, Lane.BULK, 0, 900), Stream(1, Lane.EMERGENCY, 0, 0)], 0)
+    proved(made, Stream(1, Lane.BULK, 1, 900))
     take(made, 0, 400)
     request = made.next(0)
     assert request is not None
-    assert made.admit(request, 61, 120, 500, 0) is None, "900 of 800 bytes"
+    assert made.admit(request, 62, 121, 500, 0) is None, "900 of 800 bytes"
     assert made.next(0) is None, "and it is not asked for again while it does not fit"
-    assert made.admit(request, 61, 61, 400, 0) is not None
-    made.refresh([Stream(1, Lane.BULK, 0, 900), Stream(1, Lane.EMERGENCY, 0, 1)], 0)
+    assert made.admit(request, 62, 62, 400, 0) is not None
+    made.refresh([Stream(1, Lane.BULK, 1, 900), Stream(1, Lane.EMERGENCY, 0, 1)], 0)
     assert take(made, 0, 200)[0].lane is Lane.EMERGENCY
     assert made.window.messages == 3
 
@@ -82,8 +89,7 @@ def test_the_last_slot_and_the_reserved_bytes_are_for_emergencies() -> None:
 def test_receive_maximum_of_one_still_sends() -> None:
     made = core()
     made.connected(1)
-    made.acknowledged(99, Lane.BULK, 1, 0)
-    made.refresh([Stream(1, Lane.BULK, 0, 900)], 0)
+    proved(made, Stream(1, Lane.BULK, 1, 900))
     _request, token = take(made, 0)
     assert made.next(0) is None
     made.puback(token, 1)
@@ -149,7 +155,7 @@ def test_a_late_acknowledgement_moves_past_what_is_sent_again() -> None:
 def test_bytes_beyond_the_cursor_are_bounded_per_lane() -> None:
     """A lane that is not acknowledged stops at its window; the others go on."""
     made = core(ack_window_bytes=2000)
-    made.refresh([Stream(1, Lane.TELEMETRY, 0, 100_000), Stream(1, Lane.BULK, 0, 1)], 0)
+    proved(made, Stream(1, Lane.TELEMETRY, 1, 100_000), Stream(1, Lane.BULK, 1, 2))
     for _ in range(4):
         request, token = take(made, 0, 500)
         assert request.lane is Lane.TELEMETRY
@@ -162,7 +168,7 @@ def test_bytes_beyond_the_cursor_are_bounded_per_lane() -> None:
 
 def test_after_reconnecting_it_starts_from_the_cursor() -> None:
     made = core()
-    made.refresh([Stream(1, Lane.EVENT, 0, 40)], 0)
+    proved(made, Stream(1, Lane.EVENT, 1, 41))
     take(made, 0)
     take(made, 0)
     made.acknowledged(1, Lane.EVENT, 10, 1)
@@ -173,8 +179,8 @@ def test_after_reconnecting_it_starts_from_the_cursor() -> None:
 
 
 def test_a_connection_begins_with_one_batch_of_each_lane() -> None:
-    """Until a receiver has answered: links that die early must not carry the whole window each time, and a broker that
-    came back empty must not make holes."""
+    """Until a receiver has acknowledged it: links that die early must not carry the whole window each time, and a
+    broker that came back empty must not make holes."""
     made = core()
     made.refresh([Stream(1, Lane.EVENT, 0, 100), Stream(1, Lane.TELEMETRY, 0, 6000)], 0)
     made.disconnected()
@@ -182,7 +188,8 @@ def test_a_connection_begins_with_one_batch_of_each_lane() -> None:
     assert [take(made, 1)[0].lane, take(made, 1)[0].lane] == [Lane.EVENT, Lane.TELEMETRY]
     assert made.next(1) is None
     made.acknowledged(1, Lane.EVENT, 16, 2)
-    assert take(made, 2)[0].first_seq == 17
+    assert take(made, 2)[0].first_seq == 17, "this lane is known to arrive"
+    assert {take(made, 2)[0].lane for _ in range(3)} == {Lane.EVENT}, "of the other it is not known yet"
 
 
 def test_a_new_emergency_goes_even_while_probing() -> None:
@@ -200,7 +207,7 @@ def test_a_new_emergency_goes_even_while_probing() -> None:
 def test_behind_tells_how_far_back_records_are_held() -> None:
     """0 at the cursor; the distance after it; and what retention removed is not held."""
     made = core()
-    made.refresh([Stream(1, Lane.TELEMETRY, 40, 1000)], 0)
+    proved(made, Stream(1, Lane.TELEMETRY, 40, 1000))
     request, _token = take(made, 0)
     assert (request.first_seq, made.behind(request, 41)) == (41, 0)
     request = made.next(0)
@@ -234,7 +241,7 @@ def test_broker_mode_advances_without_holes_only() -> None:
 
 def test_an_older_epoch_goes_first() -> None:
     made = core()
-    made.refresh([Stream(9, Lane.EVENT, 0, 5), Stream(2, Lane.EVENT, 0, 5)], 0)
+    proved(made, Stream(9, Lane.EVENT, 1, 5), Stream(2, Lane.EVENT, 1, 5))
     assert [take(made, 0)[0].epoch, take(made, 0)[0].epoch] == [9, 2]
 
 
