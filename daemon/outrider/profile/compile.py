@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from outrider.errors import ProfileError
 from outrider.model.vehicle import Encoding, MessageDef, Role, SignalDef, Slot, VehicleTables
@@ -25,7 +26,8 @@ from outrider.profile.dbc_model import Dbc, DbcMessage, DbcSignal
 from outrider.profile.overlay import Mapping, nearest
 from outrider.profile.values import ValuePlan, plan_value
 
-OBD_PREFIX = "Vehicle.OBD."
+OBD_PREFIX: Final = "Vehicle.OBD."
+MAX_HINTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,11 @@ def pgn_of(frame_id: int) -> int:
     return pgn if (pgn >> 8 & 0xFF) >= 240 else pgn & 0x3FF00
 
 
+def is_obd_answer(frame_id: int, *, extended: bool) -> bool:
+    """ISO 15765-4: identifiers of ECUs that answer a tester."""
+    return frame_id >> 8 == 0x18DAF1 if extended else 0x7E8 <= frame_id <= 0x7EF
+
+
 class _Compiler:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -112,6 +119,7 @@ class _Compiler:
         self._anomalies: list[Anomaly] = []
         self._paths: dict[str, Mapping] = {}
         self._roles: dict[Role, str] = {}
+        self._hints = 0
 
     def add(self, part: Part) -> None:
         _check_aliases(part)
@@ -160,11 +168,18 @@ class _Compiler:
                 )  # fmt: skip
             if hits:
                 return hits[0]
-        names_near = [s.name for dbc in (*part.dbcs, *part.user_dbcs) for m in dbc.messages for s in m.signals]
         where = f" in message {mapping.message}" if mapping.message else ""
-        found = f"{mapping.path}: no DBC has the signal {mapping.signal}{where}{nearest(mapping.signal, names_near)}"
+        found = f"{mapping.path}: no DBC has the signal {mapping.signal}{where}{self._hint(part, mapping)}"
         self._odd(mapping, "missing-signal", found, "the path stays empty")
         return None
+
+    def _hint(self, part: Part, mapping: Mapping) -> str:
+        """The nearest signal, for the first few only: looking through thousands of names takes time."""
+        self._hints += 1
+        if self._hints > MAX_HINTS:
+            return ""
+        names = {s.name for dbc in (*part.dbcs, *part.user_dbcs) for m in dbc.messages for s in m.signals}
+        return nearest(mapping.signal, sorted(names))
 
     def _map(self, part: Part, mapping: Mapping, message: DbcMessage, signal: DbcSignal) -> None:
         if not fits_frame(signal.field):
@@ -172,7 +187,8 @@ class _Compiler:
             self._odd(mapping, "transport", found, "the path stays empty")
             return
         info = self._catalogue.find(mapping.path)
-        role = self._role(mapping, info)
+        obd = mapping.path.startswith(OBD_PREFIX) or is_obd_answer(message.frame_id, extended=message.extended)
+        role = self._role(mapping, info, obd=obd)
         plan = plan_value(mapping, signal, info, role, self._anomalies)
         slot = Slot(
             path=mapping.path,
@@ -184,7 +200,6 @@ class _Compiler:
             telemetry=mapping.telemetry if mapping.telemetry is not None else info.telemetry,
             labels=plan.labels,
         )
-        obd = mapping.path.startswith(OBD_PREFIX)
         j1939 = message.j1939 if part.j1939 is None else part.j1939 and message.extended
         definition = self._definition(mapping, message, signal, plan, len(self._sources), j1939=j1939 and not obd)
         base = MessageDef(message.name, message.frame_id, message.extended, message.length, (), j1939, obd=obd)
@@ -196,9 +211,9 @@ class _Compiler:
                 self._messages.add(other, definition)
         self._sources.append(Source(part.name, mapping, message, signal, slot))
 
-    def _role(self, mapping: Mapping, info: PathInfo) -> Role:
+    def _role(self, mapping: Mapping, info: PathInfo, *, obd: bool) -> Role:
         role = mapping.role if mapping.role is not None else info.role
-        if role == Role.SPEED and mapping.path.startswith(OBD_PREFIX):
+        if role == Role.SPEED and obd:
             role = Role.SPEED_OBD
         if role == Role.NONE:
             return role

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from outrider.model.vehicle import Encoding
 from outrider.profile.anomaly import AnomalyLog
@@ -15,6 +15,10 @@ from outrider.profile.dbc_parser import Attached, Pairs, RawDbc, RawMessage
 
 _Key = tuple[int | None, str]
 _T = TypeVar("_T")
+# The meaning of the index where a file gives the attribute but not its definition.
+_STANDARD_ENUMS: Final[dict[str, tuple[str, ...]]] = {
+    "VFrameFormat": ("StandardCAN", "ExtendedCAN", "reserved", "J1939PG")
+}
 _FLOATS = {1: Encoding.FLOAT32, 2: Encoding.FLOAT64}
 
 
@@ -116,7 +120,7 @@ class Annotations:
         text = self._text(name, raw_id, "")
         if text is None:
             return None if name not in self._raw.enums else self._raw.defaults.get(name)
-        texts = self._raw.enums.get(name, ())
+        texts = self._raw.enums.get(name) or _STANDARD_ENUMS.get(name, ())
         index = _read(int, text)
         if index is None:
             return text

@@ -54,7 +54,8 @@ def load_profile(names: Sequence[str], dbc: Sequence[Path] = (), overlay: Sequen
         mappings = tuple(mapping for path in overlay for mapping in _read_overlay(path))
         own = tuple(d for part in parts for d in part.dbcs)
         flags = {profile.j1939 for profile, _place in opened} - {None}
-        parts.insert(0, Part("overlay", mappings, user_dbcs, own, j1939=flags.pop() if len(flags) == 1 else None))
+        aliases = tuple(alias for part in parts for alias in part.aliases)
+        parts.insert(0, Part("overlay", mappings, user_dbcs, own, aliases, flags.pop() if len(flags) == 1 else None))
     compiled = compile_profile("+".join([p.id for p, _place in opened] or ["overlay"]), parts, default_catalogue())
     found = [a for d in _all_dbcs(parts) for a in d.anomalies]
     anomalies = (*compiled.anomalies, *split_anomalies(compiled.sources), *found)

@@ -252,6 +252,18 @@ def test_aliases_repeat_a_message_under_other_identifiers() -> None:
         build(dbc('v : 0|8@1+ (1,0) [0|0] ""'), "Vehicle.My: {dbc: {signal: v}}", aliases=(Alias("MM", 1, False),))
 
 
+@pytest.mark.parametrize(
+    ("head", "obd"),
+    [("BO_ 2024 M: 8 X", True), ("BO_ 2031 M: 8 X", True), ("BO_ 2016 M: 8 X", False),
+     (f"BO_ {0x98DAF110} M: 8 X", True), (f"BO_ {0x98DA10F1} M: 8 X", False)],
+)  # fmt: skip
+def test_the_speed_of_an_obd_answer_is_never_taken_for_a_broadcast(head: str, obd: bool) -> None:
+    """Whatever path it is mapped to: the identifier tells that it is polled, slow and repeated."""
+    compiled = build(dbc('v : 0|8@1+ (1,0) [0|0] "km/h"', head=head), "Vehicle.Speed: {dbc: {signal: v}}")
+    assert compiled.tables.messages[0].obd is obd
+    assert compiled.tables.slots[0].role == (Role.SPEED_OBD if obd else Role.SPEED)
+
+
 def test_a_signal_in_two_messages_must_be_told_apart() -> None:
     """Ambiguity is an error that names the messages; ``message`` settles it."""
     text = 'BO_ 1 A: 8 X\n SG_ v : 0|8@1+ (1,0) [0|0] "" X\nBO_ 2 B: 8 X\n SG_ v : 0|8@1+ (1,0) [0|0] "" X\n'

@@ -183,6 +183,8 @@ def test_several_switches_without_ranges_fall_back_to_the_root() -> None:
          'BA_ "VFrameFormat" BO_ 2364540158 3;', True),
         ('BA_DEF_ BO_ "VFrameFormat" ENUM "StandardCAN","ExtendedCAN","reserved","J1939PG";\n'
          'BA_DEF_DEF_ "VFrameFormat" "J1939PG";', True),
+        ('BA_ "VFrameFormat" BO_ 2364540158 3;', True),
+        ('BA_ "VFrameFormat" BO_ 2364540158 1;', False),
         ('BA_ "ProtocolType" "J1939";', True),
         ('BA_DEF_DEF_ "ProtocolType" "J1939";', True),
         ('BA_DEF_ BO_ "VFrameFormat" ENUM "StandardCAN","ExtendedCAN";\nBA_ "ProtocolType" "J1939";\n'

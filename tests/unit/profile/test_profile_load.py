@@ -80,6 +80,16 @@ def test_profiles_combine_and_an_explicit_overlay_wins(car: Path, tmp_path: Path
     assert loaded.report.errors == ()
 
 
+def test_an_overlay_over_obd2_hears_all_ecus(tmp_path: Path) -> None:
+    """A path of one's own on an OBD answer is fed by every ECU too, and stays an OBD speed."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("Vehicle.Speed: {dbc2vss: {signal: VehicleSpeed}}")
+    loaded = load_profile(["obd2"], overlay=[mine])
+    assert values(loaded, 0x7EA, "03410D55AAAAAAAA") == {"Vehicle.Speed": 85.0, "Vehicle.OBD.Speed": 85.0}
+    roles = {s.path: s.role for s in loaded.tables.slots if s.role == Role.SPEED_OBD}
+    assert roles == {"Vehicle.Speed": Role.SPEED_OBD}
+
+
 def test_an_overlay_and_a_dbc_are_enough(car: Path) -> None:
     """No profile file is needed to try a mapping."""
     loaded = load_profile([], [car.parent / "sub" / "car.dbc"], [car.parent / "car.vss.yaml"])
