@@ -1,0 +1,115 @@
+"""Runs every benchmark, one after the other, and writes what they print into a page.
+
+Each ``bench_*.py`` (and the native one) prints one JSON document; its leaves become the rows of a table. Peers are
+measured beside Outrider in the same run: quote ratios, not absolute times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+BENCH = Path(__file__).parent
+
+# title, command (run from the repository's root), what it measures
+RUNS: list[tuple[str, list[str], str]] = [
+    (
+        "Decoding",
+        [sys.executable, "tests/bench/bench_decode.py"],
+        "Two real DBC files of the opendbc wheel: the native batch decoder beside cantools' `decode_message` and "
+        "beside the C code that cantools generates, compiled with -O2; and a candump file to signals beside "
+        "python-can's reader with cantools.",
+    ),
+    (
+        "Detector",
+        ["make", "-s", "-C", "native", "bench"],
+        "Time per IMU sample as a ratio to a committed reference loop of three biquads, same compiler and flags.",
+    ),
+    (
+        "Bytes per record",
+        [sys.executable, "tests/bench/bench_bytes.py"],
+        "Both files of `telemetry-hour`, all 16 fields, everything of the payload counted, checked to be lossless.",
+    ),
+    (
+        "Journal",
+        [sys.executable, "tests/bench/bench_journal.py"],
+        "200-byte records at a commit each second and each ten seconds, beside SQLite with WAL and synchronous=FULL.",
+    ),
+    (
+        "The whole terminal",
+        [sys.executable, "tests/bench/bench_drive.py"],
+        "Start-up, memory and CPU on the simulated twelve-minute drive, and one run of the demo.",
+    ),
+]
+
+
+def leaves(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """(dotted path, value) of every leaf."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from leaves(value, (*path, str(key)))
+    elif isinstance(document, list) and any(isinstance(item, dict | list) for item in document):
+        for number, item in enumerate(document):
+            yield from leaves(item, (*path, str(number)))
+    else:
+        yield ".".join(path), json.dumps(document, ensure_ascii=False)
+
+
+def run(title: str, command: list[str]) -> Any:
+    """The JSON document a benchmark printed; None when it failed (its words are shown)."""
+    print(f"{title} ...", file=sys.stderr, flush=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    begin = done.stdout.find("{")
+    if done.returncode or begin < 0:
+        print(done.stderr[-2000:], file=sys.stderr)
+        return None
+    return json.loads(done.stdout[begin:])
+
+
+def section(title: str, command: list[str], note: str) -> str:
+    document = run(title, command)
+    shown = " ".join("python" if part == sys.executable else part for part in command)
+    text = f"## {title}\n\n{note}\n\n`{shown}`\n\n"
+    if document is None:
+        return text + "Did not run on this machine.\n"
+    rows = "".join(f"| {name} | {value} |\n" for name, value in leaves(document))
+    return text + "| what | value |\n|---|---|\n" + rows
+
+
+def header() -> str:
+    machine = (
+        f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
+    )
+    return (
+        "# Benchmarks\n\n"
+        "Written by `make bench`; do not edit by hand. Peers run beside Outrider in the same run, since absolute\n"
+        "times move with the machine: quote the ratios.\n\n"
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine}.\n\n"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", type=Path, help="page to write (default: stdout)")
+    parser.add_argument("--only", help="run only the benchmarks whose title contains this")
+    arguments = parser.parse_args()
+    chosen = [r for r in RUNS if not arguments.only or arguments.only.lower() in r[0].lower()]
+    page = header() + "\n".join(section(*entry) for entry in chosen)
+    if arguments.write:
+        arguments.write.write_text(page, encoding="utf-8")
+    else:
+        print(page)
+    return 0 if "Did not run" not in page else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
