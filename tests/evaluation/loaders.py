@@ -1,6 +1,6 @@
-"""The recordings as samples of the detector. Nothing of them is kept in the project; decoded arrays go to a temp folder.
+"""The recordings as samples of the detector. Nothing of them is kept in the project; decoded arrays go to a temp dir.
 
-Each loader raises ``Missing`` naming the file that is not there; tests turn it into a skip.
+Each loader raises ``MissingError`` naming the file that is not there; tests turn it into a skip.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 Array = npt.NDArray[np.float64]
 
 
-class Missing(FileNotFoundError):
+class MissingError(FileNotFoundError):
     """A recording is not at hand."""
 
 
@@ -34,7 +34,7 @@ def data_dir() -> Path:
 def need(*parts: str) -> Path:
     path = data_dir().joinpath(*parts)
     if not path.exists():
-        raise Missing(f"{path} is missing; point OUTRIDER_DATA to the folder of recordings")
+        raise MissingError(f"{path} is missing; point OUTRIDER_DATA to the folder of recordings")
     return path
 
 
@@ -175,13 +175,6 @@ class Pulse:
     def size(self) -> float:
         """Largest |delta-V| within 300 ms [km/h]."""
         return float(np.linalg.norm(self.dv[self.t <= 0.3001], axis=1).max())
-
-    def acc(self, t: Array) -> Array:
-        """Acceleration [m/s2] as the mean over each step of the given even times."""
-        step = t[1] - t[0]
-        edges = np.append(t - step / 2, t[-1] + step / 2)
-        v = np.stack([np.interp(edges, self.t, self.dv[:, k] / 3.6) for k in range(2)], axis=1)
-        return np.diff(v, axis=0) / step
 
 
 def _curve(channel: dict[str, Any] | None) -> tuple[Array, Array]:

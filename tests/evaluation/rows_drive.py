@@ -88,7 +88,7 @@ def row_f() -> dict[str, Any]:
 
 
 def final_kinds(events: mh.Events) -> list[int]:
-    """What each incident turned out to be: the kind in its last phase; cancelled crashes of no other kind do not count."""
+    """What each incident turned out to be: the kind of its last phase. Alarms withdrawn without a new name are out."""
     rows = events[events["kind"] < mh.HARSH_BRAKE]
     out = []
     for seq in np.unique(rows["seq"]):

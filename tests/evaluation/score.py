@@ -55,7 +55,7 @@ def main(wanted: list[str]) -> None:
         try:
             for line in TABLES[name]():
                 print(json.dumps({"row": name, **line}))
-        except ld.Missing as error:
+        except ld.MissingError as error:
             print(json.dumps({"row": name, "missing": str(error)}))
 
 

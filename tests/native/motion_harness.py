@@ -1,7 +1,7 @@
 """The detector as a Python object for tests: native/src/motion_*.c compiled into a temporary shared object.
 
-Owns the build (plain, or with sanitizers, or for another CPU) and the numpy layouts of the C structs, which are read from
-the headers themselves. Independent of the extension, so that the detector can be tested alone.
+Owns the build (plain, or with sanitizers, or for another CPU) and the numpy layouts of the C structs; the declarations
+are read from the headers themselves. Independent of the extension, so that the detector can be tested alone.
 """
 
 from __future__ import annotations
@@ -178,13 +178,17 @@ def imu(t_s: npt.ArrayLike, acc: npt.ArrayLike, gyro: npt.ArrayLike | None = Non
     return out
 
 
-def scalar(
-    kind: int, t_s: npt.ArrayLike, value: npt.ArrayLike, src: int = 0, res: float = 0, q: int = VALID
-) -> Samples:
+def scalar(kind: int, t_s: npt.ArrayLike, value: npt.ArrayLike, src: int = 0, *, res: float = 0) -> Samples:
     """Samples with one number each: SPEED, YAW, BRAKE, AIRBAG, BUS, RPM, POWER (ignition)."""
     t = np.atleast_1d(np.asarray(t_s, dtype=float))
     out = np.zeros(len(t), dtype=SAMPLE)
-    out["t_us"], out["kind"], out["src"], out["q"], out["res"] = np.round(t * 1e6).astype(np.int64), kind, src, q, res
+    out["t_us"], out["kind"], out["src"], out["q"], out["res"] = (
+        np.round(t * 1e6).astype(np.int64),
+        kind,
+        src,
+        VALID,
+        res,
+    )
     out["x"][:, 0] = value
     if kind == POWER:
         out["x"][:, 1] = np.nan
@@ -196,6 +200,7 @@ def gnss(
     speed: npt.ArrayLike,
     heading: npt.ArrayLike | None = None,
     src: int = GNSS_SERIAL,
+    *,
     first: int = 0,
 ) -> Samples:
     """GNSS samples: speed [m/s], heading [rad clockwise from north]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -19,7 +20,9 @@ def drive(seconds: float, rate: float = 100) -> tuple[np.ndarray, np.ndarray, np
     return t, UP + rng.normal(0, 0.05, (len(t), 3)), np.zeros((len(t), 3))
 
 
-def hit(t: np.ndarray, acc: np.ndarray, at: float, dv_kmh: float, width: float = 0.1, angle: float = math.pi) -> None:
+def hit(
+    t: np.ndarray, acc: np.ndarray, at: float, dv_kmh: float, *, width: float = 0.1, angle: float = math.pi
+) -> None:
     """A half-sine pulse of that delta-V; angle of the acceleration, pi is frontal."""
     shape = np.where((t >= at) & (t < at + width), np.sin((t - at) / width * math.pi), 0) * math.pi / 2
     acc[:, 0] += shape * dv_kmh / 3.6 / width * math.cos(angle)
@@ -115,7 +118,7 @@ def test_the_curve_of_the_pulse() -> None:
     assert len(along) == 31
     assert along[-1] == pytest.approx(-25, rel=0.03)
     assert max(map(abs, across)) < 0.5
-    assert all(b <= a + 0.3 for a, b in zip(along, along[1:], strict=False))
+    assert all(b <= a + 0.3 for a, b in itertools.pairwise(along))
 
 
 def test_a_second_impact_belongs_to_the_first() -> None:

@@ -74,7 +74,9 @@ def test_aarch64_agrees(recorded: Path, plain: str) -> None:
     """The terminal's CPU agrees with the workstation's to the bit."""
     cross, emulator = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64-static")
     if not cross or not emulator:
-        pytest.skip("install the cross tools: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static")
+        pytest.skip(
+            "install the cross tools: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
+        )
     binary = mh.build("-static", out="runner-arm", cc=cross, sources=[RUNNER])
     assert run(binary, recorded, emulator) == plain
 

@@ -1,8 +1,8 @@
 """The core of the detector, slow and plain: windows by summing anew, gravity, trigger, T0, pulse, harsh episodes.
 
-Written from the rules (docs/reference/events.md), not from the C: whole arrays where that keeps running state, a fresh sum
-where that keeps running sums. It covers an IMU stream without gaps below 600 Hz, up to the end of the first pulse; harsh
-episodes for a known mounting and an even rate.
+Written from the rules (docs/reference/events.md), not from the C: whole arrays where that keeps running state, a fresh
+sum where that keeps running sums. It covers an IMU stream without gaps below 600 Hz, up to the end of the first pulse;
+harsh episodes for a known mounting and an even rate.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def crash_stream(seed: int, rate: float, jitter: float, peak: float, width: floa
     rng = np.random.default_rng(seed)
     n = int(3 * rate)
     t = np.round((np.arange(n) + rng.uniform(-jitter, jitter, n)) / rate * 1e6) / 1e6
-    acc = rng.normal(0, 0.4, (n, 3)) + [0, 0, mh.G]
+    acc = rng.normal(0, 0.4, (n, 3)) + np.array([0, 0, mh.G])
     angle, at = rng.uniform(0, 2 * math.pi), rng.uniform(1.2, 2.2)
     shape = np.where((t > at) & (t < at + width), np.sin((t - at) / width * math.pi), 0) * peak
     acc[:, 0] += shape * math.cos(angle) - rng.uniform(0, 4) * (t > at - 0.5)
@@ -68,7 +68,9 @@ def test_harsh_episodes_agree_with_the_oracle(seed: int, rate: float, scale: flo
     rng = np.random.default_rng(seed)
     t = np.arange(int(40 * rate)) / rate
     knots = np.arange(0, 41, 1.0)
-    acc = np.stack([np.interp(t, knots, rng.normal(0, scale, len(knots))) for _ in range(2)] + [np.full_like(t, mh.G)], 1)
+    acc = np.stack(
+        [np.interp(t, knots, rng.normal(0, scale, len(knots))) for _ in range(2)] + [np.full_like(t, mh.G)], 1
+    )
     acc = (acc + rng.normal(0, 0.2, acc.shape)).astype(np.float32).astype(float)
     det = mh.Detector(dv150_kmh=100, dv300_kmh=100)
     det.set_mount([0, 0, 1], [1, 0, 0], 0.9)
