@@ -58,7 +58,7 @@ def test_wrap(library: ctypes.CDLL) -> None:
 
 @pytest.mark.parametrize("rate", [50, 63, 101, 200, 416, 833, 1600])
 def test_delta_v_is_the_same_at_any_rate(rate: float) -> None:
-    """The same 24 km/h pulse of 120 ms, sampled as a sensor does: delta-V within 1 %, T0 within 15 ms, trigger in 80."""
+    """The same 24 km/h pulse of 120 ms, sampled as a sensor does: delta-V to 1 %, T0 to 15 ms, trigger in 80."""
     t = np.arange(int(15 * rate)) / rate
     edges = np.concatenate([t - 0.5 / rate, [t[-1] + 0.5 / rate]])
     share = np.clip((edges - 12) / 0.12, 0, 1)
