@@ -133,6 +133,28 @@ def test_formulas_mean_what_python_means(text: str, x: float) -> None:
         assert math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-4)
 
 
+constants = st.integers(-9, 9).filter(bool).map(str) | st.sampled_from(["0.5", "2.25", "(1 + 3)"])
+affine = st.recursive(
+    st.just("x"),
+    lambda inner: (
+        st.tuples(inner, st.sampled_from("+-*/"), constants).map(lambda t: f"({t[0]} {t[1]} {t[2]})")
+        | st.tuples(constants, st.sampled_from("+-*"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})")
+        | st.tuples(inner, inner).map(lambda t: f"({t[0]} + {t[1]})")
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(affine, st.floats(1, 1000))
+def test_affine_formulas_fold_to_what_python_computes(text: str, x: float) -> None:
+    """Every sum, difference, product and quotient with constants becomes a factor and an offset, and the right ones."""
+    formula = parse_formula(text)
+    assert formula.program == ()
+    expected = eval(text, {"__builtins__": {}}, {"x": x})
+    assert math.isclose(formula.factor * x + formula.offset, expected, rel_tol=1e-9, abs_tol=1e-6)
+
+
 UNITS = ["km/h", "m/s", "mph", "km", "m", "mile", "celsius", "kelvin", "fahrenheit", "kPa", "bar", "psi", "V", "mV"]
 
 

@@ -22,7 +22,7 @@ def test_spellings(spelling: str, unit: str | None) -> None:
 @pytest.mark.parametrize(
     ("source", "target", "value", "expected"),
     [("m/s", "km/h", 10.0, 36.0), ("mph", "km/h", 100.0, 160.9344), ("km", "m", 1.5, 1500.0),
-     ("°F", "celsius", 212.0, 100.0),
+     ("°F", "celsius", 212.0, 100.0), ("°C", "°F", 100.0, 212.0),
      ("K", "celsius", 273.15, 0.0), ("rad", "degrees", 3.141592653589793, 180.0), ("bar", "kPa", 1.0, 100.0),
      ("g", "m/s^2", 1.0, 9.80665), ("mV", "V", 12000.0, 12.0), ("min", "s", 2.0, 120.0), ("kg/h", "g/s", 3.6, 1.0),
      ("rpm", "rpm", 7.0, 7.0), ("rad/s", "degrees/s", 1.0, 57.29577951308232)],
