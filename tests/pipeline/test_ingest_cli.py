@@ -209,3 +209,17 @@ def test_the_receiver_survives_links_that_break(broker: Broker, tmp_path: Path) 
     finally:
         proxy.close()
     assert stored(database) == log.digest()
+
+
+def test_a_second_receiver_on_the_same_database_is_refused(broker: Broker, tmp_path: Path) -> None:
+    """It names the process of the first, and the first goes on."""
+    import os
+
+    log, database = MemoryLog(), tmp_path / "r.db"
+    with receiver(broker.port, database), running(make_uplink(log, broker.port)):
+        command = outrider("ingest", "--broker", f"127.0.0.1:{broker.port}", "--db", str(database))
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 75
+        assert f"pid {os.getpid()}" in done.stderr
+        log.append(opaque(Lane.EMERGENCY, 1, 20, random.Random(1)))
+        assert log.wait_acknowledged(60)

@@ -381,3 +381,19 @@ def _wait_for(condition: object, turns: int = 3000) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("it did not happen")
+
+
+def test_an_emergency_does_not_wait_for_the_next_connection(broker: Broker, tmp_path: Path) -> None:
+    """The broker was away and the uplink would wait for ten minutes: a new emergency makes it try at once."""
+    log, rng, database = MemoryLog(), random.Random(14), tmp_path / "r.db"
+    uplink = make_uplink(log, broker.port)
+    uplink._backoff.next_s = lambda: 600.0  # type: ignore[method-assign]  # the longest wait, for certain
+    with receiver(broker.port, database), running(uplink):
+        log.append(opaque(Lane.EVENT, 1, 50, rng))
+        assert log.wait_acknowledged(30)
+        broker.kill()
+        _wait_for(lambda: not uplink.status().connected)
+        broker.start()
+        log.append(opaque(Lane.EMERGENCY, 1, 50, rng))
+        assert log.wait_acknowledged(60)
+    assert stored(database) == log.digest()

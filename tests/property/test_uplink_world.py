@@ -250,5 +250,5 @@ class World(RuleBasedStateMachine):
         self.order_is_kept()
 
 
-World.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
+World.TestCase.settings = settings(max_examples=50, stateful_step_count=50, deadline=None)
 TestDelivery = World.TestCase

@@ -7,6 +7,7 @@ options        what can be set
 core           a message -> what to store, what to answer; pure
 schema         the tables, as SQL
 store_io       the SQLite database
+lock_io        one receiver per database
 subscriber_io  one MQTT connection
 receiver_io    the loop that joins them: ``Receiver``
 

@@ -18,6 +18,7 @@ import tenacity
 
 from outrider.errors import JournalError, LinkError
 from outrider.ingest.core import DeadLetter, StreamKey, read_message
+from outrider.ingest.lock_io import locked
 from outrider.ingest.options import ReceiverOptions
 from outrider.ingest.store_io import Store
 from outrider.ingest.subscriber_io import V5, V311, Incoming, NotSpokenError, Subscriber
@@ -57,11 +58,13 @@ class Receiver:
         return dict(self._counters)
 
     def run(self, stop: threading.Event) -> None:
-        """Receive until ``stop`` is set. InputError or JournalError when the database cannot be opened."""
+        """Receive until ``stop`` is set. InputError or JournalError when the database cannot be opened,
+        JournalLockedError when another receiver uses it."""
         wait = tenacity.wait_random_exponential(multiplier=0.5, max=self._options.backoff_cap_s)
         state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]  # only attempt_number is read
         state.attempt_number = 0
-        with Store.open(self._options.database, max_dead_letters=self._options.max_dead_letters) as store:
+        database = self._options.database
+        with locked(database), Store.open(database, max_dead_letters=self._options.max_dead_letters) as store:
             while not stop.is_set():
                 before = self._counters["commits"]
                 self._connection(store, stop)
