@@ -84,6 +84,31 @@ def test_each_predictor_is_chosen_where_it_fits(predictor: int, values: list[int
     assert predict.plan(values).predictor == predictor
 
 
+def test_numbers_that_could_go_round_use_linear_predictors_only() -> None:
+    """A halved slope is wrong once it has gone round the 64-bit ring, so predictors 3 and 4 stay below 62 bits."""
+    for now, before in ((0.5, 0), (0.5, 0.5)):
+        huge = [v * (1 << 46) + n for v, n in zip(sloped(now, before), noise(14, 401, 9), strict=True)]
+        assert max(map(abs, huge)) > 1 << 60
+        assert predict.plan(huge).predictor in (0, 1, 2)
+
+
+def test_references_stay_where_their_product_fits_64_bits() -> None:
+    """A reader with int64 must be able to multiply."""
+    walk = SHAPES["walk"]
+    for size, referred in ((1, True), (1 << 40, False)):
+        first = predict.plan([v * size + n for v, n in zip(walk, noise(15, 60, 2), strict=True)])
+        second = predict.plan([3 * v * size + n for v, n in zip(walk, noise(16, 60, 2), strict=True)])
+        first.index = 0
+        predict.refer(second, [first])
+        assert (second.reference == 0) is referred
+
+
+def test_residuals_go_round_the_ring() -> None:
+    """From the smallest int64 to the largest is a step of -1: what is coded stays within int64."""
+    values = [LOW + i * 7919 % 13 if i % 2 else HIGH - i * 31 % 11 for i in range(60)]
+    assert there_and_back(values, []) < 100
+
+
 def test_a_common_divisor_of_all_differences_is_free() -> None:
     """Milliseconds kept as microseconds cost no more than milliseconds."""
     fine = noise(10, 300, 1000)

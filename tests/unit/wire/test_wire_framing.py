@@ -37,8 +37,12 @@ def test_a_bomb_is_stopped_at_the_limit(content_size: bool) -> None:
     packer = zstandard.ZstdCompressor(level=3, write_content_size=content_size)
     bomb = bytes((ZSTD,)) + packer.compress(bytes(64 << 20))[4:]
     assert len(bomb) < 10_000
+    tracemalloc.start()
     with pytest.raises(WireError, match="1048576 bytes"):
         unframe(bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
 
 
 def test_the_limit_is_exact() -> None:
