@@ -142,18 +142,21 @@ def test_pulled_out_and_plugged_in_again(tmp_path: Path) -> None:
         receiver.says(receiver.epoch("120000.00"))
         before = terminal.fix()
         receiver.says(b"$GNRMC,1200")
+        while not terminal.source._framer._inside:  # the half line was read
+            terminal.source._stop.wait(0.005)
         receiver.pull_out()
         terminal.wait_for("down")
         assert terminal.source.state()["error"]
         receiver.plug_in()
         terminal.wait_for("up")
+        assert not terminal.source._framer._inside
         receiver.says(receiver.epoch("120001.00"))
         after = terminal.fix()
         state = terminal.source.state()
     assert before.t_us < after.t_us
     assert after.fix_type is FixType.FIX_3D
     assert state["opened"] == 2
-    assert state["nmea_fixes"] == 2
+    assert (state["nmea_fixes"], state["nmea_half_lines"]) == (2, 1)
     assert "nmea_malformed" not in state
     receiver.pull_out()
 

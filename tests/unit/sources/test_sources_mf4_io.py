@@ -71,6 +71,16 @@ def test_the_truck_log_is_read_whole() -> None:
     assert times[0] == BASE_US
 
 
+@pytest.mark.parametrize("at_once", [97, 5000])
+def test_reading_in_pieces_changes_nothing(at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups of different lengths, read piece by piece, merge to the same frames as read whole."""
+    path = write(tmp_path / "a.mf4", 3000) if at_once < 100 else recording("j1939/truck-402s.MF4")
+    whole = b"".join(Mf4Reader(path).chunks(SourceStats()))
+    monkeypatch.setattr("outrider.sources.mf4_io.RECORDS_AT_ONCE", at_once)
+    assert b"".join(Mf4Reader(path).chunks(SourceStats())) == whole
+    assert times_of(whole) == sorted(times_of(whole))
+
+
 def write(path: Path, count: int) -> Path:
     import can
 

@@ -37,6 +37,16 @@ def test_a_step_of_the_wall_clock_is_noticed_and_the_batch_placed_by_arrival() -
     assert (stats.clock_steps, stats.restamped) == (1, 2)
 
 
+def test_a_small_step_is_placed_by_arrival_too() -> None:
+    """Half a second back: the stamps look possible, but were taken by the clock as it was before."""
+    stats = SourceStats()
+    converter = StampConverter(stats)
+    converter.convert([REAL / 1e6], BOOT, REAL)
+    got = converter.convert([(REAL + 18_000) / 1e6], BOOT + 20_000, REAL + 20_000 + 500_000)
+    assert got == [BOOT + 20_000]
+    assert (stats.clock_steps, stats.restamped) == (1, 1)
+
+
 def test_slewing_is_no_step() -> None:
     """NTP moves the clock by up to 500 ppm without anybody being told."""
     stats = SourceStats()
