@@ -11,6 +11,8 @@
 #include "motion_state.h"
 
 #define MIN_V (10 / OTR_MO_KMH)
+#define TURN_SHARE 0.5
+#define PLANE_MIN_G 0.05 /* below, nothing is looked up */
 #define SWERVE_RATE 0.06 /* rad/s */
 #define TURN_RATE 0.2    /* rad/s */
 #define YAW_TAU_S 0.25
@@ -19,7 +21,7 @@
 #define SLOPE_SPAN_S 1.0
 #define LIKELY_BRAKE_G 0.35
 
-static void reset(otr_motion *m, otr_mo_sink *sink) {
+static void end_all(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_harsh *h = &m->harsh;
     otr_mo_level none = {0, 0, -1, 0, 0, 0, 0, 0, false};
     for (int i = 0; i < OTR_MO_CLASSES; i++) {
@@ -30,7 +32,6 @@ static void reset(otr_motion *m, otr_mo_sink *sink) {
         }
         h->ep[i].state = 0;
     }
-    h->settled = false;
 }
 
 static void keep_mean(otr_mo_harsh *h, int64_t now, double dt) {
@@ -87,7 +88,7 @@ static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, doub
                       .hold_s = (double)m->cfg.min_hold_s,
                       .gap_s = (double)m->cfg.merge_gap_s,
                       .dt_s = m->imu.dt_s,
-                      .gate = !(v < MIN_V) && m->crash.state != OTR_MO_CAPTURE};
+                      .gate = !(v < MIN_V)};
     otr_mo_episode *e = &h->ep[which];
     bool was_off = e->state == 0;
     e->sure = h->frame_aligned || was_off ? 1 : e->sure;
@@ -126,7 +127,17 @@ static void judge_axes(otr_motion *m, otr_mo_sink *sink) {
     step(m, sink, OTR_MO_CORNER, across, (double)m->cfg.corner_g, h->value[1] < 0 ? -1 : 1);
 }
 
-static double smallest(const otr_motion_config *c) {
+/* Is the push sideways? By the yaw rate alone, or by what it makes with the speed: at 110 km/h a bend needs little. */
+static bool is_turning(const otr_motion *m, double size) {
+    double yaw = m->harsh.yaw < 0 ? -m->harsh.yaw : m->harsh.yaw;
+    return yaw > TURN_RATE || otr_mo_speed_now(m) * yaw > TURN_SHARE * size * OTR_MO_G;
+}
+
+/* The threshold in the plane: that of the class where the speed helps to tell it, the lowest of the three otherwise. */
+static double plane_limit(const otr_motion *m, bool turning, int way) {
+    const otr_motion_config *c = &m->cfg;
+    if (m->speed.src != OTR_SRC_NONE)
+        return (double)(turning ? c->corner_g : way > 0 ? c->accel_g : c->brake_g);
     float low = c->brake_g < c->accel_g ? c->brake_g : c->accel_g;
     return (double)(low < c->corner_g ? low : c->corner_g);
 }
@@ -150,15 +161,17 @@ static void name_plane(otr_mo_episode *e) {
 static void judge_plane(otr_motion *m, otr_mo_sink *sink) {
     const otr_mo_harsh *h = &m->harsh;
     otr_mo_episode *e = &m->harsh.ep[OTR_MO_CORNER];
-    double size = sqrt(h->value[0] * h->value[0] + h->value[1] * h->value[1]), limit = smallest(&m->cfg);
-    bool turning = h->yaw > TURN_RATE || h->yaw < -TURN_RATE;
+    double size = sqrt(h->value[0] * h->value[0] + h->value[1] * h->value[1]);
+    bool turning = is_turning(m, size), pushed = size >= PLANE_MIN_G;
+    int way = pushed ? trend(m) : 0;
+    double limit = plane_limit(m, turning, way);
     if (e->state == 0)
         e->turn_s = e->trend_s = e->yaw_low = e->yaw_high = 0;
     e->yaw_low = h->yaw < e->yaw_low ? h->yaw : e->yaw_low;
     e->yaw_high = h->yaw > e->yaw_high ? h->yaw : e->yaw_high;
     if (size >= limit) {
         e->turn_s += turning ? m->imu.dt_s : 0;
-        e->trend_s += trend(m) * m->imu.dt_s;
+        e->trend_s += way * m->imu.dt_s;
     }
     name_plane(e);
     look_for_flip(m, size);
@@ -169,11 +182,17 @@ void otr_mo_harsh_imu(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_harsh *h = &m->harsh;
     if (!m->gravity.known || !m->align.basis)
         return;
-    if (h->frame_aligned != m->align.aligned || m->imu.gap)
-        reset(m, sink);
+    bool crash = m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM;
+    bool other = h->frame_aligned != m->align.aligned || m->imu.gap;
+    if (other || crash)
+        end_all(m, sink); /* what a crash does is not driving */
+    if (other)
+        h->settled = false;
     h->frame_aligned = m->align.aligned;
     update_filters(m);
     keep_mean(h, m->imu.last_us, m->imu.dt_s);
+    if (crash)
+        return;
     if (h->frame_aligned)
         judge_axes(m, sink);
     else

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.native import motion_harness as mh
-from tests.native.test_motion_crash import aligned, drive, phases
+from tests.native.test_motion_crash import aligned, drive, hit, phases
 
 
 def final_kind(events: mh.Events) -> tuple[int, int]:
@@ -187,6 +187,31 @@ def test_short_and_soft_pushes_do_not_count() -> None:
     acc[(t >= 20) & (t < 20.25), 0] -= 0.5 * mh.G
     acc[(t >= 30) & (t < 34), 0] -= 0.27 * mh.G
     assert not len(aligned().push(mh.imu(t, acc, gyro)))
+
+
+def test_a_crash_is_not_harsh_driving() -> None:
+    """Braking before the impact is an event with its own peak; the pulse is in none."""
+    t, acc, gyro = drive(40)
+    acc[(t >= 19) & (t < 20), 0] -= 0.5 * mh.G
+    hit(t, acc, 20, 40)
+    events = aligned().push(mh.merge(mh.imu(t, acc, gyro), mh.ticks(0, 40, 40)))
+    harsh = events[events["kind"] >= mh.HARSH_BRAKE]
+    assert [(int(e["kind"]), int(e["phase"])) for e in harsh] == [(mh.HARSH_BRAKE, p) for p in (mh.BEGIN, mh.END)]
+    assert harsh["peak_g"][-1] < 1.5
+    assert phases(events)[0] == mh.SUSPECT
+
+
+def test_a_fast_bend_is_named_before_the_mounting_is_known() -> None:
+    """0.45 g at 110 km/h needs 0.14 rad/s only: a corner, not an acceleration; at 0.3 g it is below its threshold."""
+    for g, kinds in ((0.45, [mh.HARSH_CORNER]), (0.30, [])):
+        t, acc, gyro = drive(40)
+        bend = (t >= 20) & (t < 23)
+        acc[bend, 1] += g * mh.G
+        gyro[bend, 2] = g * mh.G / 30.5
+        events = mh.Detector().push(
+            mh.merge(mh.imu(t, acc, gyro), can_speed(np.array([0.0, 40]), np.array([30.5, 30.5])))
+        )
+        assert [int(k) for k in events["kind"][events["phase"] == mh.END]] == kinds
 
 
 def test_a_lane_change_is_named() -> None:
