@@ -13,11 +13,11 @@ import random
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from outrider.errors import LinkError, WireError
+from outrider.errors import JournalError, LinkError, WireError
 from outrider.model.record import Lane
-from outrider.ports import Clock, RecordLog
+from outrider.ports import Clock, RecordLog, Stream
 from outrider.uplink.acks import AckReader, ReplayedError
 from outrider.uplink.core import Position, SendCore
 from outrider.uplink.dialect import Backoff, Dialect
@@ -112,19 +112,8 @@ class Uplink:
 
     def stop(self, flush_timeout_s: float = 5.0) -> None:
         """Send what is there, say goodbye and end; at most about flush_timeout_s plus two seconds. Idempotent."""
-        if not self._threads:
-            return
-        self._core.flushing = True
-        self._stop_us = self._clock.boottime_us() + round(flush_timeout_s * 1e6)
-        self._wake()
-        sender, watcher = self._threads
-        sender.join(flush_timeout_s + 1.5)
-        if sender.is_alive() and self._link is not None:
-            self._link.abort()  # hangs in a connect
-        sender.join(self._options.connect_timeout_s + 1.0)
-        self._ended.set()
-        watcher.join(_WATCH_S + 1.0)
-        self._threads = []
+        if self._threads:
+            self._finish(flush_timeout_s)
         self._wake_r.close()
         self._wake_w.close()
 
@@ -152,6 +141,20 @@ class Uplink:
             )
 
     # ---- threads ----------------------------------------------------------------------------------
+
+    def _finish(self, flush_timeout_s: float) -> None:
+        self._core.flushing = True
+        self._stop_us = self._clock.boottime_us() + round(flush_timeout_s * 1e6)
+        self._wake()
+        sender, watcher = self._threads
+        sender.join(flush_timeout_s + 1.5)
+        link = self._link
+        if sender.is_alive() and link is not None:
+            link.abort()  # hangs in a connect
+        sender.join(self._options.connect_timeout_s + 1.0)
+        self._ended.set()
+        watcher.join(_WATCH_S + 1.0)
+        self._threads = []
 
     def _watch(self) -> None:
         while not self._ended.is_set():
@@ -182,7 +185,16 @@ class Uplink:
     def _is_done(self) -> bool:
         if self._stop_us is None:
             return False
-        return self._clock.boottime_us() >= self._stop_us or not self._log.streams()
+        return self._clock.boottime_us() >= self._stop_us or not self._streams()
+
+    def _streams(self) -> Sequence[Stream]:
+        """The log's streams; none while it cannot tell."""
+        try:
+            return self._log.streams()
+        except JournalError as err:
+            self._counters["log_faults"] += 1
+            _log.warning("uplink: %s", err)
+            return ()
 
     def _fail(self, reason: str) -> None:
         self._last_error = reason
@@ -195,7 +207,7 @@ class Uplink:
         flushing = self._core.flushing
         while not self._is_done() and self._core.flushing == flushing:
             with self._lock:
-                self._core.refresh(self._log.streams(), self._clock.boottime_us())
+                self._core.refresh(self._streams(), self._clock.boottime_us())
             if self._emergencies() > self._emergencies_seen:
                 return
             limit = min(delay, self._options.emergency_backoff_cap_s) if self._core.unsent(Lane.EMERGENCY) else delay
@@ -212,7 +224,7 @@ class Uplink:
 
     def _emergencies(self) -> int:
         """Number of the newest emergency record, over all epochs: grows with each new one."""
-        return sum(s.durable for s in self._log.streams() if s.lane is Lane.EMERGENCY)
+        return sum(s.durable for s in self._streams() if s.lane is Lane.EMERGENCY)
 
     # ---- one connection ---------------------------------------------------------------------------
 
@@ -242,7 +254,7 @@ class Uplink:
         """One turn: timers, sending, network. True when the uplink is done. LinkError when the link is."""
         now = self._clock.boottime_us
         with self._lock:
-            self._core.refresh(self._log.streams(), now())
+            self._core.refresh(self._streams(), now())
             timeouts = self._core.timeouts
             if self._core.tick(now()):
                 self._counters["puback_timeouts"] += 1

@@ -1,0 +1,73 @@
+"""A database that refuses: nothing is confirmed that is not stored, and all of it comes again."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from outrider.errors import JournalError
+from outrider.ingest.store_io import Store
+from outrider.model.record import Lane
+from tests.support.broker import Broker
+from tests.support.delivery import fill, make_uplink, receiver, running, stored
+from tests.support.memory_log import MemoryLog, opaque
+
+
+def test_what_the_database_refuses_is_not_acknowledged(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full for three commits: no acknowledgement, nothing half stored, then everything arrives."""
+    log, rng, database = MemoryLog(), random.Random(1), tmp_path / "r.db"
+    commit = Store.commit
+    left = [3]
+
+    def failing(self: Store) -> None:
+        if left[0]:
+            left[0] -= 1
+            self.rollback()
+            raise JournalError("database or disk is full")
+        commit(self)
+
+    monkeypatch.setattr(Store, "commit", failing)
+    fill(log, rng, telemetry_rows=300, events=9)
+    log.append(opaque(Lane.EMERGENCY, 1, 50, rng))
+    with receiver(broker.port, database) as received, running(make_uplink(log, broker.port)):
+        assert log.wait_acknowledged(60)
+        assert received.stats()["store_faults"] == 3
+        assert received.stats()["conflicts"] == 0
+    assert left == [0]
+    assert stored(database) == log.digest()
+
+
+def test_a_log_that_fails_for_a_while_does_not_end_the_sending(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors of the journal are counted; sending goes on when it is back."""
+    log, rng, database = MemoryLog(), random.Random(2), tmp_path / "r.db"
+    streams = log.streams
+    left = [5]
+
+    def failing() -> object:
+        if left[0]:
+            left[0] -= 1
+            raise JournalError("input/output error")
+        return streams()
+
+    with receiver(broker.port, database):
+        uplink = make_uplink(log, broker.port)
+        monkeypatch.setattr(log, "streams", failing)
+        with running(uplink):
+            log.append(opaque(Lane.EVENT, 1, 50, rng))
+            assert log.wait_acknowledged(60)
+            assert uplink.status().counters["log_faults"] == 5
+            assert "faults" not in uplink.status().counters
+    assert stored(database) == log.digest()
+
+
+def test_an_uplink_that_was_never_started_can_be_stopped(broker: Broker) -> None:
+    """And stopping twice is once."""
+    uplink = make_uplink(MemoryLog(), broker.port)
+    uplink.stop()
+    uplink.stop()
