@@ -10,6 +10,9 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po as babel_read_po
 from babel.messages.pofile import write_po
 
+HEADER = """# Texts of Outrider for people.
+# Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
+#"""
 PACKAGE = Path(__file__).parents[2] / "daemon" / "outrider"
 
 
@@ -43,7 +46,18 @@ def read_po(language: str) -> Catalog:
 def update(language: str) -> list[str]:
     """Bring the catalogue up to date; returns the texts that still need a translation."""
     old = read_po(language) if po_path(language).exists() else Catalog(locale=language)
-    new = Catalog(locale=language, project="outrider", creation_date=old.creation_date, revision_date=old.revision_date)
+    new = Catalog(
+        locale=language,
+        project="outrider",
+        version="1",
+        header_comment=HEADER,
+        msgid_bugs_address="",
+        last_translator="The Outrider authors",
+        language_team="",
+        creation_date=old.creation_date,
+        revision_date=old.creation_date,
+        fuzzy=False,
+    )
     for message_id in extract():
         known = old.get(message_id)
         new.add(message_id, known.string if known else "")
