@@ -174,6 +174,15 @@ def cases() -> dict[str, dict[str, Any]]:
             "device": DEVICE,
             "canonical": [r.canonical().hex() for r in records],
         }
+    backlog = [telemetry(i, 500 + i) for i in range(3)]
+    out["batch-telemetry-behind"] = {
+        "what": "3 records of lane telemetry; the terminal still holds the 99 before them",
+        "type": "batch",
+        "payload": encode_batch(DEVICE, backlog, behind=99).hex(),
+        "device": DEVICE,
+        "behind": 99,
+        "canonical": [r.canonical().hex() for r in backlog],
+    }
     for name, obj in BODIES.items():
         body = encode_body(obj)
         out[f"body-{name}"] = {

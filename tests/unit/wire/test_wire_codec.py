@@ -88,6 +88,17 @@ def test_more_cells_than_the_format_allows_travel_as_bodies() -> None:
     check([row(i, wide) for i in range(1, 10)])
 
 
+def test_how_far_back_the_terminal_still_holds_records() -> None:
+    """behind survives, costs nothing when 0, and cannot reach below sequence 1."""
+    records = [row(9, {0: 1})]
+    assert decode_batch(encode_batch("car-1", records, behind=8)).behind == 8
+    assert decode_batch(encode_batch("car-1", records)).behind == 0
+    assert encode_batch("car-1", records, behind=0) == encode_batch("car-1", records)
+    for behind in (-1, 9):
+        with pytest.raises(WireError, match="behind"):
+            encode_batch("car-1", records, behind=behind)
+
+
 def bad_batches() -> dict[str, list[StoredRecord]]:
     good = [row(i, {0: i}) for i in range(1, 4)]
     record = good[0].record
@@ -131,6 +142,7 @@ HOSTILE: dict[str, Callable[[pb.Batch], object]] = {
     "batch of 4294967295 records": lambda m: setattr(m, "count", 0xFFFFFFFF),
     "sequence 0": lambda m: setattr(m, "first_seq", 0),
     "sequence 18446744073709551615": lambda m: setattr(m, "first_seq", (1 << 64) - 1),
+    "1 records behind sequence 1": lambda m: setattr(m, "behind", 1),
     "lane 5": lambda m: setattr(m, "lane", 5),
     "device id": lambda m: setattr(m, "device", "#"),
     "no byte": lambda m: setattr(m.heads[0], "kind", 256),
