@@ -17,7 +17,7 @@ from outrider.profile.compile import compile_dbc
 from outrider.profile.dbc_loader import load_dbc
 from outrider.profile.dbc_model import Dbc, DbcMessage
 from tests.oracles.dbc_text import databases, write
-from tests.support.opendbc import dbc_files
+from tests.support.opendbc import dbc_files, loaded
 
 COMPARED = ("vw_mqb", "ford_lincoln_base_pt", "vw_pq", "tesla_powertrain", "hyundai_2015_ccan", "gm_global_a_object")
 
@@ -124,8 +124,7 @@ def test_decoded_values_equal_those_of_cantools(name: str) -> None:
     import cantools
 
     path = next(p for p in dbc_files() if p.stem == name)
-    dbc = load_dbc(path.read_bytes(), path.name)
-    tables = compile_dbc(dbc)
+    tables = compile_dbc(loaded(path))
     decoder = Decoder(tables)
     try:
         database = cantools.database.load_file(path, strict=False, encoding="utf-8")
@@ -160,6 +159,6 @@ def test_decoded_values_equal_those_of_cantools(name: str) -> None:
 def test_every_file_of_the_corpus_compiles_into_native_tables() -> None:
     """The engine takes the tables of all 58 files: nothing the loader keeps is beyond it."""
     for path in dbc_files():
-        tables = compile_dbc(load_dbc(path.read_bytes(), path.name))
+        tables = compile_dbc(loaded(path))
         assert len(Decoder(tables).decode(FrameBatch())) == 0
         assert tables.slots

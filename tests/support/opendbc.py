@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from outrider.profile.dbc_loader import load_dbc
+from outrider.profile.dbc_model import Dbc
 from tests.oracles.dbc_tables import WHEEL, corpus
 
 
@@ -25,3 +27,9 @@ def dbc_folder() -> Path:
 
 def dbc_files() -> list[Path]:
     return sorted(dbc_folder().glob("*.dbc"))
+
+
+@cache
+def loaded(path: Path) -> Dbc:
+    """One file as our loader reads it; kept, since several tests look at the same corpus."""
+    return load_dbc(path.read_bytes(), path.name)

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from outrider.model.vehicle import Encoding
-from outrider.profile.dbc_loader import load_dbc
-from outrider.profile.dbc_model import Dbc, DbcSignal
-from tests.support.opendbc import dbc_files
+from outrider.profile.dbc_model import DbcSignal
+from tests.support.opendbc import dbc_files, loaded
 
 FILES = 58
 # Files cantools refuses even when told not to be strict (45.1); each holds the quirk named.
@@ -31,16 +30,12 @@ QUIRKS = {
 }
 
 
-def ours(path: Path) -> Dbc:
-    return load_dbc(path.read_bytes(), path.name)
-
-
 def test_all_files_load_with_nearly_all_their_signals() -> None:
     """58 of 58 load; what is missing against the lines of the file is exactly what the anomalies say was dropped."""
     files = dbc_files()
     assert len(files) == FILES
     for path in files:
-        dbc = ours(path)
+        dbc = loaded(path)
         parked = _signals_without_frame(path)
         lines = sum(line.lstrip().startswith("SG_ ") for line in path.read_text(errors="replace").splitlines())
         dropped = sum(a.action.startswith("dropped") or "first one kept" in a.action for a in dbc.anomalies)
@@ -63,7 +58,7 @@ def _signals_without_frame(path: Path) -> int:
 def test_files_cantools_refuses_are_explained(name: str) -> None:
     """The fault for which others refuse a file is among the anomalies, with its line."""
     path = next(p for p in dbc_files() if p.stem == name)
-    assert QUIRKS[name] in {a.code for a in ours(path).anomalies}
+    assert QUIRKS[name] in {a.code for a in loaded(path).anomalies}
 
 
 def _cantools(path: Path) -> Any:
@@ -123,7 +118,7 @@ def test_the_rest_is_read_exactly_as_cantools_reads_it() -> None:
         database = _cantools(path)
         if database is None:
             continue
-        dbc = ours(path)
+        dbc = loaded(path)
         assert [(m.name, m.frame_id, m.is_extended_frame, m.length) for m in database.messages] == [
             (m.name, m.frame_id, m.extended, m.length) for m in dbc.messages
         ], path.name
