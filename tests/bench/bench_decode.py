@@ -149,7 +149,7 @@ def candump_native(work: Workload, decoder: Decoder) -> Callable[[], object]:
 def measure(path: Path, frames: int, rounds: int) -> dict[str, Any]:
     work = Workload(path, frames)
     decoder = Decoder(work.tables, reuse=True)
-    slow = min(frames, 4000)
+    slow = min(frames, 2000)
     with tempfile.TemporaryDirectory() as folder:
         fast_calls = {
             "outrider": lambda: decoder.decode(work.batch),
@@ -158,7 +158,7 @@ def measure(path: Path, frames: int, rounds: int) -> dict[str, Any]:
         }
         fast = best(rounds, fast_calls, frames)
     slow_calls = {"cantools": cantools_python(work, slow), "python_can_candump": candump_python(work, slow)}
-    peers = best(max(2, rounds // 20), slow_calls, slow)
+    peers = best(max(5, rounds // 4), slow_calls, slow)
     values = len(decoder.decode(work.batch))
     return {
         "dbc": path.name,
