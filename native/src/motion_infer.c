@@ -163,7 +163,8 @@ static void silence(otr_motion *m, otr_mo_sink *sink) {
     if (!(v0 >= MIN_V0) || switched_off)
         return;
     if (m->infer.open) {
-        m->infer.ev.rule = OTR_RULE_ZERO_SILENCE;
+        if (m->infer.ev.kind != OTR_EV_POWER_LOST_MOVING) /* a stop, then silence: rule C5 */
+            m->infer.ev.rule = OTR_RULE_ZERO_SILENCE;
         return;
     }
     open_incident(m, sink, OTR_EV_POWER_LOST_MOVING, zero ? OTR_RULE_ZERO_SILENCE : OTR_RULE_SILENCE, v0, 0.3f,

@@ -158,6 +158,7 @@ def test_silence_at_speed_is_said_within_a_second() -> None:
     assert events["t_detect_us"][0] <= 20_700_000
     assert events["v_pre_kmh"][0] == pytest.approx(123, abs=0.5)
     assert final_kind(events) == (mh.POWER_LOST, mh.CLOSED)
+    assert set(events["rule"]) == {14}
 
 
 # ---- harsh driving ------------------------------------------------------------------------------------------------
