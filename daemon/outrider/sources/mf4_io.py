@@ -52,7 +52,7 @@ class Mf4Reader:
             raise self._broken(err) from None
 
     def _broken(self, err: Exception) -> RecordingError:
-        return RecordingError(f"no readable MDF4 file ({type(err).__name__}: {err})", path=self._path)
+        return RecordingError(f"no readable MDF4 file ({type(err).__name__}: {err}); cut or damaged, copy it again", path=self._path)
 
     def _merged(self, mdf: Any, stats: SourceStats) -> Iterator[bytearray]:
         """All groups, each read in pieces; what is older than the end of every group's piece goes out."""
