@@ -71,3 +71,14 @@ def test_an_uplink_that_was_never_started_can_be_stopped(broker: Broker) -> None
     uplink = make_uplink(MemoryLog(), broker.port)
     uplink.stop()
     uplink.stop()
+
+
+def test_a_long_group_is_committed_in_parts(broker: Broker, tmp_path: Path) -> None:
+    """Acknowledgements do not wait until a whole backlog is decoded: with no time allowed, a commit per message."""
+    log, rng, database = MemoryLog(), random.Random(3), tmp_path / "r.db"
+    fill(log, rng, telemetry_rows=600, events=20)
+    with receiver(broker.port, database, group_limit_s=0.0) as received, running(make_uplink(log, broker.port)):
+        assert log.wait_acknowledged(60)
+        stats = received.stats()
+        assert stats["commits"] == stats["messages"] > 3
+    assert stored(database) == log.digest()

@@ -55,10 +55,10 @@ def running(uplink: Uplink) -> Iterator[Uplink]:
 
 
 @contextlib.contextmanager
-def receiver(port: int, database: Path, **changes: object) -> Iterator[Receiver]:
+def receiver(port: int, database: Path, *, group_limit_s: float = 0.25, **changes: object) -> Iterator[Receiver]:
     """A receiver on a thread of this process, connected when the block begins."""
     broker = BrokerOptions(port=port, **changes)  # type: ignore[arg-type]  # test convenience
-    options = ReceiverOptions(broker, database, KeyRing({DEVICE: KEY}), backoff_cap_s=0.5)
+    options = ReceiverOptions(broker, database, KeyRing({DEVICE: KEY}), backoff_cap_s=0.5, group_limit_s=group_limit_s)
     made = Receiver(options, SystemClock())
     stop = threading.Event()
     thread = threading.Thread(target=made.run, args=(stop,), daemon=True)

@@ -35,7 +35,8 @@ class BrokerOptions:
 class ReceiverOptions:
     """Where to store, whom to answer, how to commit.
 
-    group_delay_s: telemetry waits at most so long for company in a commit; events do not wait.
+    group_delay_s: telemetry waits at most so long for company in a commit; events do not wait. group_limit_s: a commit
+    comes after so much work at the latest, so that acknowledgements are not late when decoding a backlog takes long.
     """
 
     broker: BrokerOptions = field(default_factory=BrokerOptions)
@@ -43,6 +44,7 @@ class ReceiverOptions:
     keys: KeyRing = field(default_factory=KeyRing)
     group_delay_s: float = 0.02
     group_messages: int = 256
+    group_limit_s: float = 0.25
     max_message_bytes: int = 1 << 20
     max_dead_letters: int = 10_000
     backoff_cap_s: float = 30.0

@@ -102,22 +102,33 @@ class Receiver:
     # ---- one group --------------------------------------------------------------------------------
 
     def _serve(self, store: Store, subscriber: Subscriber) -> None:
-        """Wait for messages, collect a group, make it durable, tell everybody."""
+        """Wait for messages and handle them, in transactions that take at most about ``group_limit_s`` each."""
         group = self._collect(subscriber)
-        if group:
-            for message in group:
-                self._take(store, message)
-            acks = self._make_acks(store) if subscriber.publishing < _MAX_ACKS_PUBLISHING else []
-            store.commit()
-            self._counters["commits"] += 1
-            for message in group:
-                subscriber.confirm(message)
-            for topic, payload in acks:
-                self._counters["acks"] += subscriber.publish(topic, payload)
-            if self._on_stored is not None:
-                for batch, new in self._stored:
-                    self._on_stored(batch, new)
-            self._stored.clear()
+        taken: list[Incoming] = []
+        begun = self._clock.boottime_us()
+        for message in group:
+            self._take(store, message)
+            taken.append(message)
+            if self._clock.boottime_us() - begun > self._options.group_limit_s * 1e6:
+                self._finish(store, subscriber, taken)
+                taken = []
+                begun = self._clock.boottime_us()
+        if taken:
+            self._finish(store, subscriber, taken)
+
+    def _finish(self, store: Store, subscriber: Subscriber, taken: list[Incoming]) -> None:
+        """Make it durable, then tell everybody."""
+        acks = self._make_acks(store) if subscriber.publishing < _MAX_ACKS_PUBLISHING else []
+        store.commit()
+        self._counters["commits"] += 1
+        for message in taken:
+            subscriber.confirm(message)
+        for topic, payload in acks:
+            self._counters["acks"] += subscriber.publish(topic, payload)
+        if self._on_stored is not None:
+            for batch, new in self._stored:
+                self._on_stored(batch, new)
+        self._stored.clear()
 
     def _collect(self, subscriber: Subscriber) -> list[Incoming]:
         group = subscriber.poll(_IDLE_S)
