@@ -52,7 +52,8 @@ class Mf4Reader:
             raise self._broken(err) from None
 
     def _broken(self, err: Exception) -> RecordingError:
-        return RecordingError(f"no readable MDF4 file ({type(err).__name__}: {err}); cut or damaged, copy it again", path=self._path)
+        reason = f"{type(err).__name__}: {err}"
+        return RecordingError(f"no readable MDF4 file ({reason}); cut or damaged, copy it again", path=self._path)
 
     def _merged(self, mdf: Any, stats: SourceStats) -> Iterator[bytearray]:
         """All groups, each read in pieces; what is older than the end of every group's piece goes out."""
