@@ -83,7 +83,7 @@ def _check_dbcs(paths: tuple[Path, ...], as_json: bool) -> None:
         text = _("{file}: {messages} messages, {signals} signals, {odd} anomalies")
         click.echo(text.format(file=dbc.file, messages=messages, signals=signals, odd=len(dbc.anomalies)))
         for anomaly in dbc.anomalies:
-            click.echo(f"{_('note')}: {anomaly}")
+            click.echo(_("note: {anomaly}").format(anomaly=anomaly))
 
 
 def _print(loaded: LoadedProfile) -> None:
@@ -137,6 +137,7 @@ def _print_capabilities(console: Console, loaded: LoadedProfile) -> None:
 def _print_anomalies(report: ProfileReport) -> None:
     wrong, notes = report.errors, [a for a in report.anomalies if a not in report.errors]
     for anomaly in (*wrong, *notes[:MAX_LISTED]):
-        click.echo(f"{_('error') if anomaly in wrong else _('note')}: {anomaly}")
+        text = _("error: {anomaly}") if anomaly in wrong else _("note: {anomaly}")
+        click.echo(text.format(anomaly=anomaly))
     if len(notes) > MAX_LISTED:
         click.echo(_("{count} more notes; --json lists all").format(count=len(notes) - MAX_LISTED))
