@@ -43,10 +43,19 @@ class SourceItem:
     clock: tuple[int, ClockFix] | None = None  # (engine time, what UTC it was)
 
 
+class Counters(Protocol):
+    """Counts by name, those that are not zero."""
+
+    def counters(self) -> dict[str, int]: ...
+
+
 class ReplaySource(Protocol):
     """A recording: yields items until it ends; the same items each time."""
 
     name: str
+
+    @property
+    def stats(self) -> Counters: ...
 
     def items(self) -> Iterator[SourceItem]: ...
 

@@ -36,9 +36,8 @@ def loopback_broker(directory: Path) -> Iterator[tuple[str, int]]:
 @contextmanager
 def _mosquitto(program: str, directory: Path, port: int) -> Iterator[None]:
     config = directory / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} {HOST}\nallow_anonymous true\nmax_queued_messages 0\npersistence false\n", encoding="ascii"
-    )
+    lines = (f"listener {port} {HOST}", "allow_anonymous true", "max_queued_messages 0", "set_tcp_nodelay true")
+    config.write_text("\n".join((*lines, "persistence false", "")), encoding="ascii")
     with (directory / "mosquitto.log").open("wb") as log:
         process = subprocess.Popen([program, "-c", str(config)], stdout=log, stderr=log)
         try:

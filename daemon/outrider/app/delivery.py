@@ -20,7 +20,7 @@ from outrider.ports import Clock, RecordSink
 from outrider.record.journal import Journal
 from outrider.record.options import JournalOptions
 from outrider.record.storage_io import DirectoryStorage
-from outrider.record.writer_io import SHARE, JournalWriter, WriterOptions
+from outrider.record.writer_io import JournalWriter, WriterOptions
 from outrider.uplink.options import UplinkOptions
 from outrider.uplink.session_io import Uplink
 from outrider.wire.birth import Birth
@@ -36,16 +36,11 @@ class NullSink:
 class PatientSink:
     """Waits for room instead of being refused. For replays only: a recording can wait, a car can not."""
 
-    def __init__(self, writer: JournalWriter, options: WriterOptions, clock: Clock) -> None:
+    def __init__(self, writer: JournalWriter) -> None:
         self._writer = writer
-        self._options = options
-        self._clock = clock
 
     def put(self, record: Record) -> bool:
-        room = self._options.queue_records * SHARE[record.lane]
-        while self._writer.stats().queued >= room:
-            self._clock.sleep(0.002)
-        return self._writer.put(record)
+        return self._writer.put_waiting(record)
 
 
 class DigestSink:
@@ -115,7 +110,7 @@ class Delivery:
     @property
     def patient(self) -> PatientSink:
         """The writer for those who may wait."""
-        return PatientSink(self.writer, self._options.writer, self._clock)
+        return PatientSink(self.writer)
 
     def describe(self, table: SignalTable) -> None:
         """The signal table that the retained birth document carries."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from outrider.app.pipeline import Output, Pipeline
-from outrider.model.event import Event, Snapshot, Trip
+from outrider.model.event import Event, Phase, Snapshot, Trip
 from outrider.ports import Clock, SourceItem
 
-TAPE_CHUNK = 1 << 20
+TAPE_CHUNK: Final = 1 << 20
+ONE_ACCIDENT_US: Final = 10_000_000
 
 
 @dataclass(slots=True)
@@ -115,8 +117,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def summary(tally: Tally, pipeline: Pipeline) -> dict[str, Any]:
-    """JSON-ready summary of a replay."""
+def summary(tally: Tally, pipeline: Pipeline, sources: dict[str, dict[str, int]] | None = None) -> dict[str, Any]:
+    """JSON-ready summary of a replay; ``sources``: what each recording counted."""
     last = tally.last
     return {
         "seconds": round(tally.seconds, 3),
@@ -125,9 +127,18 @@ def summary(tally: Tally, pipeline: Pipeline) -> dict[str, Any]:
         "snapshots": tally.snapshots,
         "trips": len(tally.trips),
         "events": len(tally.events),
-        "crashes": len({e.seq for e in tally.events if e.kind.is_crash}),
+        "crashes": accidents(tally.events),
+        "sources": sources or {},
         "engine": _plain(pipeline.engine.stats()),
     }
+
+
+def accidents(events: Sequence[Event]) -> int:
+    """How many accidents the reports tell of: what lies within ``ONE_ACCIDENT_US`` is one, a cancelled one is none."""
+    cancelled = {e.seq for e in events if e.phase is Phase.CANCELLED}
+    moments = sorted({e.t0_us for e in events if e.kind.is_crash and e.seq not in cancelled})
+    gaps = (after - before for before, after in pairwise(moments))
+    return sum(gap > ONE_ACCIDENT_US for gap in gaps) + 1 if moments else 0
 
 
 def _plain(stats: object) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from outrider.clock import SystemClock
 from outrider.engine import ALGORITHM, EngineOptions
 from outrider.errors import InputError
 from outrider.model.record import BootInfo, Lane
-from outrider.ports import RecordSink
+from outrider.ports import RecordSink, ReplaySource
 from outrider.profile.load_io import LoadedProfile, load_profile
 from outrider.sources.merge import merge
 from outrider.sources.open_io import open_recordings
@@ -49,6 +49,7 @@ class ReplaySession:
         self._clock = SystemClock()
         self._pacer = Pacer(self._clock, None)
         self.digest: DigestSink | None = None
+        self._recordings: list[ReplaySource] = []
 
     @property
     def released_us(self) -> int:
@@ -109,7 +110,9 @@ class ReplaySession:
         if self._is_tape:
             replay_tape(self.pipeline, self._files[0], on_progress)
             return
-        items = merge(open_recordings(list(self._files)))
+        recordings = open_recordings(list(self._files))
+        self._recordings = recordings
+        items = merge(recordings)
         self._pacer = pacer = Pacer(self._clock, speed)
         after_us = round(after_s * 1e6)
         if tape is None:
@@ -117,6 +120,10 @@ class ReplaySession:
             return
         with tape.open("wb") as file:
             replay_items(self.pipeline, items, pacer, after_us=after_us, tape=file, on_progress=on_progress)
+
+    def source_counters(self) -> dict[str, dict[str, int]]:
+        """What each recording counted: frames, and whatever was malformed, clamped or skipped."""
+        return {source.name: source.stats.counters() for source in self._recordings}
 
     def deliver(self, timeout_s: float = DELIVERY_TIMEOUT_S) -> dict[str, Any]:
         """Commit, wait for the acknowledgements when there is a broker; what to add to the summary."""

@@ -73,12 +73,12 @@ def _print(console: Console, result: DemoResult) -> None:
 
 
 def _row(match: Match) -> list[str]:
-    missed, extra, slight = _("missed"), _("not in the truth"), _("slight")
+    missed, extra = _("missed"), _("not in the truth")
     mark = {
         "hit": "[green]✓[/]",
         "missed": f"[red]{missed}[/]",
         "extra": f"[yellow]{extra}[/]",
-        "below": f"[dim]{slight}[/]",
+        "below": "[dim]✓[/]",
     }
     at_s = match.truth_s if match.truth_s is not None else match.found_s or 0.0
     truth = " ".join(filter(None, (match.truth_kind, match.truth_size)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from enum import IntEnum, IntFlag
 from typing import Any
@@ -79,13 +80,13 @@ def at(t_us: int) -> str:
     return f"{int(seconds // 60):3d}:{seconds % 60:05.2f}"
 
 
-def print_output(output: Event | Trip | Snapshot) -> None:
+def print_output(output: Event | Trip | Snapshot, echo: Callable[[str], None] = click.echo) -> None:
     """One line for a person, or nothing (the beginning of a harsh event is told when it is over)."""
     if isinstance(output, Event):
         if output.phase is not Phase.BEGIN:
-            click.echo(event_line(output))
+            echo(event_line(output))
     elif isinstance(output, Trip) and output.t_end_us:
-        click.echo(trip_line(output))
+        echo(trip_line(output))
 
 
 def event_line(event: Event) -> str:
@@ -94,19 +95,19 @@ def event_line(event: Event) -> str:
     if event.kind.is_crash or event.phase is not Phase.END:
         parts.append(f"[{event.phase.name.lower()}]")
     if event.peak_g is not None:
-        parts.append(f"{event.peak_g:.2f} g")
+        parts.append(f"{event.peak_g:.2f} g" if event.peak_g < 10 else f"{event.peak_g:.0f} g")
     if event.dv_kmh is not None and event.dv_kmh > 0 and event.kind.is_crash:
         bound = "≥" if EventFlag.DV_LOWER_BOUND in event.flags else ""
-        parts.append(f"Δv {bound}{event.dv_kmh:.1f} km/h")
+        parts.append(f"Δv {bound}{event.dv_kmh:.0f} km/h")
     if event.clock:
-        parts.append(_("from {clock} o'clock").format(clock=event.clock))
+        parts.append(_("{clock} o'clock").format(clock=event.clock))
     if event.v_pre_kmh is not None:
         after = "?" if event.v_post_kmh is None else f"{event.v_post_kmh:.0f}"
         parts.append(f"{event.v_pre_kmh:.0f} → {after} km/h")
     if event.dur_ms is not None and not event.kind.is_crash:
         parts.append(f"{event.dur_ms / 1000:.1f} s")
     if event.kind.is_crash:
-        parts.append(_("confidence {conf:.0%}").format(conf=event.conf))
+        parts.append(_("sure to {conf:.0%}").format(conf=event.conf))
     if event.lat_deg is not None and event.lon_deg is not None:
         parts.append(f"{event.lat_deg:.5f}, {event.lon_deg:.5f}")
     return "  ".join(parts)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,6 @@ from outrider.errors import InputError
 from outrider.i18n import _
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from outrider.app.replay import Tally
 
 
@@ -66,18 +65,19 @@ def _replay(stack: ExitStack, as_json: bool, **args: Any) -> None:
     from outrider.cli.render import output_document, print_output
 
     tally = Tally()
+    screen = stack.enter_context(_screen(args["files"], as_json))
 
     def on_output(output: Any) -> None:
         tally.note(output)
         document = output_document(output)
         if document is not None:
-            emit_json(document) if as_json else print_output(output)
+            emit_json(document) if as_json else print_output(output, screen.echo)
 
     session = stack.enter_context(ReplaySession.open(on_output=on_output, **_session_args(args)))
-    with _progress(args["files"], as_json) as on_progress:
-        session.run(speed=args["speed"], after_s=args["after"], tape=args["tape"], on_progress=on_progress)
+    session.run(speed=args["speed"], after_s=args["after"], tape=args["tape"], on_progress=screen.on_progress)
+    screen.done()
     delivery = session.deliver()
-    document = {"type": "summary", **summary(tally, session.pipeline), **delivery}
+    document = {"type": "summary", **summary(tally, session.pipeline, session.source_counters()), **delivery}
     if as_json:
         emit_json(document)
     else:
@@ -91,25 +91,40 @@ def _session_args(args: dict[str, Any]) -> dict[str, Any]:
     return {name: args[name] for name in names}
 
 
+@dataclass(frozen=True)
+class _Screen:
+    """How a replay shows itself: where lines go, and who draws progress (nobody, when nobody looks)."""
+
+    echo: Callable[[str], None]
+    on_progress: Callable[[int], None] | None = None
+    done: Callable[[], None] = lambda: None
+
+
 @contextmanager
-def _progress(files: tuple[Path, ...], quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    """A line on stderr that tells how far the drive is; nothing when nobody looks."""
+def _screen(files: tuple[Path, ...], as_json: bool) -> Iterator[_Screen]:
+    """Lines and bar share one console when both go to the terminal, so that they do not overwrite each other."""
     import sys
 
-    if quiet or not sys.stderr.isatty():
-        yield None
+    if as_json or not sys.stderr.isatty():
+        yield _Screen(click.echo)
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.text import Text
 
+    shared = sys.stdout.isatty()
+    console = Console(stderr=not shared, soft_wrap=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(_("replaying {count} file(s)").format(count=len(files)), total=None)
 
         def show(t_us: int) -> None:
             bar.update(task, description=_("replayed {minutes:.1f} min").format(minutes=t_us / 60e6))
 
-        yield show
+        def echo(text: str) -> None:
+            console.print(Text.from_ansi(text), soft_wrap=True)
+
+        yield _Screen(echo if shared else click.echo, show, bar.stop)
 
 
 def _print_summary(tally: Tally, document: dict[str, Any]) -> None:
