@@ -12,6 +12,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,8 @@ RUNS: list[tuple[str, list[str], str]] = [
         [sys.executable, "tests/bench/bench_decode.py"],
         "Two real DBC files of the opendbc wheel: the native batch decoder beside cantools' `decode_message` and "
         "beside the C code that cantools generates, compiled with -O2; and a candump file to signals beside "
-        "python-can's reader with cantools.",
+        "python-can's reader with cantools. Bars: at least 150 times cantools, at most 0.8 times the time of its "
+        "generated C, at least 100 times from a candump file.",
     ),
     (
         "Detector",
@@ -37,7 +39,9 @@ RUNS: list[tuple[str, list[str], str]] = [
     (
         "Bytes per record",
         [sys.executable, "tests/bench/bench_bytes.py"],
-        "Both files of `telemetry-hour`, all 16 fields, everything of the payload counted, checked to be lossless.",
+        "Both files of `telemetry-hour`, all 16 fields, everything of the payload counted, checked to be lossless; and the "
+        "telemetry lane of the CANedge drive replayed with `canmod` and `obd2`, signal table included. Bars: at most 13.5 "
+        "bytes at 60 and 10.5 at 300.",
     ),
     (
         "Journal",
@@ -47,7 +51,9 @@ RUNS: list[tuple[str, list[str], str]] = [
     (
         "The whole terminal",
         [sys.executable, "tests/bench/bench_drive.py"],
-        "Start-up, memory and CPU on the simulated twelve-minute drive, and one run of the demo.",
+        "Start-up, memory and CPU on the simulated twelve-minute drive, and one run of the demo. Bars: `--help` in at most "
+        "100 ms, at most 64 MiB of memory (PSS) plus the recorder's ring. The crash is timed from the triggering sample "
+        "to its record on flash, and to the receiver's acknowledgement over the broker.",
     ),
 ]
 
@@ -64,6 +70,19 @@ def leaves(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str
         yield ".".join(path), json.dumps(document, ensure_ascii=False)
 
 
+def canedge_journal(folder: Path) -> list[str]:
+    """The real drive replayed into a journal; nothing when the recording or the MF4 reader is missing."""
+    data = Path(os.environ.get("OUTRIDER_DATA", ROOT.parent / "shared" / "data")) / "canedge"
+    files = sorted(data.glob("164/*.MF4"))
+    if not files:
+        return []
+    journal = folder / "canedge"
+    options = ["-p", "canmod", "-p", "obd2", "--dbc", str(data / "canmod-gps.dbc"), "--journal", str(journal), "--json"]
+    command = [sys.executable, "-m", "outrider", "replay", *map(str, files), *options]
+    done = subprocess.run(command, capture_output=True, check=False)
+    return [str(journal)] if done.returncode == 0 else []
+
+
 def run(title: str, command: list[str]) -> Any:
     """The JSON document a benchmark printed; None when it failed (its words are shown)."""
     print(f"{title} ...", file=sys.stderr, flush=True)
@@ -75,8 +94,8 @@ def run(title: str, command: list[str]) -> Any:
     return json.loads(done.stdout[begin:])
 
 
-def section(title: str, command: list[str], note: str) -> str:
-    document = run(title, command)
+def section(title: str, command: list[str], extra: list[str], note: str) -> str:
+    document = run(title, [*command, *extra])
     shown = " ".join("python" if part == sys.executable else part for part in command)
     text = f"## {title}\n\n{note}\n\n`{shown}`\n\n"
     if document is None:
@@ -102,8 +121,15 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="page to write (default: stdout)")
     parser.add_argument("--only", help="run only the benchmarks whose title contains this")
     arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        return measure_all(arguments, Path(folder))
+
+
+def measure_all(arguments: argparse.Namespace, folder: Path) -> int:
     chosen = [r for r in RUNS if not arguments.only or arguments.only.lower() in r[0].lower()]
-    page = header() + "\n".join(section(*entry) for entry in chosen)
+    extra = {"Bytes per record": canedge_journal(folder)}
+    page = header() + "\n".join(section(title, command, extra.get(title, []), note) for title, command, note in chosen)
+    page = page.replace(str(folder), "replay")
     if arguments.write:
         arguments.write.write_text(page, encoding="utf-8")
     else:

@@ -1,6 +1,6 @@
 """Draws what a command prints as an SVG, for the docs::
 
-    python tests/support/terminal_image.py [--last N] OUT.svg -- COMMAND...
+python tests/support/terminal_image.py [--last N] OUT.svg -- COMMAND...
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ def run_on_terminal(command: list[str]) -> str:
 
 def settled(output: str) -> list[str]:
     """Lines that stay on the screen: what a progress bar overwrote is gone."""
-    lines = []
+    lines: list[str] = []
     for line in output.replace("\r\n", "\n").split("\n"):
+        for _up in range(line.count("\x1b[1A")):
+            lines = lines[:-1]
         last = re.split(r"\r|\x1b\[2K", line)[-1]
         lines.append(re.sub(r"\x1b\[\?25[lh]|\x1b\[\d*[ABK]", "", last).rstrip())
     return lines

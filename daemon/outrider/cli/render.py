@@ -107,7 +107,7 @@ def event_line(event: Event) -> str:
     if event.dur_ms is not None and not event.kind.is_crash:
         parts.append(f"{event.dur_ms / 1000:.1f} s")
     if event.kind.is_crash:
-        parts.append(_("sure to {conf:.0%}").format(conf=event.conf))
+        parts.append(_("{conf:.0%} sure").format(conf=event.conf))
     if event.lat_deg is not None and event.lon_deg is not None:
         parts.append(f"{event.lat_deg:.5f}, {event.lon_deg:.5f}")
     return "  ".join(parts)
