@@ -39,9 +39,9 @@ RUNS: list[tuple[str, list[str], str]] = [
     (
         "Bytes per record",
         [sys.executable, "tests/bench/bench_bytes.py"],
-        "Both files of `telemetry-hour`, all 16 fields, everything of the payload counted, checked to be lossless; and the "
-        "telemetry lane of the CANedge drive replayed with `canmod` and `obd2`, signal table included. Bars: at most 13.5 "
-        "bytes at 60 and 10.5 at 300.",
+        "Both files of `telemetry-hour`, all 16 fields, everything of the payload counted, checked to be lossless; "
+        "and the telemetry lane of the CANedge drive replayed with `canmod` and `obd2`, signal table included. Bars: "
+        "at most 13.5 bytes at 60 and 10.5 at 300.",
     ),
     (
         "Journal",
@@ -51,9 +51,9 @@ RUNS: list[tuple[str, list[str], str]] = [
     (
         "The whole terminal",
         [sys.executable, "tests/bench/bench_drive.py"],
-        "Start-up, memory and CPU on the simulated twelve-minute drive, and one run of the demo. Bars: `--help` in at most "
-        "100 ms, at most 64 MiB of memory (PSS) plus the recorder's ring. The crash is timed from the triggering sample "
-        "to its record on flash, and to the receiver's acknowledgement over the broker.",
+        "Start-up, memory and CPU on the simulated twelve-minute drive, and one run of the demo. Bars: `--help` in at "
+        "most 100 ms, at most 64 MiB of memory (PSS) plus the recorder's ring. The crash is timed from the triggering "
+        "sample to its record on flash, and to the receiver's acknowledgement over the broker.",
     ),
 ]
 
