@@ -141,6 +141,7 @@ enum otr_phase {
 #define OTR_EVF_POS 0x0020u        /* lat_deg, lon_deg are known */
 #define OTR_EVF_POS_STALE 0x0040u  /* ... but older than 5 s at t0 */
 #define OTR_EVF_STANDSTILL 0x0080u /* vehicle stood within the confirm window */
+#define OTR_EVF_AIRBAG 0x0100u     /* a restraint or crash bit of the vehicle belongs to the event */
 
 /* bits of src_mask: 1u << enum otr_src */
 typedef struct {
