@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 from outrider.errors import InputError, JournalError, WireError
 from outrider.ingest.clock import FixPoint, UtcTime, resolve
 from outrider.ingest.core import StreamKey, clock_fix_of, gap_of
-from outrider.ingest.progress import Progress
+from outrider.ingest.progress import Progress, runs
 from outrider.ingest.schema import TABLES, VERSION
 from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, SignalTable, StoredRecord
 from outrider.wire.birth import Birth
@@ -103,6 +103,16 @@ class Store:
     def rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+        self._devices.clear()
+        self._progress.clear()
+
+    def mark(self) -> None:
+        """``undo`` takes back what follows, and nothing before it."""
+        self._begin()
+        self._db.execute("SAVEPOINT mark")
+
+    def undo(self) -> None:
+        self._db.execute("ROLLBACK TO mark")
         self._devices.clear()
         self._progress.clear()
 
@@ -337,7 +347,7 @@ class Store:
         )
         progress = Progress(position, gaps)
         ahead = self._db.execute(f"SELECT seq FROM records WHERE {where} AND seq > ? ORDER BY seq", (*place, position))
-        for first, last in _runs(seq for (seq,) in ahead):
+        for first, last in runs(seq for (seq,) in ahead):
             progress.add(first, last)
         return progress
 
@@ -377,18 +387,3 @@ def _stored(row: tuple[Any, ...]) -> StoredRecord:
     epoch, lane, seq, kind, category, schema, boot_id, t_us, body = row
     record = Record(Lane(lane), Kind(kind), Category(category), boot_id, t_us, body, schema)
     return StoredRecord(_unsigned(epoch), seq, record)
-
-
-def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Ascending numbers as inclusive ranges."""
-    first = last = None
-    for n in numbers:
-        if first is None or last is None:
-            first = last = n
-        elif n == last + 1:
-            last = n
-        else:
-            yield first, last
-            first = last = n
-    if first is not None and last is not None:
-        yield first, last
