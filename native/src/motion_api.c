@@ -55,6 +55,7 @@ int otr_motion_init(void *mem, size_t size, const otr_motion_config *cfg, otr_mo
     m->imu.last_us = m->imu.saturated_us = m->align.last_us = OTR_MO_NEVER;
     m->crash.push_us = m->crash.airbag_us = m->crash.power_us = m->crash.stand_us = OTR_MO_NEVER;
     m->infer.quiet_us = m->infer.start_us = m->infer.stand_us = OTR_MO_NEVER;
+    m->gravity.unit2 = m->gravity.unit_s = 1; /* taken for right until it has shown otherwise */
     otr_mo_speed_init(&m->speed);
     *ret = m;
     return OTR_OK;

@@ -24,7 +24,7 @@ static void turn(otr_mo_attitude *t, const otr_motion *m) {
     const otr_mo_imu *imu = &m->imu;
     double moved[3], n2 = otr_mo_dot(imu->acc, imu->acc) / (OTR_MO_G * OTR_MO_G);
     otr_mo_cross(imu->rate, t->up, moved); /* a fixed direction turns by -w x up in the sensor's frame */
-    bool steady = n2 > 0.81 && n2 < 1.21;
+    bool steady = n2 > 0.81 * m->gravity.unit2 && n2 < 1.21 * m->gravity.unit2;
     double share = imu->gyro ? (steady ? imu->dt_s / TAU_S : 0) : imu->dt_s;
     double scale = n2 > 0.0025 ? share / (sqrt(n2) * OTR_MO_G) : 0, keep = n2 > 0.0025 ? share : 0;
     for (int i = 0; i < 3; i++) {

@@ -47,6 +47,8 @@ typedef struct {
     double still_s; /* for how long the sensor has lain still */
     double mean_n2; /* fast mean of |a|^2 in g^2, and of its square: the stillness test */
     double mean_n4;
+    double unit_s;   /* of signal in it, at most its time constant */
+    double unit2;    /* slow mean of |a|^2 in g^2: 1 but for the sensor's error of gain */
     double fast[3];  /* 1 s mean of the specific force */
     double bias[3];  /* gyro at standstill, rad/s */
     double bias_s;   /* standstill seconds inside it */
