@@ -240,7 +240,7 @@ class Uplink:
     def _connection(self) -> None:
         self._emergencies_seen = self._emergencies()
         self._birth_doc = dataclasses.replace(self._birth(), session_id=random.SystemRandom().getrandbits(64))
-        will = encode_birth(dataclasses.replace(self._birth_doc, online=False))
+        will = encode_birth(dataclasses.replace(self._birth_doc, online=False, table=None))
         self._goodbye_mid = None
         link = Link(self._options, self._tls, self._dialect.version, (self._topics.status, will))
         self._link = link
