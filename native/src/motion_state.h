@@ -115,7 +115,8 @@ typedef struct {
     double distance_m;
     double odo_v;
     int64_t odo_us;
-    uint8_t odo_src;
+    double place[2], odo_place[2]; /* lat, lon in degrees: newest, and where distance was last counted */
+    int64_t place_us, odo_place_us;
     uint8_t motion;  /* 0 unknown 1 standing 2 moving */
     int64_t slow_us; /* since when it has been slow */
     double heading;  /* rad, NaN unknown */

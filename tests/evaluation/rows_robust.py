@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tests.evaluation import loaders as ld
 from tests.evaluation import rows
@@ -18,7 +19,7 @@ from tests.native import motion_harness as mh
 Change = Callable[[mh.Samples, np.random.Generator], mh.Samples]
 
 
-def _imu(samples: mh.Samples) -> ld.Array:
+def _imu(samples: mh.Samples) -> npt.NDArray[np.bool_]:
     return np.asarray(samples["kind"] == mh.IMU)
 
 
@@ -65,7 +66,7 @@ def halved(samples: mh.Samples, _rng: np.random.Generator) -> mh.Samples:
     pick = _imu(samples)
     part = samples[pick]
     part = part[: len(part) // 2 * 2]
-    out = part[1::2].copy()
+    out: mh.Samples = part[1::2].copy()
     out["x"] = (part["x"][::2] + part["x"][1::2]) / 2
     return mh.merge(out, samples[~pick])
 
@@ -78,7 +79,8 @@ def thinned(samples: mh.Samples, _rng: np.random.Generator) -> mh.Samples:
 
 def speechless(samples: mh.Samples, _rng: np.random.Generator) -> mh.Samples:
     """No speed of any kind."""
-    return samples[_imu(samples)]
+    out: mh.Samples = samples[_imu(samples)]
+    return out
 
 
 def jittered(samples: mh.Samples, rng: np.random.Generator) -> mh.Samples:
@@ -127,7 +129,7 @@ def robust_a(repeats: int = 5, variants: dict[str, Change] = VARIANTS) -> dict[s
 def robust_d() -> dict[str, dict[str, Any]]:
     """Crash alarms in the calm drive, per variant."""
     out: dict[str, dict[str, Any]] = {}
-    variants = {
+    variants: dict[str, Change] = {
         "gain 1.2 and noise 0.05 g": lambda s, r: noisy(0.05)(scaled(1.2)(s, r), r),
         "rotated, 5 % lost": lambda s, r: dropped(rotated(s, r), r),
         "no speed, jitter": lambda s, r: jittered(speechless(s, r), r),

@@ -76,7 +76,7 @@ enum otr_kind {
     OTR_IN_YAW = 4,    /* x[0]: rad/s, + to the left */
     OTR_IN_BRAKE = 5,  /* x[0]: 0/1 */
     OTR_IN_AIRBAG = 6, /* x[0]: 0/1 restraint deployed or crash bit */
-    OTR_IN_GNSS = 7,   /* x: speed m/s, heading rad clockwise from north, hacc m; res = flags OTR_FIX_* */
+    OTR_IN_GNSS = 7,   /* x: speed m/s, heading rad clockwise from north, hacc m, lat deg, lon deg; res = OTR_FIX_* */
     OTR_IN_BUS = 8,    /* x[0]: 1 traffic on any bus since the last tick, 0 silent */
     OTR_IN_POWER = 9,  /* x[0]: ignition 0/1 or NaN, x[1]: supply V or NaN */
     OTR_IN_RPM = 10,   /* x[0]: 1/min */
