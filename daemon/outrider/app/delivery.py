@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from outrider import __version__
 from outrider.errors import ConfigError, JournalError
+from outrider.files_io import read_file
 from outrider.model.record import Lane, Record, SignalTable, StoredRecord
 from outrider.ports import Clock, RecordSink
 from outrider.record.journal import Journal
@@ -149,6 +150,10 @@ class Delivery:
             self._clock.sleep(0.02)
         return True
 
+    def lost(self) -> int:
+        """Records given to the journal since it was opened that it does not hold and will not: no room for them."""
+        return sum(lane.shed + lane.evicted + lane.overrun for lane in self.journal.stats().lanes.values())
+
     def status(self) -> dict[str, Any]:
         import dataclasses
 
@@ -176,8 +181,7 @@ def read_key(path: Path | None) -> bytes:
     if path is None:
         raise ConfigError('an acknowledgement key is needed: ack_key_file = "FILE" (hex digits, 32 bytes)')
     try:
-        text = path.read_text(encoding="ascii").strip()
-        key = bytes.fromhex(text)
+        key = bytes.fromhex(read_file(path).decode("ascii").strip())
     except OSError as err:
         raise ConfigError(f"cannot be read: {err.strerror}", path=path) from None
     except ValueError:
