@@ -42,7 +42,8 @@ typedef struct {
 struct otr_capture {
     otr_capture_config cfg;
     int epoll_fd;
-    int busy, lost; /* frames came in the last round; a bus failed since run began */
+    int64_t round_us; /* when this round began to look at the buses */
+    int busy, lost;   /* frames came in the last round; a bus failed since run began */
     otr_clock_watch watch;
     bus_state bus[BUSES];
     struct mmsghdr message[OTR_CAPTURE_BATCH];
@@ -302,6 +303,14 @@ static int reason(int fd) {
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error ? error : EPIPE;
 }
 
+/* A socket that was shut down gives empty datagrams without end. */
+static int ended(const otr_capture *c, const bus_state *b, uint32_t got) {
+    for (uint32_t i = 0; i < got; i++)
+        if (c->message[i].msg_len)
+            return 0;
+    return b->trouble;
+}
+
 /* The socket was empty, at boot_us or later: what is read from now on arrived after that. */
 static void drained(otr_capture *c, bus_state *b, int64_t boot_us) {
     b->backlog = 0;
@@ -323,6 +332,10 @@ static void read_bus(otr_capture *c, otr_engine *e, uint32_t bus) {
         }
         int64_t before_us = clock_us(CLOCK_BOOTTIME);
         int got = receive(c, b->fd, n);
+        if (got > 0 && ended(c, b, (uint32_t)got)) {
+            failed(c, b, EPIPE);
+            return;
+        }
         if (got > 0)
             hand_over(c, e, bus, (uint32_t)got);
         else if (errno != EAGAIN && !b->error) { /* told once; what was queued before is still there */
@@ -362,16 +375,28 @@ static unsigned note_control(const otr_capture *c, uint32_t mark) {
     return ASKED_WAKE;
 }
 
-/* Waits for something to do and marks the buses that have frames (as backlog); ASKED_* bits, or an error. */
+/* Sleeps until there is something to do, at most left_us. 1 when a signal ended it. */
+static int sleep_on(otr_capture *c, int64_t left_us) {
+    if (any_backlog(c))
+        return 0;
+    if (c->busy)
+        return gather(c, left_us);
+    struct epoll_event one;
+    return epoll_wait(c->epoll_fd, &one, 1, (int)((left_us + 999) / 1000)) < 0 && errno == EINTR;
+}
+
+/* Marks the buses that have frames (as backlog); the others were empty at round_us. ASKED_* bits, or an error. */
 static int await(otr_capture *c, int64_t left_us) {
-    int waiting = any_backlog(c);
-    unsigned asked = c->busy && !waiting && gather(c, left_us) ? ASKED_SIGNAL : 0u;
-    int64_t limit_ms = c->busy || waiting ? 0 : (left_us + 999) / 1000;
+    unsigned asked = sleep_on(c, left_us) ? ASKED_SIGNAL : 0u;
     struct epoll_event event[BUSES + 2];
-    int n = epoll_wait(c->epoll_fd, event, BUSES + 2, (int)limit_ms);
     c->busy = 0;
+    c->round_us = clock_us(CLOCK_BOOTTIME);
+    int n;
+    do
+        n = epoll_wait(c->epoll_fd, event, BUSES + 2, 0);
+    while (n < 0 && errno == EINTR);
     if (n < 0)
-        return errno == EINTR ? (int)ASKED_SIGNAL : OTR_ERR_STATE;
+        return OTR_ERR_STATE;
     for (int i = 0; i < n; i++) {
         uint32_t mark = event[i].data.u32;
         if (mark >= BUSES) {
@@ -384,9 +409,10 @@ static int await(otr_capture *c, int64_t left_us) {
     return (int)asked;
 }
 
-/* As far as the engine may go: behind now, and not past a bus that still has older frames in its socket. */
+/* As far as the engine may go: whatever is still in a socket came after round_us, or after the last frame read of a
+ * bus that was not read to its end. */
 static int64_t watermark(const otr_capture *c) {
-    int64_t mark = clock_us(CLOCK_BOOTTIME) - c->cfg.merge_window_us;
+    int64_t mark = c->round_us - c->cfg.merge_window_us;
     for (unsigned i = 0; i < BUSES; i++)
         if (c->bus[i].backlog && c->bus[i].clock.last_us - 1 < mark)
             mark = c->bus[i].clock.last_us - 1;

@@ -72,7 +72,7 @@ class BusStats:
 class Capture:
     """Reads the buses given to it and runs ``engine``. A context manager; close it before the engine."""
 
-    def __init__(self, engine: Engine, options: CaptureOptions = CaptureOptions()) -> None:  # noqa: B008  # frozen
+    def __init__(self, engine: Engine, options: CaptureOptions = CaptureOptions()) -> None:
         self._engine = engine
         self._fds: dict[int, int] = {}
         config = ffi.new("otr_capture_config *")
@@ -121,14 +121,16 @@ class Capture:
     # -- buses ----------------------------------------------------------------------------------------
 
     def add(self, fd: int, bus: int, *, local: bool = False) -> None:
-        """Reads a datagram socket of CAN frames as bus number ``bus``, from a descriptor of its own (``fd`` may be closed).
+        """Reads a datagram socket of CAN frames as bus number ``bus``, from its own copy of ``fd``.
 
         local: frames of other programs on this host are traffic, not echoes (virtual buses). EngineError for a number
         that the engine has no inbox for or that is in use, OSError when the socket is refused.
         """
         ptr = self._open()
         if not 0 <= bus < self._engine.frame_inboxes:
-            raise EngineError(f"bus {bus}: the engine has {self._engine.frame_inboxes} frame inboxes", lib.OTR_ERR_INVAL)
+            raise EngineError(
+                f"bus {bus}: the engine has {self._engine.frame_inboxes} frame inboxes", lib.OTR_ERR_INVAL
+            )
         if bus in self._fds:
             raise EngineError(f"bus {bus} is being captured already", lib.OTR_ERR_STATE)
         own = os.dup(fd)
@@ -176,10 +178,14 @@ class Capture:
 
     def wake(self) -> None:
         """Makes ``run`` return, now or the next time it is called. From any thread, also after ``close``."""
-        with suppress(OSError):
-            os.eventfd_write(self._wake_fd, 1)
+        _signal(self._wake_fd)
 
     def stop(self) -> None:
         """Makes every ``run`` return at once from now on. From any thread and from signal handlers."""
-        with suppress(OSError):
-            os.eventfd_write(self._stop_fd, 1)
+        _signal(self._stop_fd)
+
+
+def _signal(fd: int) -> None:
+    if fd >= 0:
+        with suppress(BlockingIOError):  # the counter is full: it is readable as it is
+            os.eventfd_write(fd, 1)

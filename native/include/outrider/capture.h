@@ -11,10 +11,11 @@
  *
  * Time. The kernel stamps with CLOCK_REALTIME, which may be set at any moment; the engine wants CLOCK_BOOTTIME. Both
  * are read after each batch and the stamps moved by their difference. A step of the wall clock makes every bus doubtful
- * until its socket was seen empty; the frames of a doubtful bus, and stamps that lie before the socket was last empty or after
- * now, are placed by their arrival: the last one now, the others at their distance to it, none before the socket was
- * last empty. A hardware stamp (another clock) refines the software stamp while it is not zero, does not fall and
- * stays within OTR_HARDWARE_TOLERANCE_US of it. The times of a bus never fall and are never ahead of now.
+ * until its socket was seen empty. The frames of a doubtful bus, and those of a batch with a stamp from before the
+ * socket was last empty or from after now, are placed by their arrival: the last one now, the others at their distance
+ * to it, none before the socket was last empty. A hardware stamp (another clock) refines the software stamp while it
+ * is not zero, does not fall and stays within OTR_HARDWARE_TOLERANCE_US of it. The times of a bus never fall and are
+ * never ahead of now.
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
