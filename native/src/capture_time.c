@@ -35,8 +35,10 @@ static int stamp_possible(const otr_stamp *s) {
 /* All stamps exist and lie between "the socket was empty" and now. */
 static int plausible(const otr_bus_clock *c, const otr_stamp *stamps, uint32_t n, int64_t boot_us, int64_t offset_us) {
     for (uint32_t i = 0; i < n; i++) {
+        if (!stamp_possible(&stamps[i]))
+            return 0;
         int64_t t = stamps[i].software_us + offset_us;
-        if (!stamp_possible(&stamps[i]) || t < c->drained_us - OTR_STAMP_SLACK_US || t > boot_us + OTR_STAMP_SLACK_US)
+        if (t < c->drained_us - OTR_STAMP_SLACK_US || t > boot_us + OTR_STAMP_SLACK_US)
             return 0;
     }
     return 1;

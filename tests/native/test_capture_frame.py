@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from outrider.engine.native import ffi, lib
 from outrider.model.frame import BRS, EFF, ERR, ESI, FD, FRAME, RTR, TX
+from tests.oracles.can_datagram import Frame, oracle
 from tests.support.can_feed import CAN_EFF, CAN_ERR, CAN_RTR, classic, fd_frame
-
-Frame = tuple[int, int, int, bytes]  # id, flags, len, data
 
 
 def read(datagram: bytes, origin: int = 0) -> Frame | None:
@@ -23,22 +20,6 @@ def read(datagram: bytes, origin: int = 0) -> Frame | None:
     _t, can_id, _bus, flags, length, rest, data = FRAME.unpack(bytes(ffi.buffer(out)))
     assert rest == 0
     return can_id, flags, length, data
-
-
-def oracle(datagram: bytes, origin: int) -> Frame | None:
-    if len(datagram) not in {16, 72}:
-        return None
-    fd = len(datagram) == 72
-    word, length, raw = struct.unpack_from("=IBB", datagram)
-    extended, remote, error = bool(word & CAN_EFF), bool(word & CAN_RTR) and not fd, bool(word & CAN_ERR)
-    can_id = word & 0x1FFFFFFF
-    if length > (64 if fd else 8) or (not extended and not error and can_id > 0x7FF):
-        return None
-    flags = EFF * extended | RTR * remote | ERR * error | TX * bool(origin)
-    if fd:
-        flags |= FD | BRS * bool(raw & 1) | ESI * bool(raw & 2)
-    data = b"" if remote else datagram[8 : 8 + length]
-    return can_id, flags, length, data.ljust(64, b"\0")
 
 
 @pytest.mark.parametrize("length", range(9))

@@ -15,11 +15,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from outrider.engine import Capture, CaptureEnd, CaptureOptions, Engine
 from outrider.errors import EngineError
 from outrider.model.fix import Fix, FixType
 from outrider.model.frame import ERR, FD
+from tests.oracles.can_datagram import oracle
 from tests.support.can_feed import CAN_ERR, Seen, classic, fd_frame, pair, seen, taped_engine
 
 NO_WAIT = CaptureOptions(gather_us=0, merge_window_us=0)
@@ -338,6 +341,24 @@ def test_the_tape_is_taken_in_time() -> None:
         got = box.until(2000)
         thread.join()
     assert len(got) == 2000
+
+
+DATAGRAMS = st.one_of(st.binary(max_size=80), st.binary(min_size=16, max_size=16), st.binary(min_size=72, max_size=72))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(DATAGRAMS, max_size=30))
+def test_any_datagrams_are_frames_or_counted(datagrams: list[bytes]) -> None:
+    """Random bytes through a socket: what the oracle calls a frame arrives as it says, the rest is malformed."""
+    good = [frame for frame in (oracle(d, 0) for d in datagrams) if frame is not None]
+    with bench() as box:
+        for datagram in datagrams:
+            box.senders[0].send(datagram)
+            box.run()
+        got = box.until(len(good))
+        stats = box.capture.stats(0)
+    assert [(f.can_id, f.flags) for f in got] == [frame[:2] for frame in good]
+    assert stats.malformed == len(datagrams) - len(good)
 
 
 def open_descriptors() -> int:
