@@ -176,7 +176,7 @@ OTR_EV_BUS_LOST_MOVING OTR_EV_POWER_LOST_MOVING OTR_EV_SPEED_SENSOR_LOST OTR_EV_
 OTR_EV_HARSH_ACCEL OTR_EV_HARSH_CORNER OTR_EV_LANE_CHANGE OTR_EV_WHEEL_SPIN
 OTR_PH_BEGIN OTR_PH_END OTR_PH_SUSPECT OTR_PH_UPDATE OTR_PH_CONFIRMED OTR_PH_CANCELLED OTR_PH_CLOSED
 OTR_EVF_DV_LOWER_BOUND OTR_EVF_ALIGNED OTR_EVF_CFC60 OTR_EVF_ROLLOVER OTR_EVF_MULTI OTR_EVF_POS OTR_EVF_POS_STALE
-OTR_EVF_STANDSTILL
+OTR_EVF_STANDSTILL OTR_EVF_AIRBAG
 OTR_ROLE_NONE OTR_ROLE_SPEED OTR_ROLE_SPEED_OBD OTR_ROLE_WHEEL_FL OTR_ROLE_WHEEL_FR OTR_ROLE_WHEEL_RL
 OTR_ROLE_WHEEL_RR OTR_ROLE_YAW OTR_ROLE_BRAKE OTR_ROLE_AIRBAG OTR_ROLE_RPM OTR_ROLE_IGNITION OTR_ROLE_SUPPLY_V
 OTR_ROLE_ODOMETER OTR_ROLE_ACC_X OTR_ROLE_ACC_Y OTR_ROLE_ACC_Z OTR_ROLE_GYRO_X OTR_ROLE_GYRO_Y OTR_ROLE_GYRO_Z
@@ -206,8 +206,8 @@ def make() -> FFI:
     builder.cdef(CDEF + "".join(f"#define {name} ...\n" for name in CONSTANTS))
     builder.set_source(
         "outrider._native",
-        '#include "outrider/engine.h"\n#include "outrider/capture.h"\n#include "outrider/candump.h"\n#include "outrider/crc32c.h"\n'
-        '#include "outrider/blackbox.h"\n#include "outrider/tables.h"\n',
+        '#include "outrider/engine.h"\n#include "outrider/capture.h"\n#include "outrider/candump.h"\n'
+        '#include "outrider/crc32c.h"\n#include "outrider/blackbox.h"\n#include "outrider/tables.h"\n',
         sources=sources(),
         depends=headers(),
         include_dirs=[str(HERE / "include")],

@@ -44,7 +44,7 @@ class SourceItem:
 
 
 class Counters(Protocol):
-    """Counts by name, those that are not zero."""
+    """Counts by name."""
 
     def counters(self) -> dict[str, int]: ...
 

@@ -55,6 +55,7 @@ int otr_motion_init(void *mem, size_t size, const otr_motion_config *cfg, otr_mo
     m->imu.last_us = m->imu.saturated_us = m->align.last_us = OTR_MO_NEVER;
     m->crash.push_us = m->crash.airbag_us = m->crash.power_us = m->crash.stand_us = OTR_MO_NEVER;
     m->infer.quiet_us = m->infer.start_us = m->infer.stand_us = OTR_MO_NEVER;
+    m->gravity.unit2 = m->gravity.unit_s = 1; /* taken for right until it has shown otherwise */
     otr_mo_speed_init(&m->speed);
     *ret = m;
     return OTR_OK;
@@ -95,6 +96,11 @@ static void take_gnss(otr_motion *m, otr_mo_sink *sink, const otr_sample *s) {
     uint8_t src = s->src == OTR_SRC_GNSS_CAN ? OTR_SRC_GNSS_CAN : OTR_SRC_GNSS_SERIAL;
     m->speed.hacc = s->x[2] >= 0 && s->x[2] < 1e6f ? s->x[2] : (float)NAN;
     take_heading(m, s, flags);
+    if ((flags & OTR_FIX_POS) && s->x[3] >= -90 && s->x[3] <= 90 && s->x[4] >= -180 && s->x[4] <= 180) {
+        m->speed.place[0] = (double)s->x[3];
+        m->speed.place[1] = (double)s->x[4];
+        m->speed.place_us = s->t_us;
+    }
     if (flags & OTR_FIX_SPEED)
         take_speed(m, sink, src, (double)s->x[0], 0, flags);
 }

@@ -24,7 +24,7 @@ static void turn(otr_mo_attitude *t, const otr_motion *m) {
     const otr_mo_imu *imu = &m->imu;
     double moved[3], n2 = otr_mo_dot(imu->acc, imu->acc) / (OTR_MO_G * OTR_MO_G);
     otr_mo_cross(imu->rate, t->up, moved); /* a fixed direction turns by -w x up in the sensor's frame */
-    bool steady = n2 > 0.81 && n2 < 1.21;
+    bool steady = n2 > 0.81 * m->gravity.unit2 && n2 < 1.21 * m->gravity.unit2;
     double share = imu->gyro ? (steady ? imu->dt_s / TAU_S : 0) : imu->dt_s;
     double scale = n2 > 0.0025 ? share / (sqrt(n2) * OTR_MO_G) : 0, keep = n2 > 0.0025 ? share : 0;
     for (int i = 0; i < 3; i++) {
@@ -34,6 +34,20 @@ static void turn(otr_mo_attitude *t, const otr_motion *m) {
     otr_mo_normalise(t->up);
 }
 
+static bool in_crash(const otr_motion *m) {
+    return m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM;
+}
+
+/* Up as it was before: after an impact gravity follows the wreck (motion_gravity.c), and would hide that it rolled. */
+static const double *upright(const otr_motion *m) {
+    return in_crash(m) ? m->crash.before_up : m->gravity.up;
+}
+
+/* A box that was knocked off its mount turns as well, in a car that drives on as before. */
+static bool drives_on(const otr_motion *m) {
+    return in_crash(m) && otr_mo_speed_now(m) >= 0.8 * m->crash.v_pre;
+}
+
 /* A box in a parked car that is lifted out has not rolled over: the vehicle must have moved lately, or crashed. */
 static bool plausible(const otr_motion *m) {
     double v = otr_mo_speed_extreme(m, m->now_us - MOVED_RECENTLY_US, m->now_us, true);
@@ -41,7 +55,7 @@ static bool plausible(const otr_motion *m) {
 }
 
 static bool felt(const otr_motion *m) {
-    return otr_mo_wider(m->gravity.fast, m->gravity.up, FELT_COS);
+    return otr_mo_wider(m->gravity.fast, upright(m), FELT_COS);
 }
 
 static void report(otr_motion *m, otr_mo_sink *sink, double cosine, bool far) {
@@ -55,11 +69,9 @@ static void report(otr_motion *m, otr_mo_sink *sink, double cosine, bool far) {
     ev.level = 3;
     ev.conf = 0.9f;
     ev.limit = far ? 60 : 30;
-    ev.src_mask = 0;
+    ev.src_mask = (uint16_t)(1u << m->imu.src);
     ev.v_pre_kmh = (float)(otr_mo_speed_extreme(m, ev.t0_us - 3 * OTR_MO_S, m->now_us, true) * OTR_MO_KMH);
-    otr_mo_emit(m, sink, &ev, OTR_PH_CONFIRMED);
-    if (m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM)
-        m->crash.ev.flags |= OTR_EVF_ROLLOVER;
+    otr_mo_alarm_say(m, sink, &ev);
 }
 
 void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink) {
@@ -75,7 +87,7 @@ void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink) {
         return;
     }
     turn(t, m);
-    double cosine = otr_mo_dot(t->up, m->gravity.up);
+    double cosine = otr_mo_dot(t->up, upright(m));
     if (t->over) {
         t->over_s = cosine > LEVEL_COS ? t->over_s + m->imu.dt_s : 0;
         if (t->over_s > HELD_S)
@@ -85,7 +97,7 @@ void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink) {
     bool leaning = cosine < (m->imu.gyro ? HELD_COS : BLIND_COS);
     t->over_s = leaning ? t->over_s + m->imu.dt_s : 0;
     bool far = m->imu.gyro && cosine < FAR_COS;
-    if ((far || t->over_s >= (m->imu.gyro ? HELD_S : BLIND_S)) && felt(m) && plausible(m)) {
+    if ((far || t->over_s >= (m->imu.gyro ? HELD_S : BLIND_S)) && felt(m) && plausible(m) && !drives_on(m)) {
         report(m, sink, cosine, far);
         t->over = true;
         t->over_s = 0;

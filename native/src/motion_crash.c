@@ -39,7 +39,7 @@ static bool is_parked(const otr_motion *m) {
 
 static void look_at_speed(otr_motion *m) {
     otr_mo_crash *c = &m->crash;
-    c->v_pre = otr_mo_speed_extreme(m, c->t0_us - PRE_US, c->t0_us + 200000, true);
+    c->v_pre = otr_mo_speed_extreme(m, c->t0_us - PRE_US, c->t0_us, true); /* what came later, the push may have made */
     c->v_min = otr_mo_speed_extreme(m, c->t0_us + 1, c->t0_us + POST_US, false);
     c->collapse = c->v_pre * OTR_MO_KMH >= 15 && c->v_min <= 0.6 * c->v_pre;
     bool stands = otr_mo_speed_now(m) < 0.5;
@@ -52,19 +52,27 @@ static void look_at_speed(otr_motion *m) {
 static void begin(otr_motion *m, otr_mo_sink *sink, int rule, double limit, bool same) {
     otr_mo_crash *c = &m->crash;
     bool again = c->state != OTR_MO_ARMED;
-    uint32_t seq = c->ev.seq;
+    const otr_event last = c->ev;
+    otr_event before; /* what the vehicle or another rule said about this accident before the pulse */
+    bool joins = !same && otr_mo_alarm_join(m, &before);
     c->t0_us = otr_mo_pulse_t0(m, &c->base_us);
     otr_mo_event_init(m, &c->ev, OTR_EV_CRASH, rule, c->t0_us);
     c->impacts = again && c->impacts < 255 ? (uint8_t)(c->impacts + 1) : 1;
-    c->ev.seq = same ? seq : 0;
+    c->ev.seq = same ? last.seq : joins ? before.seq : 0;
     c->ev.impact_no = c->impacts;
     c->ev.flags = again ? OTR_EVF_MULTI : 0;
     c->ev.limit = (float)limit;
     c->ev.src_mask = (uint16_t)(1u << m->imu.src);
+    if (same || joins) {
+        const otr_event *known = same ? &last : &before;
+        c->ev.flags |= known->flags & (OTR_EVF_AIRBAG | OTR_EVF_ROLLOVER);
+        c->ev.src_mask |= known->src_mask;
+    }
+    c->worst = same ? last.level : 0;
     if (!same) {
         c->confirmed = c->moved = c->collapse = false;
         c->parked = is_parked(m);
-        c->airbag = m->now_us - c->airbag_us < AIRBAG_US;
+        c->airbag = m->now_us - c->airbag_us < AIRBAG_US || (c->ev.flags & OTR_EVF_AIRBAG);
         c->power_us = c->stand_us = OTR_MO_NEVER;
         for (int i = 0; i < 3; i++)
             c->before_up[i] = m->gravity.up[i];
@@ -75,7 +83,7 @@ static void begin(otr_motion *m, otr_mo_sink *sink, int rule, double limit, bool
     otr_mo_pulse_measure(m, m->imu.last_us);
     look_at_speed(m);
     otr_mo_classify(m);
-    otr_mo_emit(m, sink, &c->ev, OTR_PH_SUSPECT);
+    otr_mo_emit(m, sink, &c->ev, joins && before.phase != OTR_PH_SUSPECT ? OTR_PH_UPDATE : OTR_PH_SUSPECT);
 }
 
 static void maybe_confirm(otr_motion *m, otr_mo_sink *sink) {
@@ -98,6 +106,22 @@ static void end_capture(otr_motion *m, otr_mo_sink *sink) {
     c->next_us = m->now_us;
     otr_mo_window_reset(&m->window);
     otr_mo_emit(m, sink, &c->ev, OTR_PH_UPDATE);
+    maybe_confirm(m, sink);
+}
+
+/* An alarm of its own right within a running crash: it joins the event and is told at once, or, while the pulse is
+ * being captured, with it. */
+void otr_mo_crash_evidence(otr_motion *m, otr_mo_sink *sink, const otr_event *alarm) {
+    otr_mo_crash *c = &m->crash;
+    c->ev.flags |= alarm->flags;
+    c->ev.src_mask |= alarm->src_mask;
+    c->airbag = c->airbag || (alarm->flags & OTR_EVF_AIRBAG);
+    if (c->state != OTR_MO_CONFIRM)
+        return;
+    look_at_speed(m);
+    otr_mo_classify(m);
+    if (c->confirmed || c->ev.conf < CONFIRM_P)
+        otr_mo_emit(m, sink, &c->ev, OTR_PH_UPDATE);
     maybe_confirm(m, sink);
 }
 
@@ -193,16 +217,12 @@ void otr_mo_crash_airbag(otr_motion *m, otr_mo_sink *sink, bool fired) {
         return;
     c->airbag_bit = true;
     c->airbag_us = m->now_us;
-    if (c->state == OTR_MO_CAPTURE || c->state == OTR_MO_CONFIRM) {
-        c->airbag = true;
-        c->next_us = m->now_us;
-        return;
-    }
     otr_event ev;
     otr_mo_event_init(m, &ev, OTR_EV_AIRBAG, OTR_RULE_AIRBAG, m->now_us);
     ev.level = 3;
     ev.conf = 0.95f;
+    ev.flags = OTR_EVF_AIRBAG;
     ev.src_mask = 1u << OTR_SRC_CAN;
     ev.v_pre_kmh = (float)(otr_mo_speed_extreme(m, m->now_us - PRE_US, m->now_us, true) * OTR_MO_KMH);
-    otr_mo_emit(m, sink, &ev, OTR_PH_CONFIRMED);
+    otr_mo_alarm_say(m, sink, &ev);
 }

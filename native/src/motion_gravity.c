@@ -1,6 +1,7 @@
 /* motion_gravity.c: where up is, and when the sensor lies still.
  *
- * Gravity is a slow mean of the specific force, taken only while its length is near 1 g (| |a|^2 - 1 | < 0.3 g^2) and
+ * Gravity is a slow mean of the specific force, taken only while its length is near 1 g (| |a|^2 - 1 | < 0.3 g^2, in
+ * units of the sensor's own g: a gain that is 20 % off must not keep the detector blind) and
  * never while a crash is being captured or confirmed: the pulse and what follows must not bend the frame it is
  * measured in. The first seconds are a plain mean, so that a young stream is usable at once; then the time constant
  * is 20 s: a brake of 0.4 g over three seconds tilts it by 3 degrees, 10 s would be 6.
@@ -31,7 +32,15 @@ static void note_stillness(otr_mo_gravity *g, const otr_mo_imu *imu, double n2) 
     g->mean_n4 += share * (n2 * n2 - g->mean_n4);
     double var = g->mean_n4 - g->mean_n2 * g->mean_n2;
     bool quiet = !imu->gyro || otr_mo_dot(imu->rate, imu->rate) < STILL_RATE * STILL_RATE;
-    g->still_s = var < STILL_VAR && quiet && n2 > 0.8 && n2 < 1.2 ? g->still_s + imu->dt_s : 0;
+    g->still_s = var < STILL_VAR && quiet && n2 > 0.8 * g->unit2 && n2 < 1.2 * g->unit2 ? g->still_s + imu->dt_s : 0;
+}
+
+/* The sensor's own 1 g: a mean of |a|^2 over all that is not an impact, between 0.6 and 1.6 (gain errors of a quarter). */
+static void note_unit(otr_mo_gravity *g, double n2, double dt) {
+    double limited = n2 < 0.5 ? 0.5 : n2 > 2 ? 2 : n2, age = g->unit_s + dt;
+    g->unit2 += dt / (age < TAU_S ? age : TAU_S) * (limited - g->unit2);
+    g->unit2 = g->unit2 < 0.6 ? 0.6 : g->unit2 > 1.6 ? 1.6 : g->unit2;
+    g->unit_s = age < TAU_S ? age : TAU_S;
 }
 
 /* The gyro's zero, from stretches in which the sensor lies still and the vehicle is not known to move. */
@@ -101,13 +110,16 @@ void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink) {
     const double *a = m->imu.acc;
     double dt = m->imu.dt_s, n2 = otr_mo_dot(a, a) / (OTR_MO_G * OTR_MO_G);
     double quick = dt < 1 ? dt : 1;
-    bool first = !(otr_mo_dot(g->g, g->g) > 0), calm = n2 > 0.6 && n2 < 1.5; /* a pulse must not turn `fast` */
+    bool first = !(otr_mo_dot(g->g, g->g) > 0);
+    bool frozen = m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM || m->attitude.over;
+    if (!frozen)
+        note_unit(g, n2, dt);
+    bool calm = n2 > 0.6 * g->unit2 && n2 < 1.5 * g->unit2; /* a pulse must not turn `fast` */
     for (int i = 0; i < 3 && (first || calm); i++)
         g->fast[i] = first ? a[i] : g->fast[i] + quick * (a[i] - g->fast[i]);
     note_stillness(g, &m->imu, n2);
     note_bias(m);
-    bool frozen = m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM || m->attitude.over;
-    if (first || (!frozen && n2 > 0.7 && n2 < 1.3)) {
+    if (first || (!frozen && n2 > 0.7 * g->unit2 && n2 < 1.3 * g->unit2)) {
         double age = g->age_s + dt, share = first ? 1 : dt / (age < TAU_S ? (age > dt ? age : 1) : TAU_S);
         for (int i = 0; i < 3; i++)
             g->g[i] += share * (a[i] - g->g[i]);

@@ -141,13 +141,14 @@ void otr_mo_infer_sna(otr_motion *m, otr_mo_sink *sink, uint8_t src) {
 }
 
 /* The last speed before the silence; a zero that came in one step is not believed (rule C5). */
-static double speed_before(const otr_motion *m, bool *ret_zero) {
+static double speed_before(const otr_motion *m, bool *ret_zero, bool *ret_obd) {
     const otr_mo_speed *s = &m->speed;
     *ret_zero = false;
     for (uint8_t src = OTR_SRC_CAN; src < OTR_MO_SOURCES; src++) {
         const otr_mo_track *t = &s->track[src];
         if (m->now_us - t->last_us > 3 * OTR_MO_S)
             continue;
+        *ret_obd = src == OTR_SRC_OBD;
         bool step = t->before_us != OTR_MO_NEVER && t->last_us - t->before_us <= STEP_US;
         *ret_zero = step && t->last_v < ZERO && t->before_v >= MIN_V0;
         return *ret_zero ? t->before_v : t->last_v;
@@ -157,8 +158,8 @@ static double speed_before(const otr_motion *m, bool *ret_zero) {
 
 static void silence(otr_motion *m, otr_mo_sink *sink) {
     const otr_mo_speed *s = &m->speed;
-    bool zero;
-    double v0 = speed_before(m, &zero);
+    bool zero, obd = false;
+    double v0 = speed_before(m, &zero, &obd);
     bool switched_off = s->ignition == 0 || m->now_us - s->off_us < 2 * OTR_MO_S;
     if (!(v0 >= MIN_V0) || switched_off)
         return;
@@ -168,7 +169,7 @@ static void silence(otr_motion *m, otr_mo_sink *sink) {
         return;
     }
     open_incident(m, sink, OTR_EV_POWER_LOST_MOVING, zero ? OTR_RULE_ZERO_SILENCE : OTR_RULE_SILENCE, v0, 0.3f,
-                  OTR_SRC_CAN);
+                  obd ? OTR_SRC_OBD : OTR_SRC_CAN);
 }
 
 /* ---- what it was --------------------------------------------------------------------------------- */
@@ -233,9 +234,7 @@ void otr_mo_infer_tick(otr_motion *m, otr_mo_sink *sink) {
         else if (f->stand_us == OTR_MO_NEVER)
             f->stand_us = m->now_us;
     }
-    if (crash_running(m))
-        finish(m, sink, f->ev.kind, f->ev.conf, OTR_PH_CLOSED);
-    else if (silent && f->ev.kind != OTR_EV_SPEED_SENSOR_LOST)
+    if (silent && f->ev.kind != OTR_EV_SPEED_SENSOR_LOST)
         explain_silence(m, sink);
     else if (f->ev.kind == OTR_EV_POWER_LOST_MOVING)
         explain_silence(m, sink);

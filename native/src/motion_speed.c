@@ -18,6 +18,11 @@
 #define MOVE_MPS 1.389             /* 5 km/h */
 #define GNSS_DRIFT_MPS 0.5         /* below it a GNSS speed is jitter, not distance */
 #define BRIDGE_US (3ll * OTR_MO_S) /* longest step that distance is integrated over */
+#define TUNNEL_US (900ll * OTR_MO_S)
+#define TUNNEL_MIN_M 50.0 /* less may be the jitter of a first fix */
+#define TUNNEL_MAX_MPS 70.0
+#define PLACE_US (1500000ll)
+#define DEGREE_M 111195.0 /* of a great circle, mean radius 6371 km */
 
 static const int64_t FRESH_US[OTR_MO_SOURCES] = {0, 1 * OTR_MO_S, 3ll * OTR_MO_S, 3ll * OTR_MO_S, 3ll * OTR_MO_S};
 
@@ -27,6 +32,7 @@ void otr_mo_speed_init(otr_mo_speed *s) {
         otr_mo_track *t = &s->track[i];
         t->last_us = t->first_us = t->sna_us = t->before_us = OTR_MO_NEVER;
     }
+    s->place_us = s->odo_place_us = OTR_MO_NEVER;
     s->odo_us = s->slow_us = s->heading_us = s->wheels_us = s->yaw_us = s->rpm_us = OTR_MO_NEVER;
     s->brake_us = s->ignition_us = s->off_us = s->supply_us = s->bus_us = s->silent_us = OTR_MO_NEVER;
     s->heading = s->heading_rate = s->supply = s->rpm = (double)NAN;
@@ -61,12 +67,29 @@ static void remember(otr_mo_track *t, int64_t now, double v) {
     t->n++;
 }
 
+/* No speed for long, and GNSS knows both ends: a tunnel. The straight line is the least it can have been. */
+static double tunnel(const otr_mo_speed *s, int64_t now) {
+    int64_t step = now - s->odo_us;
+    if (step > TUNNEL_US || s->odo_us - s->odo_place_us > PLACE_US || now - s->place_us > PLACE_US)
+        return 0;
+    double north = s->place[0] - s->odo_place[0], east = s->place[1] - s->odo_place[1];
+    east -= east > 180 ? 360 : east < -180 ? -360 : 0;
+    east *= otr_mo_cos(s->place[0] * (OTR_MO_PI / 180));
+    double line = sqrt(north * north + east * east) * DEGREE_M;
+    return line >= TUNNEL_MIN_M && line <= TUNNEL_MAX_MPS * (double)step * 1e-6 ? line : 0;
+}
+
 static void add_distance(otr_mo_speed *s, int64_t now, double v) {
     int64_t step = now - s->odo_us;
     double counted = is_gnss(s->src) && v < GNSS_DRIFT_MPS ? 0 : (v < 0 ? -v : v);
     if (s->odo_us != OTR_MO_NEVER && step > 0 && step <= BRIDGE_US)
         s->distance_m += 0.5 * (s->odo_v + counted) * (double)step * 1e-6;
+    else if (s->odo_us != OTR_MO_NEVER && step > 0 && is_gnss(s->src))
+        s->distance_m += tunnel(s, now);
     s->odo_us = now;
+    s->odo_place_us = s->place_us;
+    s->odo_place[0] = s->place[0];
+    s->odo_place[1] = s->place[1];
     s->odo_v = counted;
 }
 

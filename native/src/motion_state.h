@@ -47,6 +47,8 @@ typedef struct {
     double still_s; /* for how long the sensor has lain still */
     double mean_n2; /* fast mean of |a|^2 in g^2, and of its square: the stillness test */
     double mean_n4;
+    double unit_s;   /* of signal in it, at most its time constant */
+    double unit2;    /* slow mean of |a|^2 in g^2: 1 but for the sensor's error of gain */
     double fast[3];  /* 1 s mean of the specific force */
     double bias[3];  /* gyro at standstill, rad/s */
     double bias_s;   /* standstill seconds inside it */
@@ -113,7 +115,8 @@ typedef struct {
     double distance_m;
     double odo_v;
     int64_t odo_us;
-    uint8_t odo_src;
+    double place[2], odo_place[2]; /* lat, lon in degrees: newest, and where distance was last counted */
+    int64_t place_us, odo_place_us;
     uint8_t motion;  /* 0 unknown 1 standing 2 moving */
     int64_t slow_us; /* since when it has been slow */
     double heading;  /* rad, NaN unknown */
@@ -161,10 +164,16 @@ typedef struct {
     int64_t airbag_us;
     int64_t power_us; /* loss of power or bus within 2 s */
     bool parked, collapse, airbag, airbag_bit, confirmed, airbag_seen_off, moved;
-    uint8_t impacts;
+    uint8_t impacts, worst; /* worst: highest level of the impacts before */
     float pulse_long[31], pulse_lat[31];
     int32_t pulse_n;
 } otr_mo_crash;
+
+/* ---- motion_alarm.c: the last alarm that came without a pulse ----------------------------------- */
+typedef struct {
+    otr_event ev; /* seq 0: none */
+    int64_t said_us;
+} otr_mo_alarm;
 
 /* ---- motion_infer.c: crash without IMU evidence ------------------------------------------------ */
 typedef struct {
@@ -219,6 +228,7 @@ struct otr_motion {
     otr_mo_align align;
     otr_mo_speed speed;
     otr_mo_crash crash;
+    otr_mo_alarm alarm;
     otr_mo_infer infer;
     otr_mo_harsh harsh;
     otr_mo_slope slope;
@@ -278,6 +288,10 @@ double otr_mo_gnss_speed(const otr_motion *m, int64_t max_age_us); /* NaN unknow
 void otr_mo_crash_imu(otr_motion *m, otr_mo_sink *sink);
 void otr_mo_crash_time(otr_motion *m, otr_mo_sink *sink);
 void otr_mo_crash_airbag(otr_motion *m, otr_mo_sink *sink, bool fired);
+void otr_mo_crash_evidence(otr_motion *m, otr_mo_sink *sink, const otr_event *alarm);
+/* motion_alarm.c */
+bool otr_mo_alarm_join(otr_motion *m, otr_event *ret);
+void otr_mo_alarm_say(otr_motion *m, otr_mo_sink *sink, otr_event *ev);
 double otr_mo_verdict(const otr_motion *m);
 void otr_mo_classify(otr_motion *m);
 /* motion_infer.c */

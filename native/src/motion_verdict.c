@@ -37,6 +37,12 @@ void otr_mo_classify(otr_motion *m) {
         ev->level++;
     if (c->airbag || (ev->flags & OTR_EVF_ROLLOVER))
         ev->level = 3;
+    if (ev->level < c->worst)
+        ev->level = c->worst;
+    if (c->airbag)
+        ev->flags |= OTR_EVF_AIRBAG;
+    if (c->v_pre == c->v_pre && m->speed.src != OTR_SRC_NONE)
+        ev->src_mask |= (uint16_t)(1u << m->speed.src);
     ev->kind = c->moved ? OTR_EV_DEVICE_MOVED : c->parked ? OTR_EV_PARKED_IMPACT : OTR_EV_CRASH;
     ev->conf = (float)otr_mo_verdict(m);
     ev->v_pre_kmh = (float)(c->v_pre * OTR_MO_KMH);

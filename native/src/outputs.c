@@ -89,6 +89,8 @@ void otr_push_fix(otr_engine *e, const otr_fix *fix) {
     s.x[0] = fix->flags & OTR_FIX_SPEED ? fix->speed_mps : NAN;
     s.x[1] = fix->flags & OTR_FIX_HEADING ? (float)(fix->heading_deg * DEG_TO_RAD) : NAN;
     s.x[2] = fix->hacc_m;
+    s.x[3] = fix->flags & OTR_FIX_POS ? (float)fix->lat_deg : NAN;
+    s.x[4] = fix->flags & OTR_FIX_POS ? (float)fix->lon_deg : NAN;
     otr_push_sample(e, &s);
 }
 

@@ -1,4 +1,4 @@
-"""Prints the scoring tables as JSON, one line a row: ``python -m tests.evaluation.score [A B C D E F G]``.
+"""Prints the scoring tables as JSON, one line a row: ``python -m tests.evaluation.score [A B C D E F G H]``.
 
 Per data set, never pooled. Rows whose recordings are missing say so. Benchmarks of speed: native/bench/bench_motion.c.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.evaluation import loaders as ld
-from tests.evaluation import rows, rows_drive
+from tests.evaluation import rows, rows_drive, rows_robust
 
 
 def row_b() -> Iterator[dict[str, Any]]:
@@ -39,6 +39,13 @@ def row_e() -> Iterator[dict[str, Any]]:
         yield rows_drive.row_e(trip)
 
 
+def row_h() -> Iterator[dict[str, Any]]:
+    for name, score in rows_robust.robust_a().items():
+        yield {"set": "vzcrash", "sensor": name, **score}
+    for name, score in rows_robust.robust_d().items():
+        yield {"set": "canedge", "sensor": name, **score}
+
+
 TABLES: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
     "A": lambda: iter([rows.row_a()]),
     "B": row_b,
@@ -47,6 +54,7 @@ TABLES: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
     "E": row_e,
     "F": lambda: iter([rows_drive.row_f()]),
     "G": lambda: iter([rows_drive.row_g()]),
+    "H": row_h,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.evaluation import loaders as ld
-from tests.evaluation import rows, rows_drive
+from tests.evaluation import rows, rows_drive, rows_robust
 
 
 def needs(*folders: str) -> pytest.MarkDecorator:
@@ -123,3 +123,27 @@ def test_cut_logs_are_told_apart() -> None:
     score = rows_drive.row_g(3)
     assert score["cuts"] > 150, score
     assert score["share"] >= 0.98, score
+
+
+@needs("vzcrash")
+def test_no_verdict_moves_with_a_worse_sensor() -> None:
+    """A, robustness: any mounting, lost samples, gains of 0.9 and 1.1, noise, half the rate, jitter, no speed."""
+    for name, score in rows_robust.robust_a(repeats=2).items():
+        assert score["found"] == score["crashes"] == 18, (name, score)
+        assert score["false"] == 0, (name, score)
+
+
+@needs("vzcrash")
+@pytest.mark.parametrize("gain", [0.8, 1.2])
+def test_a_sensor_that_is_a_fifth_off_is_not_blind(gain: float) -> None:
+    """A: the sensor's own g is learnt, so that a wrong gain costs its share of delta-V and nothing else."""
+    score = rows_robust.robust_a(repeats=1, variants={"gain": rows_robust.scaled(gain)})["gain"]
+    assert score["found"] == 9, score
+    assert score["false"] == 0, score
+
+
+@needs("canedge")
+def test_the_calm_drive_stays_calm_with_a_worse_sensor() -> None:
+    """D, robustness: gain 1.2 and noise; any mounting and lost samples; no speed and jitter."""
+    for name, score in rows_robust.robust_d().items():
+        assert score["alarms"] == 0, (name, score)

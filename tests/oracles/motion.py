@@ -37,9 +37,13 @@ class Episode:
 def gravity(t: Array, acc: Array, start: Array, age: float, tau: float = 20.0) -> Array:
     """The gravity in force at each sample: a mean that starts from ``start`` with a weight of ``age`` seconds."""
     g, out = start.copy(), np.empty_like(acc)
+    unit = unit_s = 1.0  # the sensor's own g, squared, and the weight of what is known of it
     for i, a in enumerate(acc):
         dt = t[i] - t[i - 1] if i else 0.0
-        if i and 0.7 < float(a @ a) / G**2 < 1.3:
+        n2 = float(a @ a) / G**2
+        unit_s = min(unit_s + dt, tau)
+        unit = min(max(unit + dt / unit_s * (min(max(n2, 0.5), 2.0) - unit), 0.6), 1.6)
+        if i and 0.7 * unit < n2 < 1.3 * unit:
             age += dt
             g = g + dt / min(max(age, 1.0), tau) * (a - g)
         out[i] = g

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import threading
 from pathlib import Path
 
 import pytest
 
 from outrider.errors import JournalError
-from outrider.ingest.store_io import Store
+from outrider.ingest import core
+from outrider.ingest.store_io import Accepted, Store
 from outrider.model.record import Lane
+from outrider.wire.codec import Batch, decode_batch
 from tests.support.broker import Broker
 from tests.support.delivery import fill, make_uplink, receiver, running, stored
 from tests.support.memory_log import MemoryLog, opaque
@@ -82,3 +85,44 @@ def test_a_long_group_is_committed_in_parts(broker: Broker, tmp_path: Path) -> N
         stats = received.stats()
         assert stats["commits"] == stats["messages"] > 3
     assert stored(database) == log.digest()
+
+
+@pytest.mark.parametrize("where", ["decode_batch", "accept"])
+def test_a_message_that_trips_the_receiver_keeps_out_no_other(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A fault of ours, in decoding or storing one device's message: it becomes a dead letter, undone to the last row;
+    the receiver goes on, and other devices are stored and acknowledged."""
+    bad, good, rng, database = MemoryLog(epoch=7), MemoryLog(epoch=8), random.Random(4), tmp_path / "r.db"
+    bad.append(opaque(Lane.EVENT, 1, 50, rng))
+    fill(good, rng, telemetry_rows=60, events=3)
+    tripped = threading.Event()
+    accept = Store._accept
+
+    def no_decode(payload: bytes, *, max_bytes: int) -> Batch:
+        batch = decode_batch(payload, max_bytes=max_bytes)
+        if batch.epoch == 7:
+            tripped.set()
+            raise ZeroDivisionError("not foreseen")
+        return batch
+
+    def no_accept(self: Store, batch: Batch, utc_us: int) -> Accepted:
+        accepted = accept(self, batch, utc_us)
+        if batch.epoch == 7:
+            tripped.set()
+            raise ZeroDivisionError("not foreseen")
+        return accepted
+
+    if where == "accept":
+        monkeypatch.setattr(Store, "_accept", no_accept)
+    else:
+        monkeypatch.setattr(core, "decode_batch", no_decode)
+    with receiver(broker.port, database) as received:
+        with running(make_uplink(bad, broker.port)):
+            assert tripped.wait(60)
+        with running(make_uplink(good, broker.port)):
+            assert good.wait_acknowledged(60)
+        assert received.stats()["link_faults"] == 0
+    assert stored(database) == good.digest()
+    with Store.open(database, read_only=True) as store:
+        assert "ZeroDivisionError: not foreseen" in store.dead_letters()[0][1]

@@ -94,7 +94,8 @@ def test_harsh_episodes_agree_with_the_oracle(seed: int, rate: float, scale: flo
 @SETTINGS
 @given(seed=st.integers(0, 2**31), rate=st.sampled_from([100, 400, 1600]), peak=st.floats(60, 300))
 def test_the_answer_does_not_depend_on_how_the_box_is_mounted(seed: int, rate: float, peak: float) -> None:
-    """Turning the sensor arbitrarily changes delta-V and direction by less than 1 % and 1 degree."""
+    """Turning the sensor arbitrarily changes delta-V and direction by less than 1 % and 1 degree; by 3 degrees where
+    two instants of the curve tie for the maximum and the other one is taken."""
     rng = np.random.default_rng(seed)
     t, acc = crash_stream(seed, rate, 0.0, peak, 0.08)
     turn = rotation(rng)
@@ -109,7 +110,8 @@ def test_the_answer_does_not_depend_on_how_the_box_is_mounted(seed: int, rate: f
     a, b = answers
     assert math.isclose(a["dv_kmh"], b["dv_kmh"], rel_tol=0.01)
     assert math.isclose(a["peak_g"], b["peak_g"], rel_tol=0.01)
-    assert abs((float(a["pdof_deg"]) - float(b["pdof_deg"]) + 180) % 360 - 180) < 1
+    tie = abs(float(a["dv_time_ms"]) - float(b["dv_time_ms"])) > 5
+    assert abs((float(a["pdof_deg"]) - float(b["pdof_deg"]) + 180) % 360 - 180) < (3 if tie else 1)
 
 
 @SETTINGS

@@ -11,10 +11,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from outrider import __version__
 from outrider.app.boot_io import boot_id, system_clock_fix
@@ -55,6 +55,7 @@ class Daemon:
         self._desk: CaptureDesk | None = None
         self._started_us = 0
         self._last_clock_us: int | None = None
+        self._troubles: Counter[str] = Counter()
         self._engine: dict[str, Any] = {}  # the engine's counters, renewed by the owner thread
 
     def run(self, stop: threading.Event) -> None:
@@ -82,11 +83,11 @@ class Daemon:
         self._pipeline = stack.enter_context(
             Pipeline(profile.tables, self._intake, boot_info(profile, "start"), options, on_output=self._note)
         )
-        stack.callback(self._pipeline.finish)
         self._delivery.describe(self._pipeline.signal_table)
         self._black_box = stack.enter_context(BlackBoxFile(self._delivery.directory))
         self._started_us = self._clock.boottime_us()
         self._open_tape(stack)
+        stack.callback(self._finish)  # runs when the sources have stopped and the tape is still open
         control = ControlServer(Path(self._config.terminal.control_socket), self.status)
         control.start()
         stack.callback(control.stop)
@@ -104,13 +105,23 @@ class Daemon:
         return desk
 
     def _open_tape(self, stack: ExitStack) -> None:
-        self._tape = None
+        self._tape = self._tape_file(stack)
+        self._taping = self._tape is not None
+        if self._taping:
+            self._pipeline.engine.start_tape()
+
+    def _tape_file(self, stack: ExitStack) -> BinaryIO | None:
         if self._config.engine.tape_directory is None:
-            return
+            return None
         directory = self._base / self._config.engine.tape_directory
         directory.mkdir(parents=True, exist_ok=True)
-        self._tape = stack.enter_context((directory / f"{self._started_us}.tape").open("wb"))
-        self._pipeline.engine.start_tape()
+        return stack.enter_context((directory / f"{self._started_us}.tape").open("wb"))
+
+    def _finish(self) -> None:
+        """Nothing more will come: what the merge window still holds back counts, and the running trip ends."""
+        self._pipeline.advance(self._clock.boottime_us())
+        self._write_tape()
+        self._pipeline.finish()
 
     # -- one turn of the owner thread ----------------------------------------------------------------
 
@@ -138,8 +149,31 @@ class Daemon:
             self._pipeline.advance(now - self._config.engine.merge_window_ms * 1000)
         else:
             self._pipeline.drain()
+        self._write_tape()
+
+    def _write_tape(self) -> None:
+        """A tape that cannot be written ends; the drive goes on."""
+        if not self._taping:
+            return
+        taken = self._pipeline.engine.take_tape()  # also when it can go nowhere: it must not pile up in memory
         if self._tape is not None:
-            self._tape.write(self._pipeline.engine.take_tape())
+            try:
+                self._tape.write(taken)
+            except OSError as err:
+                self._trouble("tape", err)
+                self._tape = None
+
+    def _write_black_box(self) -> None:
+        try:
+            self._black_box.write(self._pipeline.engine.black_box_page())
+        except OSError as err:
+            self._trouble("black box", err)
+
+    def _trouble(self, what: str, err: OSError) -> None:
+        """Log the first of a kind, count all: a full disk must not fill the log as well."""
+        self._troubles[what] += 1
+        if self._troubles[what] == 1:
+            log.warning("%s: %s", what, err)
 
     def _record_clocks(self, now: int) -> None:
         while self._clocks:
@@ -161,7 +195,7 @@ class Daemon:
             speed_kmh = (output.speed_mps or 0.0) * 3.6
             self._delivery.writer.set_fast(speed_kmh >= self._config.journal.moving_fast_kmh)
             if output.motion == 2:
-                self._black_box.write(self._pipeline.engine.black_box_page())
+                self._write_black_box()
 
     # -- status --------------------------------------------------------------------------------------
 
@@ -180,6 +214,7 @@ class Daemon:
             ],
             "sources": [source.state() for source in self._sources],
             "engine": self._engine,
+            "troubles": dict(self._troubles),
             "refused": dataclasses.asdict(self._pipeline.stats),
             **self._delivery.status(),
         }

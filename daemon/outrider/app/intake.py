@@ -5,8 +5,13 @@ This is where the owner's consent will be asked: every record passes here once, 
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+import math
 from dataclasses import dataclass, field
+from typing import Any
 
+from outrider.errors import WireError
 from outrider.model.event import Event, Trip
 from outrider.model.evidence import EvidenceChunk
 from outrider.model.record import (
@@ -20,6 +25,8 @@ from outrider.model.record import (
 )
 from outrider.ports import RecordSink
 from outrider.wire.bodies import encode_body, kind_of
+
+log = logging.getLogger(__name__)
 
 Recordable = BootInfo | SignalTable | ClockFix | TelemetryRow | Event | Trip | EvidenceChunk
 
@@ -48,7 +55,7 @@ class IntakeStats:
 
 
 class Intake:
-    """Encodes items and puts them into the sink; never blocks, never raises for a full sink."""
+    """Encodes items and puts them into the sink; never blocks and never raises: the caller drives the engine."""
 
     def __init__(self, sink: RecordSink, boot_id: int) -> None:
         self._sink = sink
@@ -57,6 +64,28 @@ class Intake:
 
     def put(self, item: Recordable, t_us: int) -> None:
         lane, category = place_of(item)
-        record = Record(lane, kind_of(item), category, self._boot_id, t_us, encode_body(item))
+        body = _encode(item)
+        if body is None:
+            self.stats.refused[lane] += 1
+            return
+        record = Record(lane, kind_of(item), category, self._boot_id, t_us, body)
         tally = self.stats.put if self._sink.put(record) else self.stats.refused
         tally[lane] += 1
+
+
+def _encode(item: Recordable) -> bytes | None:
+    """None: not to be had. A number that is none (NaN, infinite) is left out rather than losing an event for it."""
+    try:
+        return encode_body(item)
+    except WireError as err:
+        log.warning("record: %s", err)
+    try:
+        return encode_body(dataclasses.replace(item, **_not_finite(item)))
+    except WireError as err:
+        log.warning("record lost: %s", err)
+        return None
+
+
+def _not_finite(item: Recordable) -> dict[str, Any]:
+    values = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+    return {name: None for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)}

@@ -144,6 +144,10 @@ class Pipeline:
             more = self.engine.play_tape(b"")
             self.drain()
 
+    def end_tape(self) -> None:
+        """The tape's file is over; RecordingError when it ended in the middle of a block."""
+        self.engine.end_tape()
+
     def finish(self) -> None:
         """No more input: let what is in flight come to its end and close the running trip."""
         for trip in self._trips.finish(self.engine.now_us()):

@@ -109,6 +109,7 @@ def replay_tape(pipeline: Pipeline, path: Path, on_progress: Callable[[int], Non
         if on_progress is not None:
             on_progress(pipeline.engine.now_us())
     pipeline.finish()
+    pipeline.end_tape()
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

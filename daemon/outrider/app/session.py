@@ -122,8 +122,9 @@ class ReplaySession:
             replay_items(self.pipeline, items, pacer, after_us=after_us, tape=file, on_progress=on_progress)
 
     def source_counters(self) -> dict[str, dict[str, int]]:
-        """What each recording counted: frames, and whatever was malformed, clamped or skipped."""
-        return {source.name: source.stats.counters() for source in self._recordings}
+        """What each recording counted: frames, and whatever was malformed, clamped or skipped; no zeros."""
+        counted = ((source.name, source.stats.counters()) for source in self._recordings)
+        return {name: {key: count for key, count in counters.items() if count} for name, counters in counted}
 
     def deliver(self, timeout_s: float = DELIVERY_TIMEOUT_S) -> dict[str, Any]:
         """Commit, wait for the acknowledgements when there is a broker; what to add to the summary."""

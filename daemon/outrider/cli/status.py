@@ -75,5 +75,5 @@ def _uplink_line(uplink: dict[str, Any] | None) -> str:
         return _("not configured")
     state = _("connected") if uplink["connected"] else _("not connected")
     return f"{state}, " + ", ".join(
-        f"{k} {v}" for k, v in uplink.items() if isinstance(v, int | float) and k != "connected"
+        f"{k} {v}" for k, v in uplink.items() if isinstance(v, int | float) and k not in ("connected", "alive")
     )

@@ -47,6 +47,8 @@ def read_message(topic: str, payload: bytes, *, max_bytes: int) -> Batch | Birth
             return DeadLetter(f"nothing is expected on {topic[:120]!r}")
     except WireError as err:
         return DeadLetter(str(err))
+    except Exception as err:  # noqa: BLE001  a payload that trips the decoder must not stop the receiver
+        return DeadLetter(f"fault of the decoder: {type(err).__name__}: {err}")
     if content.device != device:
         return DeadLetter(f"payload of device {content.device!r} on a topic of {device!r}")
     if isinstance(content, Batch) and content.records[-1].seq > MAX_SEQ:

@@ -6,7 +6,7 @@ Ranges are inclusive and count from 1. What came ahead of a hole is kept as a so
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class Progress:
@@ -51,3 +51,18 @@ class Progress:
         if start < seq:
             holes.append((start, seq - 1))
         return holes
+
+
+def runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Ascending numbers as inclusive ranges."""
+    first = last = None
+    for n in numbers:
+        if first is None or last is None:
+            first = last = n
+        elif n == last + 1:
+            last = n
+        else:
+            yield first, last
+            first = last = n
+    if first is not None and last is not None:
+        yield first, last

@@ -144,18 +144,30 @@ class Receiver:
         return group
 
     def _take(self, store: Store, message: Incoming) -> None:
-        """One message into the open transaction."""
+        """One message into the open transaction. One that trips a fault of ours becomes a dead letter: it must not
+        come back for ever and keep out all others."""
         self._counters["messages"] += 1
         now = self._clock.utc_us()
         content = read_message(message.topic, message.payload, max_bytes=self._options.max_message_bytes)
+        try:
+            store.mark()
+            self._take_content(store, message, content, now)
+        except (JournalError, sqlite3.Error):
+            raise  # the database refuses: nothing is confirmed
+        except Exception as err:  # noqa: BLE001  one message must not stop the receiver for all devices
+            _log.exception("receiver: fault with a message on %s", message.topic)
+            store.undo()
+            self._take_content(store, message, DeadLetter(f"fault of the receiver: {type(err).__name__}: {err}"), now)
+
+    def _take_content(self, store: Store, message: Incoming, content: Batch | Birth | DeadLetter, now: int) -> None:
         match content:
             case DeadLetter(reason):
                 self._counters["dead_letters"] += 1
                 _log.warning("receiver: dead letter on %s: %s", message.topic, reason)
                 store.dead_letter(message.topic, reason, message.payload, now)
             case Birth():
-                self._counters["births"] += 1
                 streams = store.accept_birth(content, now)
+                self._counters["births"] += 1
                 if content.online and not message.retained:
                     self._touched.update(streams)  # it may have missed our last acknowledgements
             case Batch():

@@ -1,8 +1,9 @@
 """The receiver's database: one SQLite connection that writes, WAL, synchronous = FULL.
 
 Changes collect in a transaction until ``commit`` returns; then they survive a power cut. A record is stored once: the
-same key with the same content is a duplicate, with other content a conflict, kept as a dead letter. Other processes may
-read beside it (``read_only``); they must never write.
+same key with the same content is a duplicate, with other content a conflict, kept as a dead letter. Only a gap is no
+rival: a terminal may give up what it had sent, so a record stays, or replaces it. Other processes may read beside it
+(``read_only``); they must never write.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ from typing import Any, Final, Self
 from outrider.errors import InputError, JournalError, WireError
 from outrider.ingest.clock import FixPoint, UtcTime, resolve
 from outrider.ingest.core import StreamKey, clock_fix_of, gap_of
-from outrider.ingest.progress import Progress
+from outrider.ingest.progress import Progress, runs
 from outrider.ingest.schema import TABLES, VERSION
 from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, SignalTable, StoredRecord
 from outrider.wire.birth import Birth
@@ -102,6 +103,16 @@ class Store:
     def rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+        self._devices.clear()
+        self._progress.clear()
+
+    def mark(self) -> None:
+        """``undo`` takes back what follows, and nothing before it."""
+        self._begin()
+        self._db.execute("SAVEPOINT mark")
+
+    def undo(self) -> None:
+        self._db.execute("ROLLBACK TO mark")
         self._devices.clear()
         self._progress.clear()
 
@@ -242,30 +253,37 @@ class Store:
         touched = {key}
         duplicates = conflicts = 0
         for stored in batch.records:
-            if self._insert(number, stored, utc_us):
+            held = None if self._insert(number, stored, utc_us) else self._held(number, stored)
+            if held is None:
                 touched |= self._learn(number, batch.device, stored, utc_us)
-            elif self._differs(number, stored):
+            elif held == stored:
+                duplicates += 1
+            elif stored.record.kind == Kind.GAP:  # given up since it was sent; what did arrive stays
+                duplicates += 1
+                touched |= self._learn(number, batch.device, stored, utc_us)
+            elif held.record.kind == Kind.GAP:  # a broker kept it while the terminal gave it up
+                self._insert(number, stored, utc_us, how="REPLACE")
+                touched |= self._learn(number, batch.device, stored, utc_us)
+            else:
                 conflicts += 1
                 reason = f"conflict: record {stored.seq} of {key} is held with other content"
                 self.dead_letter(f"t/{batch.device}", reason, stored.canonical(), utc_us)
-            else:
-                duplicates += 1
         first, last = batch.records[0].seq, batch.records[-1].seq
         self._release(number, key, first - batch.behind)
         self._account(number, key, first, last)
         return Accepted(len(batch.records) - duplicates - conflicts, duplicates, conflicts, frozenset(touched))
 
-    def _insert(self, number: int, stored: StoredRecord, utc_us: int) -> bool:
+    def _insert(self, number: int, stored: StoredRecord, utc_us: int, how: str = "IGNORE") -> bool:
         r = stored.record
         place = (number, _signed(stored.epoch), int(r.lane), stored.seq)
         content = (int(r.kind), int(r.category), r.schema, r.boot_id, r.t_us, r.body, utc_us)
-        cursor = self._db.execute("INSERT OR IGNORE INTO records VALUES (?,?,?,?,?,?,?,?,?,?,?)", place + content)
+        cursor = self._db.execute(f"INSERT OR {how} INTO records VALUES (?,?,?,?,?,?,?,?,?,?,?)", place + content)
         return cursor.rowcount == 1
 
-    def _differs(self, number: int, stored: StoredRecord) -> bool:
+    def _held(self, number: int, stored: StoredRecord) -> StoredRecord:
         query = f"SELECT {_COLUMNS} FROM records WHERE device_no=? AND epoch=? AND lane=? AND seq=?"
         place = (number, _signed(stored.epoch), int(stored.record.lane), stored.seq)
-        return _stored(self._db.execute(query, place).fetchone()).canonical() != stored.canonical()
+        return _stored(self._db.execute(query, place).fetchone())
 
     def _learn(self, number: int, device: str, stored: StoredRecord, utc_us: int) -> set[StreamKey]:
         """What a new record tells beside itself; the streams in which a gap was closed."""
@@ -329,7 +347,7 @@ class Store:
         )
         progress = Progress(position, gaps)
         ahead = self._db.execute(f"SELECT seq FROM records WHERE {where} AND seq > ? ORDER BY seq", (*place, position))
-        for first, last in _runs(seq for (seq,) in ahead):
+        for first, last in runs(seq for (seq,) in ahead):
             progress.add(first, last)
         return progress
 
@@ -369,18 +387,3 @@ def _stored(row: tuple[Any, ...]) -> StoredRecord:
     epoch, lane, seq, kind, category, schema, boot_id, t_us, body = row
     record = Record(Lane(lane), Kind(kind), Category(category), boot_id, t_us, body, schema)
     return StoredRecord(_unsigned(epoch), seq, record)
-
-
-def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Ascending numbers as inclusive ranges."""
-    first = last = None
-    for n in numbers:
-        if first is None or last is None:
-            first = last = n
-        elif n == last + 1:
-            last = n
-        else:
-            yield first, last
-            first = last = n
-    if first is not None and last is not None:
-        yield first, last

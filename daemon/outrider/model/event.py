@@ -55,6 +55,7 @@ class EventFlag(IntFlag):
     POSITION = 0x20
     POSITION_STALE = 0x40
     STANDSTILL = 0x80
+    AIRBAG = 0x100
 
 
 @dataclass(frozen=True, slots=True)

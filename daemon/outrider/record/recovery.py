@@ -19,6 +19,7 @@ from outrider.ports import Storage
 from outrider.record.cursor import FILE_NAME, SLOT_BYTES, CursorState, Position, StreamKey, decode_cursor
 from outrider.record.format import BLOCK, SegmentHeader, parse_segment_header
 from outrider.record.hole import first_number
+from outrider.record.salvage import read_around
 from outrider.record.segment import FoundCommit, Segment, find_commits, parse_segment_name
 from outrider.record.state import read_newest
 from outrider.record.stream import LogStream
@@ -116,9 +117,12 @@ class _Chain:
         self._finish(newest_gone=loaded < newest)
 
     def _load(self, name: str) -> _File | None:
-        data = read_whole(self._storage, name)
-        if data is None:
+        whole = read_whole(self._storage, name)
+        if whole is None:
             return None
+        data, bad = whole
+        if bad:
+            self._bad_blocks(name, bad)
         header = parse_segment_header(data)
         if header is None:
             self._unusable(name, "header unreadable")
@@ -129,6 +133,12 @@ class _Chain:
         else:
             return _File(name, header, find_commits(header, data))
         return None
+
+    def _bad_blocks(self, name: str, count: int) -> None:
+        # What was in them is unknown: it may have been the newest commit, whose numbers must not be used again.
+        key = (self._stream.epoch, self._stream.lane)
+        self._found.damage.append(Damage(name, f"{count} blocks of 4 KiB that the medium does not give", *key))
+        self._found.tail_lost.add(key)
 
     def _unusable(self, name: str, what: str) -> None:
         self._found.unusable.append(name)
@@ -182,8 +192,9 @@ class _Chain:
         return cursor is not None and cursor.epoch == self._stream.epoch
 
 
-def read_whole(storage: Storage, name: str) -> bytes | None:
-    """None when the file is gone: a running daemon may have released it."""
+def read_whole(storage: Storage, name: str) -> tuple[bytes, int] | None:
+    """Its bytes, and how many blocks came as zeros. None when the file is gone: a running daemon may have released
+    it."""
     try:
         file = storage.open(name)
     except JournalError as err:
@@ -191,6 +202,6 @@ def read_whole(storage: Storage, name: str) -> bytes | None:
             return None
         raise
     try:
-        return file.pread(file.size(), 0)
+        return read_around(file, file.size(), 0)
     finally:
         file.close()

@@ -76,9 +76,10 @@ def _free_name(storage: Storage, name: str) -> str:
 
 def _copy(storage: Storage, name: str) -> bool:
     """False: no room for it. A copy is for people; the readable records stay in the log either way."""
-    data = read_whole(storage, name)
-    if data is None or storage.free_bytes() < 2 * len(data):
+    whole = read_whole(storage, name)
+    if whole is None or storage.free_bytes() < 2 * len(whole[0]):
         return False
+    data = whole[0]
     tmp = "quarantine.tmp"
     try:
         file = storage.open(tmp, create=True)

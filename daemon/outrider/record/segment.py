@@ -25,6 +25,7 @@ from outrider.record.format import (
     parse_records,
     record_bytes,
 )
+from outrider.record.salvage import read_around
 
 _NAME: Final = re.compile(r"([0-4])-([0-9a-f]{16})-([0-9]{8,})\.seg")
 
@@ -111,7 +112,7 @@ class Segment:
             self.file = None
 
     def records_from(self, first_seq: int) -> Iterator[StoredRecord]:
-        """Readable records with these numbers or higher, ascending. JournalError when the disk refuses."""
+        """Readable records with these numbers or higher, ascending. JournalError when the file cannot be opened."""
         start = max(0, bisect_right(self._firsts, first_seq) - 1)
         file = self._storage.open(self.name)
         try:
@@ -123,12 +124,12 @@ class Segment:
             file.close()
 
     def _records_at(self, file: StorageFile, block: int) -> Iterator[StoredRecord]:
-        data = file.pread(BLOCK, block * BLOCK)
+        data, _bad = read_around(file, BLOCK, block * BLOCK)
         commit = parse_commit_header(self.header, block, data)
         if commit is None:
             return iter(())
         if commit.blocks > 1:
-            data += file.pread((commit.blocks - 1) * BLOCK, (block + 1) * BLOCK)
+            data += read_around(file, (commit.blocks - 1) * BLOCK, (block + 1) * BLOCK)[0]
         return parse_records(self.header, commit, data)
 
 

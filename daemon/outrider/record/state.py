@@ -15,6 +15,7 @@ from outrider.engine import crc32c
 from outrider.errors import JournalError
 from outrider.ports import Storage, StorageFile
 from outrider.record.format import BLOCK, blocks_for
+from outrider.record.salvage import read_around
 
 MAGIC: Final = b"OTRS"
 _HEAD: Final = struct.Struct("<IQ")
@@ -111,5 +112,5 @@ class TwoSlotFile:
 
 def read_newest(file: StorageFile, slot_bytes: int) -> tuple[int, bytes] | None:
     """(counter, payload) of the newest good slot; for readers that must not write."""
-    slots = [parse_slot(file.pread(slot_bytes, slot * slot_bytes)) for slot in (0, 1)]
+    slots = [parse_slot(read_around(file, slot_bytes, slot * slot_bytes)[0]) for slot in (0, 1)]
     return max((slot for slot in slots if slot is not None), key=lambda slot: slot[0], default=None)

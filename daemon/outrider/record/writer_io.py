@@ -46,7 +46,8 @@ class WriterOptions:
 
 @dataclass(slots=True)
 class WriterStats:
-    """put, refused, written: records by lane, in order of ``Lane``. highest: the fullest the queue has been."""
+    """put, refused: records by lane, in order of ``Lane``. highest: the fullest the queue has been. alive: the thread
+    runs; false while the daemon does is a fault of ours."""
 
     put: dict[str, int] = field(default_factory=lambda: {lane.name.lower(): 0 for lane in Lane})
     refused: dict[str, int] = field(default_factory=lambda: {lane.name.lower(): 0 for lane in Lane})
@@ -54,6 +55,7 @@ class WriterStats:
     highest: int = 0
     failed_commits: int = 0
     last_fault: str | None = None
+    alive: bool = False
 
 
 @dataclass(slots=True)
@@ -167,7 +169,11 @@ class JournalWriter:
     def stats(self) -> WriterStats:
         with self._wake:
             return dataclasses.replace(
-                self._stats, put=dict(self._stats.put), refused=dict(self._stats.refused), queued=self._records
+                self._stats,
+                put=dict(self._stats.put),
+                refused=dict(self._stats.refused),
+                queued=self._records,
+                alive=self._thread.is_alive(),
             )
 
     # -- the thread ----------------------------------------------------------------------------------
@@ -233,13 +239,18 @@ class JournalWriter:
         return self._due[lane] + round(wait_s * 1e6)
 
     def _take(self, entries: list[Record | _Lost]) -> None:
+        """One entry that fails takes none of the others with it; a gap names what it was."""
         now = self._now()
         for entry in entries:
-            if isinstance(entry, Record):
-                self._journal.append(entry)
-            else:
-                self._journal.note_lost(entry.lane, entry.count, GapReason.OVERRUN, entry.t_us)
             self._due.setdefault(entry.lane, now)
+            if isinstance(entry, _Lost):
+                self._journal.note_lost(entry.lane, entry.count, GapReason.OVERRUN, entry.t_us)
+                continue
+            try:
+                self._journal.append(entry)
+            except Exception as err:  # noqa: BLE001  whatever it is, the records behind it are worth more
+                self._note_fault(f"record of lane {entry.lane.name} not taken: {type(err).__name__}: {err}")
+                self._journal.note_lost(entry.lane, 1, GapReason.OVERRUN, entry.t_us)
 
     def _commit_due(self, *, everything: bool) -> bool:
         """Most urgent lane first, and each for itself: a lane that fails holds up no other. False: one failed."""
@@ -257,6 +268,10 @@ class JournalWriter:
             seq = self._journal.commit(lane)
         except JournalError as err:
             self._note_fault(f"commit of lane {lane.name}: {err}")
+            return False
+        except Exception as err:  # noqa: BLE001  a fault of ours in one lane must not hold up the others
+            self._note_fault(f"commit of lane {lane.name}: {type(err).__name__}: {err}")
+            _log.exception("journal: commit of lane %s", lane.name)
             return False
         del self._due[lane]
         if self._on_durable is not None:

@@ -22,17 +22,22 @@ from outrider.uplink.window import SendWindow
 
 _URGENT = (Lane.EMERGENCY, Lane.LEDGER, Lane.EVENT)
 _RETRY_READ_US = 1_000_000
+_PATIENCE = 3  # strikes of a flow before its batches get smaller
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Read these records and offer them: at most max_records and max_bytes (bodies), from first_seq on."""
+    """Read these records and offer them: at most max_records and max_bytes (bodies), from first_seq on.
+
+    plain: without columns; nobody took the usual form.
+    """
 
     epoch: int
     lane: Lane
     first_seq: int
     max_records: int
     max_bytes: int
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class SendCore:
         self._tokens.clear()
         self._blocked.clear()
         for flow in self._flows.values():
-            flow.rewind()
+            flow.lose_link()
 
     def refresh(self, streams: Iterable[Stream], now_us: int) -> None:
         """The log's view: what is durable, what is acknowledged. Streams no longer listed are done."""
@@ -224,13 +229,13 @@ class SendCore:
             return None
         for flow in self._of(lane):
             careful = flow.probing or not (flow.proved or self._broker_final)
-            if careful and flow.sent and not (lane is Lane.EMERGENCY and flow.durable > flow.highest_sent):
-                return None  # one batch in the air
-            if not flow.unsent:
+            waits = careful and flow.sent and not (lane is Lane.EMERGENCY and flow.durable > flow.highest_sent)
+            if not waits and not flow.unsent:
                 continue
-            if now_us < flow.retry_read_us or not self._is_ready(flow, now_us):
-                return None
-            return Request(flow.epoch, lane, flow.next_seq, *self._cut(flow))
+            if not waits and now_us >= flow.retry_read_us and self._is_ready(flow, now_us):
+                return self._request(flow)
+            if lane is not Lane.EMERGENCY:
+                return None  # its turn, and one batch in the air; only an emergency waits for no older epoch
         return None
 
     def _is_ready(self, flow: Flow, now_us: int) -> bool:
@@ -244,6 +249,13 @@ class SendCore:
             return True
         since = flow.waiting_since_us
         return since is not None and now_us - since >= self._options.batch_age_s * 1e6
+
+    def _request(self, flow: Flow) -> Request:
+        """What is not taken again and again is tried in another form, and in pieces that halve down to one record: a
+        limit of the broker, or a record that trips the receiver, holds up no more than it must."""
+        records, size = self._cut(flow)
+        halvings = max(0, flow.strikes - _PATIENCE)
+        return Request(flow.epoch, flow.lane, flow.next_seq, max(1, records >> halvings), size, plain=halvings > 0)
 
     def _cut(self, flow: Flow) -> tuple[int, int]:
         o = self._options

@@ -39,6 +39,7 @@ class Flow:
         self.sent: deque[Batch] = deque()
         self.unacknowledged_bytes = 0
         self.probing = False
+        self.strikes = 0  # times it went back to the cursor since that last moved
         self.proved = False  # an acknowledgement moved the cursor on this connection
         self.waiting_since_us: int | None = None
         self.retry_read_us = 0
@@ -103,12 +104,18 @@ class Flow:
         return True
 
     def _forget(self, up_to: int) -> None:
+        self.strikes = 0
         self.acknowledged = up_to
         self.floor = max(self.floor, up_to + 1)
         self.next_seq = max(self.next_seq, up_to + 1)
         self.highest_sent = max(self.highest_sent, up_to)
         while self.sent and self.sent[0].last <= up_to:
             self.unacknowledged_bytes -= self.sent.popleft().size
+
+    def lose_link(self) -> None:
+        """Back to the cursor. What had no PUBACK yet may be what the broker hung up on."""
+        self.strikes += any(batch.puback_us is None for batch in self.sent)
+        self.rewind()
 
     def rewind(self) -> None:
         """Everything beyond the cursor will be sent again."""
@@ -126,6 +133,7 @@ class Flow:
         """No acknowledgement came: back to the cursor, longer interval (times ``jitter``, about 1)."""
         self.rewind()
         self.probing = True
+        self.strikes += 1
         self._interval_us = min(round(self._interval_us * 2 * jitter), self._cap_us)
 
     def encourage(self) -> None:

@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from outrider.errors import ConfigError, LinkError
 from outrider.uplink.dialect import Version
 from outrider.uplink.options import TlsOptions, UplinkOptions
+from outrider.uplink.pump import NO_LIMIT
 
 _NOTSENT_LOWAT: Final = 25  # TCP_NOTSENT_LOWAT of linux/tcp.h; the socket module of 3.11 does not have it
 _NOTSENT_BYTES: Final = 4096
@@ -32,9 +33,10 @@ _UNSUPPORTED_VERSION: Final = ("Unsupported protocol version",)
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """CONNACK: success. receive_maximum: 65535 when the broker named none."""
+    """CONNACK: success. receive_maximum: 65535 when the broker named none. packet_maximum: bytes, likewise."""
 
     receive_maximum: int
+    packet_maximum: int = NO_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,11 @@ class Link:
             if code.is_failure:
                 put(Refused(str(code), str(code) in _UNSUPPORTED_VERSION))
             else:
-                put(Connected(getattr(properties, "ReceiveMaximum", 65535)))
+                limits = (
+                    getattr(properties, "ReceiveMaximum", 65535),
+                    getattr(properties, "MaximumPacketSize", NO_LIMIT),
+                )
+                put(Connected(*limits))
 
         def on_publish(_c: Client, _u: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
             put(Published(mid, str(code) if code.is_failure else None))

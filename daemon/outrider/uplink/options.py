@@ -95,6 +95,7 @@ class UplinkStatus:
     """A moment of the uplink. Ages in seconds, None = never. Counters count since start; docs/internals/uplink.md
     tells what each one means, its normal value and what to do."""
 
+    alive: bool  # its threads run; false while the daemon does is a fault of ours
     connected: bool
     protocol: str | None
     last_puback_age_s: float | None
@@ -108,3 +109,8 @@ class UplinkStatus:
     counters: Mapping[str, int]
     sent_bytes: Mapping[str, int]  # payload bytes by lane name, "status" and "link" (TCP, both ways counted apart)
     received_bytes: Mapping[str, int]
+
+
+def age_s(then_us: int | None, now_us: int) -> float | None:
+    """Seconds since then; None for never."""
+    return None if then_us is None else (now_us - then_us) / 1e6

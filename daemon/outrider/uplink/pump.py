@@ -9,16 +9,18 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-from outrider.errors import JournalError, WireError
-from outrider.model.record import Lane
+from outrider.model.record import Lane, StoredRecord
 from outrider.ports import RecordLog
 from outrider.uplink.core import Request, SendCore
 from outrider.wire.codec import encode_batch
 from outrider.wire.topics import Topics
 
 _log = logging.getLogger(__name__)
+
+NO_LIMIT: Final = 268_435_455  # bytes; the largest packet MQTT knows
+_PACKET_OVERHEAD: Final = 16  # header, lengths, id and empty properties of a PUBLISH
 
 
 class Outlet(Protocol):
@@ -34,10 +36,12 @@ class _Encoded:
     first: int
     last: int
     payload: bytes
+    plain: bool
 
 
 class Pump:
-    """Sends until nothing may be sent any more. counters: ``published``, ``encode_faults``, ``log_faults``."""
+    """Sends until nothing may be sent any more. counters: ``published``, ``encode_faults``, ``log_faults``,
+    ``too_large``."""
 
     def __init__(
         self, log: RecordLog, core: SendCore, topics: Topics, counters: Counter[str], sent_bytes: Counter[str]
@@ -49,10 +53,18 @@ class Pump:
         self._sent_bytes = sent_bytes
         self._kept: dict[Lane, tuple[int, _Encoded]] = {}
         self._tokens: dict[int, int] = {}
+        self._room = NO_LIMIT
+        self._told: Request | None = None
 
-    def connected(self) -> None:
+    def connected(self, packet_maximum: int = NO_LIMIT) -> None:
+        """packet_maximum: bytes the broker takes in one packet."""
+        self._room = packet_maximum - _PACKET_OVERHEAD
         self._kept.clear()
         self._tokens.clear()
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Does the broker take a packet of this size?"""
+        return len(topic) + len(payload) <= self._room
 
     def token(self, mid: int) -> int | None:
         """The window token of a message id, once."""
@@ -96,24 +108,44 @@ class Pump:
     def _prepare(self, request: Request) -> _Encoded | None:
         """The batch asked for: kept from before, or read and encoded now; None when the log has none."""
         epoch, kept = self._kept.pop(request.lane, (0, None))
-        if kept is not None and (epoch, kept.first) == (request.epoch, request.first_seq):
+        if kept is not None and (epoch, kept.first, kept.plain) == (request.epoch, request.first_seq, request.plain):
             return kept
         try:
             records = self._log.read(
                 request.epoch, request.lane, request.first_seq, request.max_records, request.max_bytes
             )
-        except JournalError as err:
+        except Exception as err:  # noqa: BLE001  JournalError or a fault of ours: the other lanes go on
             self._counters["log_faults"] += 1
             _log.warning("cannot read lane %s from %d: %s", request.lane.name, request.first_seq, err)
             return None
         behind = self._core.behind(request, records[0].seq) if records else 0
         while records:
-            try:
-                payload = encode_batch(self._topics.device, records, behind=behind)
-            except WireError as err:
-                self._counters["encode_faults"] += 1
-                _log.error("cannot encode lane %s from %d: %s", request.lane.name, records[0].seq, err)
-                records = records[: len(records) // 2]
-                continue
-            return _Encoded(records[0].seq, records[-1].seq, payload)
+            payload = self._encode(request, records, behind)
+            if payload is not None and self.fits(self._topics.for_lane(request.lane), payload):
+                return _Encoded(records[0].seq, records[-1].seq, payload, request.plain)
+            if payload is not None and len(records) == 1:
+                self._tell_too_large(request, len(payload))
+            records = records[: len(records) // 2]
         return None
+
+    def _encode(self, request: Request, records: list[StoredRecord], behind: int) -> bytes | None:
+        """None: not even without columns. A fault of the encoder must not keep the records here for ever."""
+        for plain in (False, True)[request.plain :]:
+            try:
+                return encode_batch(self._topics.device, records, behind=behind, plain=plain)
+            except Exception:  # noqa: BLE001  a fault of the encoder must not hold up the lane
+                self._counters["encode_faults"] += 1
+                _log.exception("cannot encode lane %s from %d", request.lane.name, records[0].seq)
+        return None
+
+    def _tell_too_large(self, request: Request, size: int) -> None:
+        """It stays on flash and its lane waits; the others go on. Logged once, not at each attempt."""
+        self._counters["too_large"] += 1
+        if self._told != request:
+            _log.error(
+                "record %d of lane %s: %d bytes are more than the broker takes; raise its packet limit",
+                request.first_seq,
+                request.lane.name,
+                size,
+            )
+        self._told = request

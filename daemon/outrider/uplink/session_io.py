@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from outrider.errors import JournalError, LinkError, WireError
+from outrider.errors import LinkError, WireError
 from outrider.model.record import Lane
 from outrider.ports import Clock, RecordLog, Stream
 from outrider.uplink.acks import AckReader, ReplayedError
@@ -31,8 +31,8 @@ from outrider.uplink.link_io import (
     Refused,
     Subscribed,
     tls_context,
-)
-from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions, UplinkStatus
+)  # fmt: skip
+from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions, UplinkStatus, age_s
 from outrider.uplink.pump import Pump
 from outrider.wire.birth import Birth, encode_birth
 from outrider.wire.topics import Topics
@@ -127,8 +127,8 @@ class Uplink:
             return UplinkStatus(
                 connected=self._is_up,
                 protocol=self._dialect.version.text if self._is_up else None,
-                last_puback_age_s=_age_s(self._last_puback_us, now),
-                last_ack_age_s=_age_s(self._last_ack_us, now),
+                last_puback_age_s=age_s(self._last_puback_us, now),
+                last_ack_age_s=age_s(self._last_ack_us, now),
                 backlog={lane.name.lower(): count for lane, count in core.backlog().items()},
                 in_flight_messages=core.window.messages,
                 in_flight_bytes=core.window.bytes,
@@ -136,6 +136,7 @@ class Uplink:
                 probing=core.probing,
                 last_error=self._last_error,
                 counters=counters,
+                alive=bool(self._threads) and all(thread.is_alive() for thread in self._threads),
                 sent_bytes=dict(self._sent) | {"link": self._sent["link"] + link[0]},
                 received_bytes=dict(self._received) | {"link": self._received["link"] + link[1]},
             )
@@ -158,7 +159,12 @@ class Uplink:
 
     def _watch(self) -> None:
         while not self._ended.is_set():
-            if self._log.wait_durable(_WATCH_S):
+            try:
+                news = self._log.wait_durable(_WATCH_S)
+            except Exception:  # noqa: BLE001  nobody else would wake the sender
+                _log.exception("uplink: fault while waiting for the log")
+                news = not self._ended.wait(_POLL_S)
+            if news:
                 self._wake()
 
     def _wake(self) -> None:
@@ -177,10 +183,13 @@ class Uplink:
                 self._counters["faults"] += 1
                 self._fail(f"{type(err).__name__}: {err}")
                 _log.exception("uplink: fault")
-            finally:
+            try:
                 self._drop_link()
-            if not self._is_done():
                 self._pause()
+            except Exception:  # noqa: BLE001  as above
+                self._counters["faults"] += 1
+                _log.exception("uplink: fault between connections")
+                self._ended.wait(_POLL_S)
 
     def _is_done(self) -> bool:
         if self._stop_us is None:
@@ -191,7 +200,7 @@ class Uplink:
         """The log's streams; none while it cannot tell."""
         try:
             return self._log.streams()
-        except JournalError as err:
+        except Exception as err:  # noqa: BLE001  as above
             self._counters["log_faults"] += 1
             _log.warning("uplink: %s", err)
             return ()
@@ -231,7 +240,7 @@ class Uplink:
     def _connection(self) -> None:
         self._emergencies_seen = self._emergencies()
         self._birth_doc = dataclasses.replace(self._birth(), session_id=random.SystemRandom().getrandbits(64))
-        will = encode_birth(dataclasses.replace(self._birth_doc, online=False))
+        will = encode_birth(dataclasses.replace(self._birth_doc, online=False, table=None))
         self._goodbye_mid = None
         link = Link(self._options, self._tls, self._dialect.version, (self._topics.status, will))
         self._link = link
@@ -274,16 +283,21 @@ class Uplink:
             self._handle_events(link)
         return False
 
-    def _send_birth(self, link: Link) -> None:
+    def _status(self, *, online: bool) -> bytes:
+        """Without the table where the broker takes no packet of that size: it comes as a record as well."""
         assert self._birth_doc is not None
-        self._birth_mid = self._pump.send_status(link, encode_birth(self._birth_doc), self._clock.boottime_us())
+        payload = encode_birth(dataclasses.replace(self._birth_doc, online=online))
+        if self._pump.fits(self._topics.status, payload):
+            return payload
+        return encode_birth(dataclasses.replace(self._birth_doc, online=online, table=None))
+
+    def _send_birth(self, link: Link) -> None:
+        self._birth_mid = self._pump.send_status(link, self._status(online=True), self._clock.boottime_us())
         self._birth_due = self._birth_mid is None
 
     def _say_goodbye(self, link: Link) -> bool:
         """Retained status offline, its PUBACK awaited for a second, then DISCONNECT."""
-        assert self._birth_doc is not None
-        payload = encode_birth(dataclasses.replace(self._birth_doc, online=False))
-        self._goodbye_mid = self._pump.send_status(link, payload, self._clock.boottime_us())
+        self._goodbye_mid = self._pump.send_status(link, self._status(online=False), self._clock.boottime_us())
         deadline = self._clock.boottime_us() + _GOODBYE_US
         while self._goodbye_mid is not None and self._clock.boottime_us() < deadline:
             link.step(0.1, self._wake_r, want_room=False)
@@ -314,7 +328,8 @@ class Uplink:
     def _handle(self, link: Link, event: LinkEvent) -> None:
         now = self._clock.boottime_us()
         match event:
-            case Connected(receive_maximum):
+            case Connected(receive_maximum, packet_maximum):
+                self._pump.connected(packet_maximum)
                 self._on_connected(link, receive_maximum)
             case Refused(reason, wrong_version):
                 self._counters["refused"] += 1
@@ -338,7 +353,6 @@ class Uplink:
         self._is_up = True
         self._birth_due = True
         self._dialect.accepted()
-        self._pump.connected()
         self._core.connected(receive_maximum)
         if self._options.ack is AckMode.RECEIVER:
             link.subscribe(self._topics.ack)
@@ -383,7 +397,3 @@ class Uplink:
             return
         if self._core.acknowledged(position.epoch, position.lane, position.up_to_seq, now) and self._on_acknowledged:
             self._on_acknowledged(position.epoch, position.lane, position.up_to_seq, now)
-
-
-def _age_s(then_us: int | None, now_us: int) -> float | None:
-    return None if then_us is None else (now_us - then_us) / 1e6

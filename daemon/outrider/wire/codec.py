@@ -44,8 +44,9 @@ class Batch:
     behind: int = 0
 
 
-def encode_batch(device: str, records: Sequence[StoredRecord], *, behind: int = 0) -> bytes:
-    """Payload for ``Topics.for_lane``. behind: see ``Batch``; 0 <= behind < first sequence.
+def encode_batch(device: str, records: Sequence[StoredRecord], *, behind: int = 0, plain: bool = False) -> bytes:
+    """Payload for ``Topics.for_lane``. behind: see ``Batch``; 0 <= behind < first sequence. plain: telemetry rows
+    travel as they are, not in columns; larger, the same records.
 
     WireError: no records or more than MAX_RECORDS, several (epoch, lane), a hole in the sequence, a number out of
     range. The same records give the same bytes with the same library versions.
@@ -61,7 +62,7 @@ def encode_batch(device: str, records: Sequence[StoredRecord], *, behind: int = 
         count=len(records),
         behind=behind,
     )
-    rows = _rows(records)
+    rows: Sequence[_Row | None] = [None] * len(records) if plain else _rows(records)
     heads = [
         (r.kind, r.category, r.schema, r.boot_id, None if row is None else row[0])
         for r, row in zip((s.record for s in records), rows, strict=True)

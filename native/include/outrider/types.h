@@ -76,7 +76,7 @@ enum otr_kind {
     OTR_IN_YAW = 4,    /* x[0]: rad/s, + to the left */
     OTR_IN_BRAKE = 5,  /* x[0]: 0/1 */
     OTR_IN_AIRBAG = 6, /* x[0]: 0/1 restraint deployed or crash bit */
-    OTR_IN_GNSS = 7,   /* x: speed m/s, heading rad clockwise from north, hacc m; res = flags OTR_FIX_* */
+    OTR_IN_GNSS = 7,   /* x: speed m/s, heading rad clockwise from north, hacc m, lat deg, lon deg; res = OTR_FIX_* */
     OTR_IN_BUS = 8,    /* x[0]: 1 traffic on any bus since the last tick, 0 silent */
     OTR_IN_POWER = 9,  /* x[0]: ignition 0/1 or NaN, x[1]: supply V or NaN */
     OTR_IN_RPM = 10,   /* x[0]: 1/min */
@@ -141,6 +141,7 @@ enum otr_phase {
 #define OTR_EVF_POS 0x0020u        /* lat_deg, lon_deg are known */
 #define OTR_EVF_POS_STALE 0x0040u  /* ... but older than 5 s at t0 */
 #define OTR_EVF_STANDSTILL 0x0080u /* vehicle stood within the confirm window */
+#define OTR_EVF_AIRBAG 0x0100u     /* a restraint or crash bit of the vehicle belongs to the event */
 
 /* bits of src_mask: 1u << enum otr_src */
 typedef struct {

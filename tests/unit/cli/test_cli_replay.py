@@ -112,6 +112,18 @@ def test_a_tape_is_replayed_alone(run: Run, tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
+def test_a_cut_tape_gives_what_it_holds_and_an_error(run: Run, drive: Written, tmp_path: Path) -> None:
+    """A tape cut by a power loss replays up to the cut, then says so."""
+    tape = tmp_path / "whole.tape"
+    _code, whole, _err = run("replay", drive.can, drive.nmea, "-p", "simcar", "--tape", tape, "--json")
+    cut = tmp_path / "cut.tape"
+    cut.write_bytes(tape.read_bytes()[:-100])
+    code, out, err = run("replay", cut, "-p", "simcar", "--json")
+    assert code == 65
+    assert "middle of a block" in err
+    assert out.splitlines()[0] == whole.splitlines()[0]
+
+
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_has_help(run: Run, name: str) -> None:
     """The module behind each name exists and explains itself."""

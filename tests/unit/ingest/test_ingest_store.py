@@ -204,3 +204,38 @@ def test_files_that_are_no_database_are_refused(tmp_path: Path) -> None:
         Store.open(tmp_path / "none.db", read_only=True)
     with pytest.raises(JournalError, match="folder"):
         Store.open(tmp_path / "no" / "folder.db")
+
+
+def gap_at(first: int, last: int, reason: GapReason = GapReason.QUOTA) -> StoredRecord:
+    return stored(last, encode_body(Gap(EPOCH, first, last, reason)), Kind.GAP)
+
+
+def test_a_gap_over_a_record_that_arrived_is_no_conflict(store: Store) -> None:
+    """1..3 are lost, 4 and 5 arrive, then the terminal gives up 1..5: what arrived stays, the rest is a known gap."""
+    store.accept(batch(stored(4), stored(5), behind=3), 5)
+    result = store.accept(batch(gap_at(1, 5)), 6)
+    assert (result.new, result.duplicates, result.conflicts) == (0, 1, 0)
+    assert list(store.records("car")) == [stored(4), stored(5)]
+    assert [(g.first_seq, g.last_seq, g.reason) for g in store.gaps()] == [(1, 5, "quota")]
+    assert store.position(KEY) == 5
+    assert not store.dead_letters()
+
+
+def test_a_record_that_a_broker_kept_replaces_the_gap(store: Store) -> None:
+    """The terminal gave up 1..5 and said so first; the records come later all the same, and none is thrown away."""
+    store.accept(batch(gap_at(1, 5)), 5)
+    result = store.accept(span(3, 5), 6)
+    assert (result.new, result.duplicates, result.conflicts) == (3, 0, 0)
+    assert [s.record.kind for s in store.records("car")] == [UNKNOWN] * 3
+    assert store.position(KEY) == 5
+    assert not store.dead_letters()
+
+
+def test_a_wider_gap_at_the_same_number_counts_too(store: Store) -> None:
+    """Damage first, then the quota: two gaps end at one number, and both are heard."""
+    store.accept(batch(stored(1)), 5)
+    store.accept(batch(gap_at(4, 5, GapReason.CORRUPT), behind=4), 5)
+    assert store.position(KEY) == 1
+    store.accept(batch(gap_at(2, 5), behind=4), 6)
+    assert store.position(KEY) == 5
+    assert not store.dead_letters()

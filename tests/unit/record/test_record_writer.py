@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from outrider.clock import SystemClock
-from outrider.model.record import Gap, GapReason, Kind, Lane
+from outrider.model.record import Gap, GapReason, Kind, Lane, Record
 from outrider.ports import Guard, RecordSink
 from outrider.record.journal import Journal
 from outrider.record.storage_memory import MemoryStorage, Operation, refusal
@@ -213,3 +213,41 @@ def test_a_fault_in_a_hook_does_not_end_the_thread() -> None:
         assert told.get(timeout=PATIENCE_S) == seq
     writer.stop()
     assert writer.stats().last_fault == "ValueError: not our day"
+
+
+def test_a_record_the_journal_trips_over_takes_no_other_with_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came with it in one turn becomes durable; a gap names the one that was lost, and the fault is told."""
+    append = rig.journal.append
+
+    def trip(item: Record) -> int:
+        if item.t_us == 1:
+            raise ValueError("not this one")
+        return append(item)
+
+    monkeypatch.setattr(rig.journal, "append", trip)
+    for n in range(3):
+        rig.writer.put(record(Lane.EVENT, n))
+    assert not rig.writer.stats().alive
+    rig.writer.start()
+    assert rig.writer.flush(PATIENCE_S)
+    stored = rig.journal.read(rig.journal.epoch, Lane.EVENT, 1, 10, 1 << 20)
+    assert [(s.seq, s.record.kind) for s in stored] == [(1, Kind.EVENT), (2, Kind.GAP), (3, Kind.EVENT)]
+    stats = rig.writer.stats()
+    assert stats.alive
+    assert stats.last_fault == "record of lane EVENT not taken: ValueError: not this one"
+
+
+def test_a_lane_that_trips_holds_up_no_other(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even by an error nobody foresaw."""
+    commit = rig.journal.commit
+
+    def trip(lane: Lane) -> int:
+        if lane is Lane.EMERGENCY:
+            raise ValueError("not this lane")
+        return commit(lane)
+
+    monkeypatch.setattr(rig.journal, "commit", trip)
+    rig.writer.put(record(Lane.EMERGENCY))
+    rig.writer.put(record(Lane.LEDGER))
+    rig.writer.start()
+    assert rig.wait() == (Lane.LEDGER, 1)

@@ -279,3 +279,55 @@ def test_options_that_could_never_send_are_refused(changes: dict[str, int]) -> N
 def test_a_missing_key_is_refused() -> None:
     with pytest.raises(ConfigError, match="acknowledgement key"):
         UplinkOptions("h", 1, "car", b"short")
+
+
+def test_an_emergency_does_not_wait_for_one_of_an_older_epoch() -> None:
+    """The old one is on its way, unanswered, for ever; the new log's first emergency goes at once."""
+    made = core()
+    made.refresh([Stream(1, Lane.EMERGENCY, 0, 1)], 0)
+    _request, token = take(made, 0)
+    made.puback(token, 0)
+    made.refresh([Stream(1, Lane.EMERGENCY, 0, 1), Stream(2, Lane.EMERGENCY, 0, 1)], S)
+    assert take(made, S)[0].epoch == 2
+    assert made.next(S) is None, "once"
+
+
+def test_a_batch_that_nobody_takes_gets_smaller_and_plain_and_an_answer_ends_it() -> None:
+    """Down to one record: whatever trips the receiver holds up itself only."""
+    made = core()
+    made.refresh([Stream(1, Lane.TELEMETRY, 0, 60)], 100 * S)
+    made.flushing = True
+    now, shapes = 100 * S, []
+    for _ in range(11):
+        request, token = take(made, now)
+        shapes.append((request.first_seq, request.max_records, request.plain))
+        made.puback(token, now)
+        now += 700 * S
+        made.tick(now)
+    usual = (1, 60, False)
+    assert shapes == [usual] * 4 + [(1, n, True) for n in (30, 15, 7, 3, 1, 1, 1)]
+    assert made.acknowledged(1, Lane.TELEMETRY, 1, now)
+    assert made.next(now) == Request(1, Lane.TELEMETRY, 2, 59, 16384)
+
+
+def test_a_broker_that_hangs_up_on_a_batch_gets_smaller_ones() -> None:
+    """A 3.1.1 broker tells no limit: it closes the connection."""
+    made = core()
+    sizes = []
+    for turn in range(6):
+        made.connected(65535)
+        made.refresh([Stream(1, Lane.BULK, 0, 60)], turn)
+        sizes.append(take(made, turn)[0].max_records)
+        made.disconnected()
+    assert sizes == [60, 60, 60, 60, 30, 15]
+
+
+def test_a_link_that_breaks_while_all_is_confirmed_is_no_reason_for_smaller_batches() -> None:
+    made = core()
+    for turn in range(9):
+        made.connected(65535)
+        made.refresh([Stream(1, Lane.BULK, 0, 60)], turn)
+        request, token = take(made, turn)
+        assert request.max_records == 60
+        made.puback(token, turn)
+        made.disconnected()

@@ -1,0 +1,120 @@
+"""What goes wrong around the daemon does not end it."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outrider.app import daemon as daemon_module
+from outrider.app.daemon import Daemon
+from outrider.clock import SystemClock
+from outrider.config import Config, Engine, Terminal, Vehicle
+from outrider.model.frame import EFF, FD, FrameBatch
+from outrider.ports import SourceItem
+from outrider.sim.drive import Drive, generate
+from outrider.sim.scenario_io import load_scenario
+
+
+class ScriptedSource:
+    """A bus that plays the beginning of a simulated drive, stamped now and a little into the past."""
+
+    name = "script"
+
+    def __init__(self, drive: Drive, seconds: float) -> None:
+        self._drive = drive
+        self._seconds = seconds
+        self.played = threading.Event()
+
+    def start(self, deliver: Callable[[SourceItem], None]) -> None:
+        now = SystemClock().boottime_us()
+        begin = self._drive.start_us
+        batch = FrameBatch()
+        for frame in self._drive.frames():
+            at = frame.t_us - begin
+            if at > self._seconds * 1e6:
+                break
+            if at < (self._seconds - 5) * 1e6:
+                continue
+            flags = (FD if frame.fd else 0) | (EFF if frame.extended else 0)
+            batch.append(now - round(self._seconds * 1e6) + at, frame.frame_id, frame.data, flags)
+        deliver(SourceItem(now, frames=batch))
+        self.played.set()
+
+    def stop(self) -> None: ...
+
+    def state(self) -> dict[str, Any]:
+        return {"name": self.name, "state": "up"}
+
+
+@pytest.fixture
+def source(monkeypatch: pytest.MonkeyPatch) -> ScriptedSource:
+    script = ScriptedSource(generate(load_scenario("short"), 1), 30.0)
+    monkeypatch.setattr(daemon_module, "live_sources", lambda _config, _clock: [script])
+    return script
+
+
+def run_until(daemon: Daemon, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Run the daemon in a thread until its status satisfies ``done``; the last status."""
+    stop, failed = threading.Event(), []
+
+    def body() -> None:
+        try:
+            daemon.run(stop)
+        except Exception as err:  # noqa: BLE001  # handed to the test
+            failed.append(err)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    status: dict[str, Any] = {}
+    try:
+        for _ in range(400):
+            if failed:
+                raise failed[0]
+            if hasattr(daemon, "_pipeline"):
+                status = daemon.status()
+                if done(status):
+                    return status
+            stop.wait(0.05)  # polling another thread
+        raise AssertionError(f"never: {status}")
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not failed, failed
+
+
+def config(tmp_path: Path) -> Config:
+    return Config(
+        terminal=Terminal(device="T1", data_directory="data", control_socket=str(tmp_path / "c.sock")),
+        vehicle=Vehicle(profiles=("simcar",)),
+        engine=Engine(recorder_kib=64, tape_directory="tapes"),
+    )
+
+
+def test_a_full_disk_under_tape_and_black_box(
+    tmp_path: Path, source: ScriptedSource, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither ends the daemon; each is counted in the status and logged once."""
+
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("outrider.record.blackbox_io.BlackBoxFile.write", full)
+    daemon = Daemon(config(tmp_path), tmp_path, SystemClock())
+    with Path("/dev/full").open("wb", buffering=0) as no_room:
+        monkeypatch.setattr(daemon, "_tape_file", lambda _stack: no_room)
+        status = run_until(daemon, lambda s: s["troubles"].get("black box", 0) >= 2)
+    assert status["troubles"]["tape"] == 1
+    assert sum("black box" in record.message for record in caplog.records) == 1
+
+
+def test_what_the_merge_window_held_back_is_not_lost(tmp_path: Path, source: ScriptedSource) -> None:
+    """Stopping processes every frame that was delivered."""
+    daemon = Daemon(config(tmp_path), tmp_path, SystemClock())
+    run_until(daemon, lambda _status: source.played.is_set())
+    assert daemon.status()["refused"]["frames_refused"] == 0
+    assert daemon.status()["trip"] is None
