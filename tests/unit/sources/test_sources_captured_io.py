@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from outrider.clock import SystemClock
-from outrider.engine import Capture, CaptureOptions, Engine
+from outrider.engine import ERROR_CLASSES, BusStats, Capture, CaptureOptions, Engine
 from outrider.sources.can_io import CanOptions
 from outrider.sources.captured_io import CaptureDesk, CapturedSource
 from tests.support.can_feed import CAN_ERR, classic, pair, taped_engine
@@ -163,3 +164,12 @@ def test_a_bus_without_a_device_behind_it_is_virtual(tmp_path: Path, real: bool,
     with bench(tmp_path) as box:
         box.serve_until(lambda: box.buses)
         assert box.source.virtual is virtual
+
+
+def test_the_reference_explains_the_counters_of_a_captured_bus() -> None:
+    """Each name that the state may carry stands in docs/reference/sources.md."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "sources.md").read_text(encoding="utf-8")
+    section = page.partition("### SocketCAN")[2].partition("\n## ")[0]
+    names = {field.name for field in fields(BusStats)} - {"last_us", "lost_errno", "reads", "errors"}
+    names |= {f"error_{name}" for name in ERROR_CLASSES} - {"error_bus_off"} | {"bus_off"}
+    assert {name for name in names if f"`{name}`" not in section} == set()
