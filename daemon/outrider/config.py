@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from outrider.errors import ConfigError
+from outrider.files_io import read_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -122,7 +123,7 @@ def parse_config(text: str, path: Path) -> Config:
 def load_config(path: Path) -> Config:
     """Config from a file; ConfigError when it cannot be read or is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as err:
         raise ConfigError(f"cannot be read: {err.strerror}", path=path) from None
     except UnicodeDecodeError as err:

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-WIDTH = 104
+WIDTH = 112
 
 
 def run_on_terminal(command: list[str]) -> str:
@@ -64,7 +64,11 @@ def main() -> None:
     console.print(f"$ {shlex.join(shown)}", style="bold", highlight=False)
     for line in lines[-arguments.last :]:
         console.print(Text.from_ansi(line), no_wrap=True, overflow="crop")
-    console.save_svg(str(arguments.out), title="outrider", unique_id=arguments.out.stem)
+    drawing = console.export_svg(title="outrider", unique_id=arguments.out.stem)
+    drawing = re.sub(r"@font-face \{.*?\}\s*", "", drawing, flags=re.DOTALL)  # no fonts from elsewhere
+    arguments.out.write_text(
+        re.sub(r"<!-- Generated.*?-->", "", drawing).replace("Fira Code", "DejaVu Sans Mono"), "utf-8"
+    )
     print(arguments.out, file=sys.stderr)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2] / "daemon" / "outrider"
-GROUND = {"errors", "model", "ports", "clock", "i18n", "__init__"}
+GROUND = {"errors", "model", "ports", "clock", "i18n", "files_io", "__init__"}
 LEAVES = {"engine", "wire", "profile"}
 STAGES = {"sources", "drive", "record", "uplink", "ingest", "sim"}
 HOUSE = {"app", "config"}

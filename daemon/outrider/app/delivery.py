@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from outrider import __version__
-from outrider.errors import ConfigError
+from outrider.errors import ConfigError, JournalError
+from outrider.files_io import read_file
 from outrider.model.record import Lane, Record, SignalTable, StoredRecord
 from outrider.ports import Clock, RecordSink
 from outrider.record.journal import Journal
@@ -123,14 +124,23 @@ class Delivery:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
-        self.writer.stop()
-        if self.uplink is not None:
-            self.uplink.stop(flush_timeout_s=1.0)
+        try:
+            self.writer.stop()
+            if self.uplink is not None:
+                self.uplink.stop(flush_timeout_s=1.0)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        """A writer that hangs in the disk still owns the journal: what is pending is left to the next recovery."""
+        if self.writer.stats().alive:
+            raise JournalError(f"{self.directory}: the disk does not answer; what was not committed yet is lost")
         self.journal.close()
 
     def wait_delivered(self, timeout_s: float) -> bool:
-        """Commit everything, then wait until the receiver has acknowledged it all."""
-        self.writer.flush()
+        """Commit everything, then wait until the receiver has acknowledged it all. False: not within the time."""
+        if not self.writer.flush(timeout_s):
+            return False
         if self.uplink is not None:
             self.uplink.flush()
         deadline = self._clock.boottime_us() + round(timeout_s * 1e6)
@@ -139,6 +149,10 @@ class Delivery:
                 return False
             self._clock.sleep(0.02)
         return True
+
+    def lost(self) -> int:
+        """Records given to the journal since it was opened that it does not hold and will not: no room for them."""
+        return sum(lane.shed + lane.evicted + lane.overrun for lane in self.journal.stats().lanes.values())
 
     def status(self) -> dict[str, Any]:
         import dataclasses
@@ -167,8 +181,7 @@ def read_key(path: Path | None) -> bytes:
     if path is None:
         raise ConfigError('an acknowledgement key is needed: ack_key_file = "FILE" (hex digits, 32 bytes)')
     try:
-        text = path.read_text(encoding="ascii").strip()
-        key = bytes.fromhex(text)
+        key = bytes.fromhex(read_file(path).decode("ascii").strip())
     except OSError as err:
         raise ConfigError(f"cannot be read: {err.strerror}", path=path) from None
     except ValueError:

@@ -9,6 +9,7 @@ from outrider.app.delivery import DeliveryOptions, read_key
 from outrider.config import Config
 from outrider.config import Uplink as UplinkSection
 from outrider.errors import ConfigError
+from outrider.files_io import read_text
 from outrider.ports import Clock, LiveSource
 from outrider.profile.load_io import LoadedProfile, load_profile
 from outrider.record.options import JournalOptions
@@ -123,6 +124,8 @@ def _secret(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"cannot be read: {err}", path=path) from None
+        return read_text(path).strip()
+    except OSError as err:
+        raise ConfigError(f"cannot be read: {err.strerror}", path=path) from None
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"not UTF-8 text at byte {err.start}", path=path) from None

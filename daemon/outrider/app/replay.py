@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from outrider.app.pipeline import Output, Pipeline
+from outrider.errors import RecordingError
+from outrider.files_io import naming, require_regular
 from outrider.model.event import Event, Phase, Snapshot, Trip
 from outrider.ports import Clock, SourceItem
 
@@ -70,13 +73,36 @@ class Pacer:
             self._clock.sleep((due - now) / 1e6)
 
 
+class TapeFile:
+    """A tape being written; an error of writing names it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("wb")
+
+    def write(self, data: bytes) -> None:
+        with naming(self._path):
+            self._file.write(data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        try:
+            with naming(self._path):
+                self._file.close()
+        except OSError:
+            if err is None:
+                raise
+
+
 def replay_items(
     pipeline: Pipeline,
     items: Iterable[SourceItem],
     pacer: Pacer,
     *,
     after_us: int = 0,
-    tape: BinaryIO | None = None,
+    tape: TapeFile | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> None:
     """Feed a merged recording; ``on_progress`` gets the engine time reached.
@@ -103,17 +129,30 @@ def replay_items(
 
 
 def replay_tape(pipeline: Pipeline, path: Path, on_progress: Callable[[int], None] | None = None) -> None:
-    """Play a tape file; the outputs are byte-identical to those of the run that wrote it."""
-    for chunk in _chunks(path):
-        pipeline.play_tape(chunk)
-        if on_progress is not None:
-            on_progress(pipeline.engine.now_us())
-    pipeline.finish()
-    pipeline.end_tape()
+    """Play a tape file; the outputs are byte-identical to those of the run that wrote it.
+
+    RecordingError names the file: missing, empty, damaged, of another version or profile.
+    """
+    try:
+        for chunk in _chunks(path):
+            pipeline.play_tape(chunk)
+            if on_progress is not None:
+                on_progress(pipeline.engine.now_us())
+        pipeline.finish()
+        pipeline.end_tape()
+    except RecordingError as err:
+        raise err if err.path is not None else RecordingError(str(err), path=path) from None
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+    try:
+        require_regular(path)
+        if not path.stat().st_size:
+            raise RecordingError("is empty", path=path)
+        file = path.open("rb")
+    except OSError as err:
+        raise RecordingError(f"cannot be read: {err.strerror}", path=path) from None
+    with file:
         while chunk := file.read(TAPE_CHUNK):
             yield chunk
 

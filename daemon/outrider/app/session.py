@@ -12,10 +12,10 @@ from outrider import __version__
 from outrider.app.delivery import Delivery, DeliveryOptions, DigestSink, NullSink, read_key, split_broker
 from outrider.app.intake import Intake
 from outrider.app.pipeline import Output, Pipeline
-from outrider.app.replay import Pacer, replay_items, replay_tape
+from outrider.app.replay import Pacer, TapeFile, replay_items, replay_tape
 from outrider.clock import SystemClock
 from outrider.engine import ALGORITHM, EngineOptions
-from outrider.errors import InputError
+from outrider.errors import InputError, JournalError
 from outrider.model.record import BootInfo, Lane
 from outrider.ports import RecordSink, ReplaySource
 from outrider.profile.load_io import LoadedProfile, load_profile
@@ -118,7 +118,7 @@ class ReplaySession:
         if tape is None:
             replay_items(self.pipeline, items, pacer, after_us=after_us, on_progress=on_progress)
             return
-        with tape.open("wb") as file:
+        with TapeFile(tape) as file:
             replay_items(self.pipeline, items, pacer, after_us=after_us, tape=file, on_progress=on_progress)
 
     def source_counters(self) -> dict[str, dict[str, int]]:
@@ -132,11 +132,18 @@ class ReplaySession:
             return {}
         written = sum(self.intake.stats.put.values())
         if self.delivery.uplink is None:
-            self.delivery.writer.flush()
-            return {"written": written}
+            self._commit(self.delivery)
+            return {"written": written, "lost": self.delivery.lost()}
         complete = self.delivery.wait_delivered(timeout_s)
         left = sum(s.durable - s.acknowledged for s in self.delivery.journal.streams())
-        return {"written": written, "delivered": written - left, "complete": complete}
+        lost = self.delivery.lost()
+        return {"written": written, "delivered": max(0, written - left - lost), "complete": complete, "lost": lost}
+
+    @staticmethod
+    def _commit(delivery: Delivery) -> None:
+        if not delivery.writer.flush():
+            fault = delivery.writer.stats().last_fault or "no answer"
+            raise JournalError(f"{delivery.directory}: not everything could be committed: {fault}")
 
 
 def _is_tape(files: Sequence[Path]) -> bool:

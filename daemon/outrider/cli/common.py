@@ -7,6 +7,7 @@ Exit codes are those of sysexits.h where one fits (docs/reference/cli.md).
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Any
 
@@ -16,9 +17,30 @@ from outrider.errors import OutriderError
 from outrider.i18n import _
 
 
+class Number(click.FloatRange):
+    """A number from ``min`` to ``max``; not-a-number is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(_("{value} is no number").format(value=value), param, ctx)
+        return number
+
+
 def json_option(command: Any) -> Any:
     """Adds ``--json`` (parameter ``as_json``) to a command."""
     return click.option("--json", "as_json", is_flag=True, help=_("Print JSON for programs."))(command)
+
+
+def stdout_console(**options: Any) -> Any:
+    """A rich console on stdout that leaves a closed pipe (``| head``) to the command tree, as ``click.echo`` does."""
+    from rich.console import Console
+
+    class Out(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Out(**options)
 
 
 def emit_json(document: object) -> None:

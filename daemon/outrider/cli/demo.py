@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from outrider.cli.common import emit_json, json_option
+from outrider.cli.common import Number, emit_json, json_option, stdout_console
 from outrider.i18n import _
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo-out"), show_default=True)
 @click.option("--scenario", default="city-crash", show_default=True, help=_("Bundled scenario or TOML file."))
-@click.option("--speed", type=click.FloatRange(1, 1000), default=30.0, show_default=True, help=_("Times real time."))
+@click.option("--speed", type=Number(1, 1000), default=30.0, show_default=True, help=_("Times real time."))
 @click.option("--seed", type=int, default=1, show_default=True)
 @json_option
 def cli(out: Path, scenario: str, speed: float, seed: int, as_json: bool) -> None:
@@ -28,12 +28,10 @@ def cli(out: Path, scenario: str, speed: float, seed: int, as_json: bool) -> Non
 
     Uses mosquitto where it is installed, otherwise a broker from a wheel; both on 127.0.0.1 only.
     """
-    from rich.console import Console
-
     from outrider.app.demo import run_demo
     from outrider.cli.demo_view import DemoView
 
-    console = Console(stderr=as_json)
+    console = stdout_console(stderr=as_json)
     with DemoView(console) as view:
         result = run_demo(out, scenario, speed=speed, seed=seed, view=view)
     if as_json:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from outrider.cli.common import emit_json, json_option, note
+from outrider.cli.common import Number, emit_json, json_option, note
 from outrider.i18n import _
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def stop_on_signals() -> threading.Event:
 @click.option("--db", type=_FILE, default=Path("outrider.db"), show_default=True, help=_("SQLite database."))
 @click.option("--key-file", type=_FILE, help=_("Acknowledgement keys (TOML); without, nothing is acknowledged."))
 @click.option("--client-id", default="outrider-ingest", show_default=True, help=_("MQTT client id."))
-@click.option("--interval-s", type=click.FloatRange(0.1), default=5.0, show_default=True, help=_("Between reports."))
+@click.option("--interval-s", type=Number(0.1, 86_400), default=5.0, show_default=True, help=_("Between reports."))
 @json_option
 def cli(db: Path, key_file: Path | None, client_id: str, interval_s: float, as_json: bool, **broker: Any) -> None:
     """Receive, store and acknowledge what terminals send, until SIGTERM or SIGINT."""
@@ -159,11 +159,12 @@ def _read_keys(path: Path | None) -> KeyRing:
 def _read_text(path: Path | None) -> str | None:
     """Content without surrounding white space; None without a path. ConfigError when it cannot be read."""
     from outrider.errors import ConfigError
+    from outrider.files_io import read_text
 
     if path is None:
         return None
     try:
-        return path.read_text(encoding="utf-8").strip() or None
+        return read_text(path).strip() or None
     except OSError as err:
         raise ConfigError(f"cannot be read: {err.strerror}", path=path) from None
     except UnicodeDecodeError as err:

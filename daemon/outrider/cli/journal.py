@@ -107,10 +107,16 @@ def verify(directory: Path | None, as_json: bool) -> None:
 
 
 def _inspect(directory: Path | None) -> Inspection:
+    from outrider.errors import JournalError
     from outrider.record.inspect import inspect
     from outrider.record.storage_io import DirectoryStorage
 
-    return inspect(DirectoryStorage(directory or _default_directory(), read_only=True))
+    place = directory or _default_directory()
+    storage = DirectoryStorage(place, read_only=True)
+    names = storage.names()
+    if names and not any(name in {"journal.lock", "cursor.state"} or name.endswith(".seg") for name in names):
+        raise JournalError(_("{directory}: holds no journal; name the directory of one").format(directory=place))
+    return inspect(storage)
 
 
 def _default_directory() -> Path:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
@@ -45,6 +50,14 @@ class LazyGroup(click.Group):
         with formatter.section(_("Commands")):
             formatter.write_dl([(name, _(text)) for name, (_module, text) in COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """A reader of stdout that has seen enough (``| head``) ends the command, and is no error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to fail at exit
+            return None
+
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--debug", is_flag=True, help=_("Show the traceback of an error."))
@@ -55,11 +68,25 @@ def cli(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {"debug": debug}
 
 
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a command as SIGINT does: what is open is closed. Daemons set handlers of their own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main(argv: list[str] | None = None) -> Any:
     args = sys.argv[1:] if argv is None else argv
     debug = "--debug" in args
     try:
-        return cli.main(args=args, prog_name="outrider", standalone_mode=False)
+        with _terminable():
+            return cli.main(args=args, prog_name="outrider", standalone_mode=False)
     except Exception as err:  # the last stop of every error
         if debug:
             raise

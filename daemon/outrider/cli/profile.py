@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from outrider.cli.common import emit_json, json_option
+from outrider.cli.common import emit_json, json_option, stdout_console
 from outrider.errors import InputError
 from outrider.i18n import _
 
@@ -87,11 +87,9 @@ def _check_dbcs(paths: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _print(loaded: LoadedProfile) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = stdout_console(highlight=False)
     if not console.is_terminal:  # a file or a pipe has no width of its own
-        console = Console(highlight=False, width=WIDE)
+        console = stdout_console(highlight=False, width=WIDE)
     _print_paths(console, loaded)
     _print_capabilities(console, loaded)
     _print_anomalies(loaded.report)

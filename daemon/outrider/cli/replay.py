@@ -10,12 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from outrider.cli.common import emit_json, json_option, note
-from outrider.errors import InputError
+from outrider.cli.common import Number, emit_json, json_option, note
+from outrider.errors import InputError, JournalError, LinkError
 from outrider.i18n import _
 
 if TYPE_CHECKING:
     from outrider.app.replay import Tally
+
+
+# Counters of a recording that mean lost or doubtful content (docs/reference/sources.md).
+DROPS = (
+    "malformed",
+    "first_bad_line",
+    "clamped",
+    "wild_stamps",
+    "late_items",
+    "truncated",
+    "clock_steps",
+    "nmea_half_lines",
+    "nmea_overlong",
+    "nmea_checksum_errors",
+    "nmea_malformed",
+    "nmea_bad_position",
+    "nmea_bad_time",
+    "nmea_time_back",
+)
 
 
 class Speed(click.ParamType[float | None]):
@@ -41,7 +60,7 @@ class Speed(click.ParamType[float | None]):
 @click.option("--dbc", multiple=True, type=click.Path(path_type=Path), help=_("More DBC files."))
 @click.option("--overlay", multiple=True, type=click.Path(path_type=Path), help=_("More VSS overlays."))
 @click.option("--speed", type=Speed(), default="max", show_default=True, help=_("Multiple of real time, or max."))
-@click.option("--after", type=click.FloatRange(0, 3600), default=0.0, help=_("Seconds of silence after the end."))
+@click.option("--after", type=Number(0, 3600), default=0.0, help=_("Seconds of silence after the end."))
 @click.option("--tape", type=click.Path(path_type=Path), help=_("Write the inputs in engine order to this file."))
 @click.option("--journal", type=click.Path(path_type=Path), help=_("Keep the records in this journal."))
 @click.option("--broker", metavar="HOST:PORT", help=_("Deliver the journal's records to this MQTT broker."))
@@ -61,7 +80,7 @@ def cli(as_json: bool, **args: Any) -> None:
 
 def _replay(stack: ExitStack, as_json: bool, **args: Any) -> None:
     from outrider.app.replay import Tally, summary
-    from outrider.app.session import ReplaySession
+    from outrider.app.session import DELIVERY_TIMEOUT_S, ReplaySession
     from outrider.cli.render import output_document, print_output
 
     tally = Tally()
@@ -82,6 +101,21 @@ def _replay(stack: ExitStack, as_json: bool, **args: Any) -> None:
         emit_json(document)
     else:
         _print_summary(tally, document)
+    if delivery.get("complete") is False:
+        raise LinkError(
+            _("{broker}: {missing} record(s) not acknowledged in {seconds:.0f} s; they stay in {journal}").format(
+                broker=args["broker"],
+                missing=document["written"] - document["delivered"] - document["lost"],
+                seconds=DELIVERY_TIMEOUT_S,
+                journal=args["journal"],
+            )
+        )
+    if document.get("lost"):
+        raise JournalError(
+            _("{journal}: {lost} of {written} records found no room and are lost; free space, replay again").format(
+                journal=args["journal"], lost=document["lost"], written=document["written"]
+            )
+        )
 
 
 def _session_args(args: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +161,16 @@ def _screen(files: tuple[Path, ...], as_json: bool) -> Iterator[_Screen]:
         yield _Screen(echo if shared else click.echo, show, bar.stop)
 
 
+def _note_drops(sources: dict[str, dict[str, int]]) -> None:
+    """A line for each recording that was not taken whole: what was skipped or set right, and how often."""
+    for name, counters in sources.items():
+        drops = ", ".join(f"{key} {counters[key]}" for key in DROPS if key in counters)
+        if drops:
+            note(_("{file}: not all of it could be used: {drops}").format(file=name, drops=drops))
+
+
 def _print_summary(tally: Tally, document: dict[str, Any]) -> None:
+    _note_drops(document["sources"])
     note("")
     click.echo(
         _("{minutes:.1f} min, {km:.2f} km, {trips} trip(s), {events} event report(s), {crashes} crash(es)").format(

@@ -6,7 +6,8 @@ ends a trip: start-stop systems, hybrids and electric cars stand at 0 rpm; a run
 * With a known ignition: from ignition on (once the car has moved) to ignition off while standing.
 * Without: from the first ``START_HOLD_US`` of movement to the standstill that lasted ``STAND_END_US`` (``IDLE_END_US``
   while the engine runs); the end is stamped when the car stopped, not when that was noticed.
-* Bus and GNSS silent for ``SILENCE_END_US``: the trip ended with the last sign of life.
+* Bus and GNSS silent for ``SILENCE_END_US``: the trip ended with the last sign of life. Shorter ones (a tunnel), and
+  seconds of unknown speed, count as moving or standing like what was known last.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class _Open:
     distance_base_m: float
     last_t_us: int
     last_alive_us: int
+    moving: bool = True  # by the last known speed
     stand_since_us: int | None = None
     off_since_us: int | None = None
     last_place: tuple[float, float] | None = None
@@ -132,12 +134,17 @@ class TripTracker:
             return [self._close(run, run.last_alive_us, TripEndReason.SILENCE)]
         run.last_t_us = snapshot.t_us
         if alive:
+            unseen_us = max(0, snapshot.t_us - run.last_alive_us - step_us)
             run.last_alive_us = snapshot.t_us
-            self._sum_up(run, snapshot, step_us)
+            self._sum_up(run, snapshot, step_us, unseen_us)
         return self._maybe_end(run, snapshot)
 
-    def _sum_up(self, run: _Open, snapshot: Snapshot, step_us: int) -> None:
+    def _sum_up(self, run: _Open, snapshot: Snapshot, step_us: int, unseen_us: int) -> None:
         moves = _moves(snapshot)
+        moving_us = unseen_us if run.moving else 0
+        if snapshot.speed_mps is not None:
+            run.moving = moves
+        moving_us += step_us if run.moving else 0
         if snapshot.lat_deg is not None and snapshot.lon_deg is not None:
             run.last_place = (snapshot.lat_deg, snapshot.lon_deg)
         run.trip = replace(
@@ -147,8 +154,8 @@ class TripTracker:
             odometer_start_m=run.trip.odometer_start_m
             if run.trip.odometer_start_m is not None
             else snapshot.odometer_m,
-            moving_s=run.trip.moving_s + (step_us / 1e6 if moves else 0.0),
-            idle_s=run.trip.idle_s + (0.0 if moves else step_us / 1e6),
+            moving_s=run.trip.moving_s + moving_us / 1e6,
+            idle_s=run.trip.idle_s + (step_us + unseen_us - moving_us) / 1e6,
             max_speed_mps=max(run.trip.max_speed_mps, snapshot.speed_mps or 0.0),
             speed_src=run.trip.speed_src or snapshot.speed_src,
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from outrider.errors import ProfileError
+from outrider.files_io import read_file
 from outrider.model.vehicle import VehicleTables
 from outrider.profile.catalogue import Catalogue, parse_catalogue
 from outrider.profile.compile import Part, compile_profile
@@ -135,8 +136,6 @@ def _read_text(path: Path | Traversable) -> str:
 
 def _read_bytes(path: Path | Traversable) -> bytes:
     try:
-        if isinstance(path, Path) and path.stat().st_size > MAX_FILE_BYTES:
-            raise ProfileError(f"larger than {MAX_FILE_BYTES} bytes", path=path)
-        return path.read_bytes()
+        return read_file(path, MAX_FILE_BYTES) if isinstance(path, Path) else path.read_bytes()
     except OSError as err:
         raise ProfileError(f"cannot be read: {err.strerror or err}", path=path) from None

@@ -6,11 +6,13 @@ Files appear complete or not at all: each is written under a temporary name firs
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from outrider.files_io import naming
 from outrider.sim.can import SimFrame
 from outrider.sim.drive import Drive
 
@@ -41,10 +43,9 @@ def write_drive(
     folder.mkdir(parents=True, exist_ok=True)
     can = folder / f"can{SUFFIXES[log_format]}"
     nmea, truth = folder / "gnss.nmea", folder / "truth.json"
-    part = can.with_name(f".part-{can.name}")
     writer = _write_candump if log_format == "log" else _write_blf
-    frames = writer(drive, part, progress)
-    part.replace(can)
+    with _replaced(can) as part:
+        frames = writer(drive, part, progress)
     sentences = [line for _at, line in drive.sentences()]
     _replace(nmea, b"".join(sentences))
     document = json.dumps(drive.truth(), ensure_ascii=False, allow_nan=False, indent=1)
@@ -101,6 +102,18 @@ def _share(drive: Drive, frame: SimFrame) -> float:
 
 
 def _replace(path: Path, data: bytes) -> None:
+    with _replaced(path) as part:
+        part.write_bytes(data)
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` that takes its place when it is whole, and goes when it cannot be."""
     part = path.with_name(f".part-{path.name}")
-    part.write_bytes(data)
-    part.replace(path)
+    try:
+        with naming(path):
+            yield part
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

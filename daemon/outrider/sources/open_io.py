@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from outrider.errors import RecordingError
+from outrider.files_io import require_regular
 from outrider.ports import ReplaySource
 from outrider.sources.candump_io import CandumpReader
 from outrider.sources.mf4_io import Mf4Reader
@@ -70,6 +71,7 @@ def kind_of(path: Path) -> str:
 
 def _head(path: Path) -> bytes:
     try:
+        require_regular(path)
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
         if head.startswith(b"\x1f\x8b"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import logging
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -119,7 +120,7 @@ class CanLogReader:
         chunk = bytearray()
         count = 0
         try:
-            for message in self._messages(place):
+            for message in _counted(self._messages(place), stats, place):
                 count += 1
                 frame = pack_message(message, round(message.timestamp * 1e6), self._bus(message))
                 if frame is None:
@@ -175,6 +176,36 @@ class CanLogReader:
             raise RecordingError(
                 f"cut short: {size} bytes of {promised}; all frames up to there were read", path=self._path
             )
+
+
+class _Skipped(logging.Filter):
+    """python-can's TRC reader skips lines it cannot read and only logs them: counted here instead."""
+
+    def __init__(self, stats: SourceStats, place: _Place) -> None:
+        super().__init__()
+        self._stats = stats
+        self._place = place
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        self._stats.malformed += 1
+        self._stats.first_bad_line = self._stats.first_bad_line or self._place.line or 0
+        return False
+
+
+def _counted(messages: Iterator[can.Message], stats: SourceStats, place: _Place) -> Iterator[can.Message]:
+    """The same messages; lines skipped on the way are in ``stats``."""
+    log, skipped = logging.getLogger("can.io.trc"), _Skipped(stats, place)
+    while True:
+        log.addFilter(skipped)
+        try:
+            message = next(messages, None)
+        finally:
+            log.removeFilter(skipped)
+        if message is None:
+            return
+        yield message
 
 
 class _Place:

@@ -92,6 +92,41 @@ def harsh(kind: EventKind, phase: Phase) -> Event:
     return replace(EVENT, kind=kind, phase=phase)
 
 
+def test_a_flicker_of_the_ignition_splits_nothing() -> None:
+    """Two seconds of ignition off at a light (a crank, a loose contact) and ten while driving: one trip."""
+    on, off = {"ignition": True}, {"ignition": False}
+    tracker = TripTracker()
+    trips = run(tracker, drive((60, 12.0, on), (20, 0.0, on), (2, 0.0, off), (20, 0.0, on), (60, 12.0, on),
+                               (10, 12.0, off), (60, 12.0, on)))  # fmt: skip
+    assert len(trips) == 1
+    assert tracker.current is not None
+    assert tracker.current.distance_m == pytest.approx(190 * 12, rel=0.01)
+
+
+def test_an_odometer_that_starts_anew_leaves_the_distance_alone() -> None:
+    """The dashboard was replaced or the count rolled over: its two ends are told as read, the distance is our own."""
+    tracker = TripTracker()
+    run(tracker, drive((60, 10.0, {"odometer_m": 999_900.0}), (60, 10.0, {"odometer_m": 100.0})))
+    (done,) = tracker.finish(1000 * S)
+    assert done.distance_m == pytest.approx(1200, rel=0.02)
+    assert (done.odometer_start_m, done.odometer_end_m) == (999_900.0, 100.0)
+
+
+def test_the_seconds_in_a_tunnel_are_driven_ones() -> None:
+    """GNSS only: forty seconds without any sign of life between two stretches of driving are moving, not lost."""
+    t, snapshots = 0, []
+    for s in drive(
+        (60, 15.0, {"bus_alive": False}), (40, None, {"bus_alive": False}), (60, 15.0, {"bus_alive": False})
+    ):
+        t = s.t_us
+        snapshots.append(replace(s, fix_t_us=t) if s.speed_mps is not None else replace(s, fix_t_us=70 * S))
+    tracker = TripTracker()
+    assert len(run(tracker, iter(snapshots))) == 1
+    (done,) = tracker.finish(t)
+    assert done.moving_s + done.idle_s == pytest.approx(160, abs=2)
+    assert done.idle_s <= 3
+
+
 def test_harsh_events_are_counted_once() -> None:
     """Begin and end of one event count as one; events outside a trip count for none."""
     tracker = TripTracker()

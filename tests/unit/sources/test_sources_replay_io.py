@@ -247,3 +247,16 @@ def test_bus_numbers_follow_names() -> None:
     """can0 is 0 and vcan1 is 1; a taken or missing number gives the lowest free one; integers stay."""
     buses = BusNumbers()
     assert [buses.of(c) for c in ("can1", "vcan0", "slcan", "can1", "vcan1", None, 7)] == [1, 0, 2, 1, 3, 0, 7]
+
+
+def test_a_trc_line_that_is_skipped_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """python-can's reader only logs it, once a line, on the user's terminal."""
+    path = write(tmp_path / "cut.trc", [message(n) for n in range(50)])
+    text = path.read_bytes().rstrip()
+    path.write_bytes(text[: text.rindex(b" Rx ")])
+    stats = SourceStats()
+    for _chunk in CanLogReader(path, ".trc", BusNumbers()).chunks(stats):
+        pass
+    assert stats.malformed == 1
+    assert stats.first_bad_line == text.count(b"\n") + 1
+    assert not [r for r in caplog.records if r.name.startswith("can")]
