@@ -17,7 +17,7 @@ import msgspec
 from outrider.errors import ConfigError
 from outrider.files_io import read_text
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=86_400)]  # a timer takes no infinity
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 DeviceId = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 DEFAULT_PATH = Path("/etc/outrider/outrider.toml")
@@ -44,7 +44,7 @@ class CanBus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     interface: str = "socketcan"
     channel: str = "can0"
-    bitrate: int | None = None
+    bitrate: Annotated[int, msgspec.Meta(ge=1, le=20_000_000)] | None = None
     fd: bool = False
     listen_only: bool = True
     options: dict[str, Any] = {}
@@ -80,7 +80,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Uplink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The broker. No section = records stay on the terminal."""
 
-    host: str
+    host: Annotated[str, msgspec.Meta(min_length=1)]
     port: Port = 8883
     tls: bool = True
     ca_file: str | None = None
@@ -114,6 +114,8 @@ def parse_config(text: str, path: Path) -> Config:
     except tomllib.TOMLDecodeError as err:
         line = re.search(r"line (\d+)", str(err))
         raise ConfigError(f"not valid TOML: {err}", path=path, line=int(line[1]) if line else None) from None
+    except (RecursionError, ValueError):
+        raise ConfigError("not valid TOML: nested too deeply or a number is too long", path=path) from None
     try:
         return msgspec.convert(document, Config)
     except msgspec.ValidationError as err:
@@ -170,4 +172,4 @@ def _explain(message: str, document: dict[str, Any]) -> str:
 
 def _empty(section: str) -> msgspec.Struct:
     kind = _SECTIONS.get(section, Config)
-    return Uplink(host="") if kind is Uplink else kind()
+    return Uplink(host="broker") if kind is Uplink else kind()

@@ -22,6 +22,8 @@
 #define CANCEL_P 0.15f
 #define PRE_US (3ll * OTR_MO_S)
 #define POST_US (4ll * OTR_MO_S)
+#define THRUST_US 500000
+#define THRUST_KMH 8.0 /* 0.45 g over THRUST_US: no engine does that */
 #define PARKED_US (120ll * OTR_MO_S)
 #define AIRBAG_US (2ll * OTR_MO_S)
 #define TURNED_COS 0.90631 /* 25 degrees */
@@ -41,6 +43,8 @@ static void look_at_speed(otr_motion *m) {
     otr_mo_crash *c = &m->crash;
     c->v_pre = otr_mo_speed_extreme(m, c->t0_us - PRE_US, c->t0_us, true); /* what came later, the push may have made */
     c->v_min = otr_mo_speed_extreme(m, c->t0_us + 1, c->t0_us + POST_US, false);
+    double gain = otr_mo_speed_extreme(m, c->t0_us + 1, c->t0_us + THRUST_US, true) - c->v_pre;
+    c->thrust = gain * OTR_MO_KMH >= THRUST_KMH && gain * OTR_MO_KMH >= 0.5 * (double)c->ev.dv_kmh;
     c->collapse = c->v_pre * OTR_MO_KMH >= 15 && c->v_min <= 0.6 * c->v_pre;
     bool stands = otr_mo_speed_now(m) < 0.5;
     if (!stands)
@@ -70,7 +74,7 @@ static void begin(otr_motion *m, otr_mo_sink *sink, int rule, double limit, bool
     }
     c->worst = same ? last.level : 0;
     if (!same) {
-        c->confirmed = c->moved = c->collapse = false;
+        c->confirmed = c->moved = c->collapse = c->thrust = false;
         c->parked = is_parked(m);
         c->airbag = m->now_us - c->airbag_us < AIRBAG_US || (c->ev.flags & OTR_EVF_AIRBAG);
         c->power_us = c->stand_us = OTR_MO_NEVER;

@@ -163,7 +163,7 @@ typedef struct {
     int64_t stand_us;           /* since when it has stood after the impact */
     int64_t airbag_us;
     int64_t power_us; /* loss of power or bus within 2 s */
-    bool parked, collapse, airbag, airbag_bit, confirmed, airbag_seen_off, moved;
+    bool parked, collapse, thrust, airbag, airbag_bit, confirmed, airbag_seen_off, moved;
     uint8_t impacts, worst; /* worst: highest level of the impacts before */
     float pulse_long[31], pulse_lat[31];
     int32_t pulse_n;

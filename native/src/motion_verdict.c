@@ -16,13 +16,13 @@ double otr_mo_verdict(const otr_motion *m) {
     sum += dv >= 8 ? 2.5 : 1.5;
     sum += dv >= 25 ? 2 : 0;
     sum += c->airbag ? 5 : 0;
-    sum += c->collapse ? 1.5 : 0;
+    sum += c->collapse || c->thrust ? 1.5 : 0;
     sum += (ev->flags & OTR_EVF_STANDSTILL) ? 1 : 0;
     sum += c->power_us != OTR_MO_NEVER && c->power_us - c->t0_us < POWER_US ? 1.5 : 0;
     sum += c->gyro_peak > SPUN ? 0.5 : 0;
     sum += (ev->flags & OTR_EVF_ROLLOVER) ? 3 : 0;
     bool vertical = (double)ev->peak_vert_g > 2 * (double)ev->peak_g;
-    sum -= vertical && !c->collapse && c->v_pre == c->v_pre ? 2 : 0;
+    sum -= vertical && !c->collapse && !c->thrust && c->v_pre == c->v_pre ? 2 : 0;
     sum -= c->parked ? 1.5 : 0;
     sum -= c->moved ? 3 : 0;
     return 1 / (1 + otr_mo_exp(-sum));

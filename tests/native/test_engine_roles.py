@@ -227,6 +227,21 @@ def test_an_airbag_is_an_event_at_the_last_fix_before_it() -> None:
         assert EventFlag.POSITION_STALE not in first.flags
 
 
+def test_an_airbag_and_its_pulse_freeze_evidence_once() -> None:
+    """The bit comes 20 ms before the pulse: one event in the output, one evidence, frozen at the bit."""
+    still, hit = axes((0.0, 0.0, 10.0, 0.0, 0.0, 0.0)), axes((-150.0, 0.0, 10.0, 0.0, 0.0, 0.0))
+    rows = [(S + i * 10_000, 0, hit if 2000 <= i < 2010 else still) for i in range(3500)]
+    with Engine(imu_vehicle()) as engine:
+        engine.offer_frames(frames((S - 1, 1, b"\x00"), *rows[:1998], (20_975_000, 1, b"\x01"), *rows[1998:]))
+        engine.run(60 * S)
+        crash = [o for o in engine.take() if isinstance(o, Event) and o.kind.is_crash]
+        [evidence] = engine.take_evidence()
+    assert [e.kind for e in crash][:2] == [EventKind.AIRBAG, EventKind.CRASH]
+    assert {e.seq for e in crash} == {evidence.event_seq}
+    assert crash[-1].phase is Phase.CLOSED
+    assert all(EventFlag.AIRBAG in e.flags for e in crash)
+
+
 def test_an_old_place_is_marked_stale() -> None:
     """A fix more than 5 s older than the event is given, and said to be old; without any fix there is no place."""
     for fixes, flags in (((S,), EventFlag.POSITION | EventFlag.POSITION_STALE), ((), EventFlag(0))):

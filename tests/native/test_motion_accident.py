@@ -157,4 +157,5 @@ def test_the_speed_before_is_not_the_one_that_the_push_made() -> None:
     crash = events[events["kind"] == mh.CRASH]
     assert np.abs(crash["v_pre_kmh"]).max() < 0.1
     assert not crash["flags"][-1] & mh.STANDSTILL
+    assert mh.CONFIRMED in crash["phase"]  # by the speed that the push gave
     assert crash["pdof_deg"][-1] == pytest.approx(180, abs=3) or crash["pdof_deg"][-1] == pytest.approx(-180, abs=3)

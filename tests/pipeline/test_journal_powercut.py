@@ -85,7 +85,8 @@ def test_it_notices_a_segment_released_before_the_cursor(monkeypatch: pytest.Mon
     def release_too_early(self: Journal) -> None:
         gone = self._retention.released()
         if gone:
-            self._discard(gone, keep=True)
+            self._doomed += [(segment, True) for segment in gone]
+            self._bury()
             self._save_cursor()
 
     monkeypatch.setattr(Journal, "_release", release_too_early)

@@ -33,6 +33,12 @@ def test_empty_file_is_the_defaults() -> None:
         ("[gnss]\nbaud_rate='fast'", "gnss.baud_rate"),
         ("[terminal\n", "outrider.toml:1"),
         ("[uplink]\nport=1", "host"),
+        ("[uplink]\nhost=''", "uplink.host"),
+        ("[[can]]\nbitrate=-5", "bitrate"),
+        ("[journal]\nevent_commit_s=inf", "journal.event_commit_s"),
+        ("[journal]\ntelemetry_commit_s=nan", "journal.telemetry_commit_s"),
+        ("a=" + "[" * 50_000, "nested too deeply"),
+        ("a=" + "1" * 5000, "too long"),
     ],
 )
 def test_a_mistake_is_named(text: str, message: str) -> None:

@@ -50,6 +50,8 @@ def parse_keys(text: str, path: Path) -> KeyRing:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as err:
         raise ConfigError(f"not valid TOML: {err}", path=path) from None
+    except (RecursionError, ValueError):
+        raise ConfigError("not valid TOML: nested too deeply or a number is too long", path=path) from None
     unknown = sorted(set(document) - {"master", "devices"})
     if unknown:
         raise ConfigError(f'unknown key {unknown[0]!r}; known are "master" and the table [devices]', path=path)

@@ -42,6 +42,7 @@ class Journal:
         self._guard = storage.guard()
         self._cursor_dirty = False
         self._generation = self._seen = 0
+        self._doomed: list[tuple[Segment, bool]] = []  # out of the streams, still on the disk; (segment, keep the file)
         self._pool = FilePool(storage, options)
         self._streams: dict[StreamKey, LogStream] = found.streams
         self._active: dict[Lane, Segment] = {}
@@ -122,7 +123,10 @@ class Journal:
         lanes = list(Lane) if lane is None else [lane]
         for each in lanes:
             self._commit_lane(each)
-        self._release()
+        try:
+            self._release()
+        except JournalError:
+            self._stats.faults += 1  # the records are durable all the same; ``maintain`` tries again
         return sum(self._current[each].durable for each in lanes)
 
     def _commit_lane(self, lane: Lane) -> None:
@@ -200,26 +204,39 @@ class Journal:
         with self._guard:
             segment, lost = stream.evict_oldest(reason)
         self._stats.lanes[stream.lane].evicted += lost
-        self._save_cursor()
-        self._discard([segment], keep=reason is GapReason.QUOTA)
+        self._doomed.append((segment, reason is GapReason.QUOTA))
+        self._discard()
         return True
 
     def _release(self) -> None:
-        """Let go of segments that the receiver has whole. The cursor goes to flash first."""
+        """Let go of segments that the receiver has whole."""
         with self._guard:
             gone = self._retention.released()
+        self._doomed += [(segment, True) for segment in gone]
         if gone:
-            self._save_cursor()
-            self._discard(gone, keep=True)
+            self._discard()
 
-    def _discard(self, segments: list[Segment], *, keep: bool) -> None:
-        for segment in segments:
+    def _discard(self) -> None:
+        """The cursor goes to flash first. What the disk refuses stays doomed for the next time."""
+        self._save_cursor()
+        self._bury()
+
+    def _bury(self) -> None:
+        doomed, self._doomed = self._doomed, []
+        fault: JournalError | None = None
+        for segment, keep in doomed:
             segment.close()
-            if keep:
-                self._pool.give_back(segment.name, segment.bytes)
-            else:
-                self._storage.unlink(segment.name)
+            try:
+                if keep:
+                    self._pool.give_back(segment.name, segment.bytes)
+                else:
+                    self._storage.unlink(segment.name)
+            except JournalError as err:
+                fault = err
+                self._doomed.append((segment, keep))
         self._storage.sync_dir()
+        if fault is not None:
+            raise fault
 
     def _replenish(self) -> None:
         try:
@@ -232,6 +249,8 @@ class Journal:
     def maintain(self) -> None:
         """Now and then: free what was acknowledged, refill the reserve, put the cursor on flash."""
         self._release()
+        if self._doomed:
+            self._discard()
         self._replenish()
         if self._cursor_dirty:
             self._save_cursor()

@@ -231,6 +231,8 @@ def parse_scenario(text: str, where: object = None) -> Scenario:
     except tomllib.TOMLDecodeError as err:
         found = re.search(r"\(at line (\d+)", str(err))
         raise ScenarioError(f"not valid TOML: {err}", path=where, line=int(found.group(1)) if found else None) from None
+    except (RecursionError, ValueError):
+        raise ScenarioError("not valid TOML: nested too deeply or a number is too long", path=where) from None
     _check_keys(document, Scenario, (), text, where)
     try:
         scenario = msgspec.convert(document, Scenario)

@@ -73,6 +73,21 @@ def test_pipes_and_devices_are_refused_at_once(
     assert (got, file in err) == (code, True)
 
 
+@pytest.mark.parametrize("content", ["[" * 50_000, "1" * 5000], ids=["deep", "long"])
+def test_toml_that_breaks_the_parser_is_bad_input(run: Run, tmp_path: Path, content: str) -> None:
+    """The parser gives up with errors of its own; for a person it is one file that is wrong."""
+    file = tmp_path / "odd.toml"
+    file.write_text(f"a = {content}", encoding="ascii")
+    for code, arguments in (
+        (78, ("config", "check", file)),
+        (78, ("ingest", "--key-file", file)),
+        (65, ("sim", "drive", file, "-o", tmp_path)),
+        (65, ("profile", "check", file)),
+    ):
+        got, _out, err = run(*arguments)
+        assert (got, "odd.toml" in err) == (code, True)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"rubbish" * 100])
 def test_a_bad_tape_is_named(run: Run, tmp_path: Path, content: bytes | None) -> None:
     """Missing, empty or foreign: code 65 and the file's name."""

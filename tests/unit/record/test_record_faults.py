@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import random
 from collections.abc import Callable
@@ -59,7 +60,10 @@ class FaultyStorage:
 
     def open(self, name: str, *, create: bool = False) -> StorageFile:
         self.ask("create" if create else "open", name, 0)
-        return FaultyFile(self.inner.open(name, create=create), name, self.ask)
+        return FaultyFile(self.inner.open(name, create=create), name, self._asked)
+
+    def _asked(self, kind: str, name: str, offset: int) -> None:
+        self.ask(kind, name, offset)  # whoever is asked by then
 
     def rename(self, old: str, new: str) -> None:
         self.ask("rename", old, 0)
@@ -286,3 +290,31 @@ def test_a_file_that_cannot_be_opened_for_now_is_not_called_corrupt() -> None:
         journal.read(journal.epoch, Lane.EVENT, 1, 10, 1000)
     storage.ask = lambda *_what: None
     assert read_all(journal) == ([1, 2, 3], [])
+
+
+@pytest.mark.parametrize("kind", ["rename", "unlink", "pwrite"])
+def test_a_segment_that_could_not_be_freed_is_freed_later(kind: str) -> None:
+    """The commit stands, since its records are durable; the file goes when the disk allows, not at the next start."""
+    storage = FaultyStorage(MemoryStorage(), lambda *_what: None)
+    options = JournalOptions(SMALL.lanes, reserve_segments=1, spare_segments=0 if kind == "unlink" else 9)
+    journal = Journal.open(storage, options, boot_id=7, rng=random.Random(1))
+    for n in range(9):
+        journal.append(record(Lane.EVENT, n, size=3000))
+        journal.commit(Lane.EVENT)
+    assert journal.acknowledge(journal.epoch, Lane.EVENT, 9)
+    doomed = sorted(n for n in storage.names() if n.startswith("2-"))[:-1]
+    assert len(doomed) == 2
+    journal.append(record(Lane.EMERGENCY))
+
+    def refuse(what: str, name: str, _offset: int) -> None:
+        if what == kind and (name in doomed or name.startswith("cursor.state")):
+            raise refusal(errno.EIO, f"{name}: {what} refused")
+
+    storage.ask = refuse
+    with contextlib.suppress(JournalError):  # the first segment of a lane writes the cursor, too
+        journal.commit(Lane.EMERGENCY)
+    assert journal.commit(Lane.EMERGENCY) == 1
+    assert set(doomed) <= set(storage.names())
+    storage.ask = lambda *_what: None
+    journal.maintain()
+    assert not set(doomed) & set(storage.names())
