@@ -357,17 +357,23 @@ def test_the_will_and_the_birth_are_retained(broker: Broker, tmp_path: Path) -> 
 
 
 def _make_certificates(openssl: str, directory: Path, *names: str) -> None:
-    """A throw-away authority ``ca`` and certificates signed by it, for 127.0.0.1."""
+    """A throw-away authority ``ca`` and certificates signed by it, for 127.0.0.1.
+
+    With the extensions that Python 3.13 insists on (``VERIFY_X509_STRICT``): what the authority's key is for, and
+    whose key signed.
+    """
 
     def run(*args: str) -> None:
         subprocess.run([openssl, *args], cwd=directory, check=True, capture_output=True)
 
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    run("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority", "-days", "2")
-    (directory / "san.cnf").write_text("subjectAltName=IP:127.0.0.1\n", encoding="ascii")
+    authority = ("-subj", "/CN=test authority", "-days", "2", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    run("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", *authority)
+    extensions = "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
+    (directory / "leaf.cnf").write_text(extensions, encoding="ascii")
     for name in names[1:]:
         run("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        signer = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san.cnf")
+        signer = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "leaf.cnf")
         run("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *signer)
 
 
