@@ -62,7 +62,7 @@ int otr_motion_set_mount(otr_motion *m, const otr_mount *mount);
 typedef struct { ...; } otr_fix;
 typedef struct { ...; } otr_sample;
 typedef struct {
-    uint32_t output_capacity, frame_inbox, imu_inbox, fix_inbox, power_inbox, tape_bytes;
+    uint32_t output_capacity, frame_inbox, imu_inbox, fix_inbox, power_inbox, frame_inboxes, tape_bytes;
     uint64_t recorder_bytes;
     int64_t merge_back_us;
     otr_motion_config motion;
@@ -71,7 +71,7 @@ typedef struct {
 void otr_engine_config_default(otr_engine_config *ret);
 size_t otr_engine_size(const otr_engine_config *cfg, const otr_tables *tables);
 int otr_engine_init(void *mem, size_t size, const otr_engine_config *cfg, const otr_tables *tables, otr_engine **ret);
-uint32_t otr_engine_offer_frames(otr_engine *e, const otr_frame *frames, uint32_t n);
+uint32_t otr_engine_offer_frames_to(otr_engine *e, uint32_t inbox, const otr_frame *frames, uint32_t n);
 uint32_t otr_engine_offer_fixes(otr_engine *e, const otr_fix *fixes, uint32_t n);
 uint32_t otr_engine_offer_imu(otr_engine *e, const otr_sample *samples, uint32_t n);
 uint32_t otr_engine_offer_power(otr_engine *e, const otr_sample *samples, uint32_t n);
@@ -97,6 +97,43 @@ int otr_engine_tape_start(otr_engine *e);
 size_t otr_engine_tape_take(otr_engine *e, uint8_t *ret_block, size_t max);
 size_t otr_engine_tape_block_max(const otr_engine *e);
 int otr_engine_play(otr_engine *e, const uint8_t *data, size_t len, size_t *ret_used);
+
+/* capture.h */
+typedef struct otr_capture otr_capture;
+typedef struct { int64_t software_us, hardware_us; ...; } otr_stamp;
+typedef struct { int64_t offset_us, sampled_us; uint64_t steps; int started; ...; } otr_clock_watch;
+typedef struct {
+    int64_t drained_us, last_us;
+    int doubtful;
+    uint64_t restamped, hardware, hardware_refused;
+    ...;
+} otr_bus_clock;
+int otr_capture_frame(const uint8_t *datagram, size_t size, unsigned origin, otr_frame *ret);
+int otr_clock_note(otr_clock_watch *w, int64_t boot_us, int64_t real_us, int64_t gap_us);
+void otr_stamp_batch(otr_bus_clock *c, const otr_stamp *stamps, uint32_t n, int64_t boot_us, int64_t offset_us,
+                     int64_t *ret_us);
+typedef struct {
+    int stop_fd, wake_fd, receive_buffer;
+    int64_t gather_us, merge_window_us;
+    ...;
+} otr_capture_config;
+typedef struct {
+    uint64_t frames, echoes, error_frames;
+    uint64_t error_class[10];
+    uint64_t controller_overflows, malformed, socket_lost, held, restamped, hardware, hardware_refused, reads;
+    int64_t last_us;
+    int32_t receive_buffer, lost_errno;
+    ...;
+} otr_bus_stats;
+void otr_capture_config_default(otr_capture_config *ret);
+size_t otr_capture_size(void);
+int otr_capture_init(void *mem, size_t size, const otr_capture_config *cfg, otr_capture **ret);
+void otr_capture_close(otr_capture *c);
+int otr_capture_add(otr_capture *c, int fd, uint32_t bus, int local);
+int otr_capture_remove(otr_capture *c, uint32_t bus);
+int otr_capture_get_stats(const otr_capture *c, uint32_t bus, otr_bus_stats *ret);
+uint64_t otr_capture_clock_steps(const otr_capture *c);
+int otr_capture_run(otr_capture *c, otr_engine *e, int64_t timeout_us);
 
 /* recorder.h */
 typedef struct {
@@ -149,6 +186,8 @@ OTR_ENC_UINT OTR_ENC_INT OTR_ENC_FLOAT32 OTR_ENC_FLOAT64 OTR_XF_MAP OTR_XF_PROGR
 OTR_OP_CONST OTR_OP_X OTR_OP_ADD OTR_OP_SUB OTR_OP_MUL OTR_OP_DIV OTR_OP_MOD OTR_OP_NEG OTR_OP_ABS OTR_OP_FLOOR
 OTR_OP_CEIL OTR_OP_ROUND OTR_OP_SQRT OTR_OP_MIN OTR_OP_MAX OTR_STACK_MAX
 OTR_MSG_EXTENDED OTR_MSG_J1939 OTR_MSG_OBD OTR_BUS_ANY OTR_SIG_MIN OTR_SIG_MAX OTR_SLOT_TELEMETRY
+OTR_CAPTURE_TIMEOUT OTR_CAPTURE_OUTPUT OTR_CAPTURE_TAPE OTR_CAPTURE_URGENT OTR_CAPTURE_WAKE OTR_CAPTURE_STOP
+OTR_CAPTURE_LOST OTR_CAPTURE_SIGNAL OTR_MSG_LOCAL OTR_MSG_OWN OTR_FRAME_INBOXES_MAX OTR_ERROR_CLASSES
 OTR_OUT_EVENT OTR_OUT_SNAPSHOT OTR_OUTPUT_HEADER OTR_TABLES_MAGIC OTR_TABLES_VERSION
 """.split()  # noqa: SIM905  # reads better than a hundred quoted names
 
@@ -167,8 +206,8 @@ def make() -> FFI:
     builder.cdef(CDEF + "".join(f"#define {name} ...\n" for name in CONSTANTS))
     builder.set_source(
         "outrider._native",
-        '#include "outrider/engine.h"\n#include "outrider/candump.h"\n#include "outrider/crc32c.h"\n'
-        '#include "outrider/blackbox.h"\n#include "outrider/tables.h"\n',
+        '#include "outrider/engine.h"\n#include "outrider/capture.h"\n#include "outrider/candump.h"\n'
+        '#include "outrider/crc32c.h"\n#include "outrider/blackbox.h"\n#include "outrider/tables.h"\n',
         sources=sources(),
         depends=headers(),
         include_dirs=[str(HERE / "include")],

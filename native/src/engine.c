@@ -11,6 +11,7 @@ void otr_engine_config_default(otr_engine_config *ret) {
     ret->imu_inbox = 4096;
     ret->fix_inbox = 256;
     ret->power_inbox = 256;
+    ret->frame_inboxes = 1;
     ret->tape_bytes = 65536;
     ret->recorder_bytes = 8u << 20;
     ret->merge_back_us = 10000000;
@@ -18,11 +19,12 @@ void otr_engine_config_default(otr_engine_config *ret) {
 }
 
 static int config_valid(const otr_engine_config *c) {
-    const uint32_t inboxes[SRC_COUNT] = {c->frame_inbox, c->fix_inbox, c->imu_inbox, c->power_inbox};
-    for (unsigned i = 0; i < SRC_COUNT; i++)
+    const uint32_t inboxes[KIND_COUNT] = {c->frame_inbox, c->fix_inbox, c->imu_inbox, c->power_inbox};
+    for (unsigned i = 0; i < KIND_COUNT; i++)
         if (inboxes[i] < 1 || inboxes[i] > 1u << 22)
             return 0;
-    return c->output_capacity >= 2 * OTR_OUTPUT_RESERVE && c->output_capacity <= 1u << 20 && c->tape_bytes >= 4096 &&
+    return c->frame_inboxes >= 1 && c->frame_inboxes <= OTR_FRAME_INBOXES_MAX &&
+           c->output_capacity >= 2 * OTR_OUTPUT_RESERVE && c->output_capacity <= 1u << 20 && c->tape_bytes >= 4096 &&
            c->tape_bytes <= OTR_TAPE_PAYLOAD_MAX && c->merge_back_us >= 0 && c->merge_back_us <= OTR_TIME_MAX &&
            (c->recorder_bytes == 0 || (c->recorder_bytes >= 65536u && c->recorder_bytes <= (uint64_t)1 << 31));
 }
@@ -34,24 +36,26 @@ static size_t output_size(const otr_tables *t) {
 
 /* Pieces of the engine's memory; with a NULL arena base only counted. */
 typedef struct {
-    uint8_t *motion, *recorder, *inbox[SRC_COUNT], *out, *tape;
+    uint8_t *motion, *recorder, *inbox[INBOXES_MAX], *out, *tape;
     otr_cell *cell;
     double *values;
     uint32_t *slots;
     uint64_t *recorded;
-    uint32_t inbox_cells[SRC_COUNT];
+    uint32_t inbox_cells[INBOXES_MAX], inbox_item[INBOXES_MAX];
 } pieces;
 
-static const uint32_t ITEM[SRC_COUNT] = {sizeof(otr_frame), sizeof(otr_fix), sizeof(otr_sample), sizeof(otr_sample)};
+static const uint32_t ITEM[KIND_COUNT] = {sizeof(otr_frame), sizeof(otr_fix), sizeof(otr_sample), sizeof(otr_sample)};
 
 static pieces carve_all(otr_arena *a, const otr_engine_config *c, const otr_tables *t) {
-    const uint32_t wanted[SRC_COUNT] = {c->frame_inbox, c->fix_inbox, c->imu_inbox, c->power_inbox};
+    const uint32_t wanted[KIND_COUNT] = {c->frame_inbox, c->fix_inbox, c->imu_inbox, c->power_inbox};
     pieces p;
     p.motion = otr_carve(a, otr_motion_size());
     p.recorder = c->recorder_bytes ? otr_carve(a, otr_recorder_size(c->recorder_bytes)) : NULL;
-    for (unsigned i = 0; i < SRC_COUNT; i++) {
-        p.inbox_cells[i] = otr_inbox_capacity(wanted[i]);
-        p.inbox[i] = otr_carve(a, (size_t)p.inbox_cells[i] * ITEM[i]);
+    for (unsigned i = 0; i < c->frame_inboxes + KIND_COUNT - 1u; i++) {
+        unsigned kind = i < c->frame_inboxes ? (unsigned)KIND_FRAMES : i - c->frame_inboxes + 1u;
+        p.inbox_cells[i] = otr_inbox_capacity(wanted[kind]);
+        p.inbox_item[i] = ITEM[kind];
+        p.inbox[i] = otr_carve(a, (size_t)p.inbox_cells[i] * ITEM[kind]);
     }
     p.out = otr_carve(a, (size_t)c->output_capacity * output_size(t));
     p.tape = otr_carve(a, OTR_TAPE_HEADER + c->tape_bytes);
@@ -72,9 +76,11 @@ size_t otr_engine_size(const otr_engine_config *cfg, const otr_tables *tables) {
 }
 
 static void set_up(otr_engine *e, const otr_engine_config *cfg, const pieces *p) {
-    for (unsigned i = 0; i < SRC_COUNT; i++) {
+    e->frame_inboxes = cfg->frame_inboxes;
+    e->inboxes = cfg->frame_inboxes + KIND_COUNT - 1u;
+    for (unsigned i = 0; i < e->inboxes; i++) {
         e->inbox[i].cells = p->inbox[i];
-        e->inbox[i].item = ITEM[i];
+        e->inbox[i].item = p->inbox_item[i];
         e->inbox[i].mask = p->inbox_cells[i] - 1u;
     }
     e->out = (output_queue){.cells = p->out, .cell = output_size(e->tables), .capacity = cfg->output_capacity};
@@ -109,19 +115,27 @@ int otr_engine_init(void *mem, size_t size, const otr_engine_config *cfg, const 
 }
 
 uint32_t otr_engine_offer_frames(otr_engine *e, const otr_frame *frames, uint32_t n) {
-    return otr_inbox_put(&e->inbox[SRC_FRAMES], frames, n);
+    return otr_inbox_put(&e->inbox[0], frames, n);
+}
+
+uint32_t otr_engine_offer_frames_to(otr_engine *e, uint32_t inbox, const otr_frame *frames, uint32_t n) {
+    return inbox < e->frame_inboxes ? otr_inbox_put(&e->inbox[inbox], frames, n) : 0;
+}
+
+uint32_t otr_engine_frame_room(otr_engine *e, uint32_t inbox) {
+    return inbox < e->frame_inboxes ? otr_inbox_room(&e->inbox[inbox]) : 0;
 }
 
 uint32_t otr_engine_offer_fixes(otr_engine *e, const otr_fix *fixes, uint32_t n) {
-    return otr_inbox_put(&e->inbox[SRC_FIXES], fixes, n);
+    return otr_inbox_put(otr_inbox_of(e, KIND_FIXES), fixes, n);
 }
 
 uint32_t otr_engine_offer_imu(otr_engine *e, const otr_sample *samples, uint32_t n) {
-    return otr_inbox_put(&e->inbox[SRC_IMU], samples, n);
+    return otr_inbox_put(otr_inbox_of(e, KIND_IMU), samples, n);
 }
 
 uint32_t otr_engine_offer_power(otr_engine *e, const otr_sample *samples, uint32_t n) {
-    return otr_inbox_put(&e->inbox[SRC_POWER], samples, n);
+    return otr_inbox_put(otr_inbox_of(e, KIND_POWER), samples, n);
 }
 
 int64_t otr_engine_now(const otr_engine *e) {
@@ -180,7 +194,7 @@ typedef struct {
 /* The next item up to the watermark: oldest first, ties in the order of the sources. */
 static choice choose(otr_engine *e, int64_t watermark, unsigned full) {
     choice best = {.source = -1};
-    for (int i = 0; i < SRC_COUNT; i++) {
+    for (int i = 0; i < (int)e->inboxes; i++) {
         const void *item = otr_inbox_peek(&e->inbox[i]);
         if (!item)
             continue;
@@ -218,14 +232,14 @@ static void process(otr_engine *e, const choice *c) {
     e->stats.late += (uint64_t)late;
     e->stats.forced += (uint64_t)c->forced;
     otr_advance(e, t);
-    switch (c->source) {
-    case SRC_FRAMES:
+    switch (otr_inbox_kind(e, (uint32_t)c->source)) {
+    case KIND_FRAMES:
         otr_input_frame(e, item, t, late);
         break;
-    case SRC_FIXES:
+    case KIND_FIXES:
         otr_input_fix(e, item, t, late);
         break;
-    case SRC_IMU:
+    case KIND_IMU:
         otr_input_imu(e, item, t, late);
         break;
     default:
@@ -255,7 +269,7 @@ static int tick(otr_engine *e, int64_t horizon) {
 
 static unsigned full_inboxes(otr_engine *e) {
     unsigned full = 0;
-    for (unsigned i = 0; i < SRC_COUNT; i++)
+    for (unsigned i = 0; i < e->inboxes; i++)
         full |= (unsigned)(otr_inbox_count(&e->inbox[i]) > e->inbox[i].mask) << i;
     return full;
 }

@@ -17,7 +17,9 @@
 #define FIX_RING 64u
 #define EVENTS_PER_SAMPLE 8
 
-enum source { SRC_FRAMES, SRC_FIXES, SRC_IMU, SRC_POWER, SRC_COUNT };
+/* Inboxes in the order of ties: those of frames first, as many as configured, then one of each other kind. */
+enum kind { KIND_FRAMES, KIND_FIXES, KIND_IMU, KIND_POWER, KIND_COUNT };
+#define INBOXES_MAX (OTR_FRAME_INBOXES_MAX + KIND_COUNT - 1u)
 
 /* What one frame (or the running wheel set) gave for the roles. */
 typedef struct {
@@ -30,6 +32,7 @@ typedef struct {
     uint8_t *cells;
     size_t cell;
     uint32_t capacity, head, count;
+    int urgent; /* holds news of a crash */
 } output_queue;
 
 typedef struct {
@@ -44,7 +47,8 @@ struct otr_engine {
     const otr_tables *tables;
     otr_motion *motion;
     otr_recorder *recorder;
-    otr_inbox inbox[SRC_COUNT];
+    uint32_t frame_inboxes, inboxes;
+    otr_inbox inbox[INBOXES_MAX];
     output_queue out;
     tape_state tape;
     int64_t now_us, next_tick_us, merge_back_us;
@@ -89,6 +93,13 @@ void otr_tape_sample(otr_engine *e, unsigned type, const otr_sample *sample, int
 void otr_tape_tick(otr_engine *e, int64_t t_us);
 static inline int otr_tape_full(const otr_engine *e) {
     return e->tape.on && e->tape.cap - e->tape.used < OTR_TAPE_RECORD_MAX;
+}
+
+static inline unsigned otr_inbox_kind(const otr_engine *e, uint32_t inbox) {
+    return inbox < e->frame_inboxes ? (unsigned)KIND_FRAMES : inbox - e->frame_inboxes + 1u;
+}
+static inline otr_inbox *otr_inbox_of(otr_engine *e, enum kind kind) {
+    return &e->inbox[e->frame_inboxes + (uint32_t)kind - 1u];
 }
 
 /* engine.c: the time of an input, wherever it comes from */

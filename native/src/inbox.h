@@ -41,6 +41,12 @@ static inline uint32_t otr_inbox_put(otr_inbox *q, const void *items, uint32_t n
     return count;
 }
 
+/* Producer: how many items would be accepted; may only grow until the next put. */
+static inline uint32_t otr_inbox_room(otr_inbox *q) {
+    uint32_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+    return q->mask + 1u - (tail - atomic_load_explicit(&q->head, memory_order_acquire));
+}
+
 /* Consumer: items waiting. */
 static inline uint32_t otr_inbox_count(otr_inbox *q) {
     return atomic_load_explicit(&q->tail, memory_order_acquire) - atomic_load_explicit(&q->head, memory_order_relaxed);

@@ -64,6 +64,7 @@ static void emit_event(otr_engine *e, otr_event *event) {
         e->evidence_seq = event->seq;
         e->stats.evidence_lost += otr_recorder_trigger(e->recorder, event->seq, event->t0_us) < 0;
     }
+    e->out.urgent |= is_crash(event) && event->phase >= OTR_PH_SUSPECT && event->phase <= OTR_PH_CANCELLED;
     e->last_event = event->seq;
     e->stats.events++;
     memcpy(queue_cell(e, OTR_OUT_EVENT, 0), event, sizeof *event);
@@ -150,7 +151,13 @@ uint32_t otr_engine_take(otr_engine *e, void *ret_outputs, uint32_t max) {
         q->head = (q->head + 1u) % q->capacity;
     }
     q->count -= n;
+    if (!q->count)
+        q->urgent = 0;
     return n;
+}
+
+int otr_engine_urgent(const otr_engine *e) {
+    return e->out.urgent;
 }
 
 /* Telemetry slots that were ever seen, in slot order, until the page is full. */

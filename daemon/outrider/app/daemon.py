@@ -1,7 +1,8 @@
 """The terminal daemon: live sources into the pipeline, records to flash and broker, answers on the control socket.
 
-One owner thread (the caller of ``run``) drives the engine every ``LOOP_S``; sources deliver from their own threads
-into the engine's bounded inboxes. Disk and network are on the writer's and the uplink's threads. A part that fails is
+One owner thread (the caller of ``run``) drives the engine: inside the native capture where there is a bus of SocketCAN
+(which also reads it), else every ``LOOP_S``. Other sources deliver from their own threads into the engine's bounded
+inboxes. Disk and network are on the writer's and the uplink's threads. A part that fails is
 reported in the status and does not take the others down.
 """
 
@@ -20,17 +21,19 @@ from outrider.app.boot_io import boot_id, system_clock_fix
 from outrider.app.control import ControlServer
 from outrider.app.delivery import Delivery
 from outrider.app.intake import Intake
-from outrider.app.options import delivery_options, live_sources, vehicle_profile
+from outrider.app.options import captured, delivery_options, frame_inboxes, live_sources, vehicle_profile
 from outrider.app.pipeline import Output, Pipeline
 from outrider.app.session import boot_info
 from outrider.config import Config
-from outrider.engine import EngineOptions
+from outrider.engine import Capture, CaptureOptions, EngineOptions
 from outrider.model.event import Event, Snapshot
 from outrider.model.record import ClockFix
 from outrider.ports import Clock, LiveSource, SourceItem
 from outrider.record.blackbox_io import BlackBoxFile
+from outrider.sources.captured_io import CaptureDesk
 
 LOOP_S: Final = 0.02
+TICK_S: Final = 0.1  # the capture returns at least so often
 CLOCK_RECORD_US: Final = 600_000_000
 RECENT_EVENTS: Final = 20
 
@@ -49,6 +52,7 @@ class Daemon:
         self._last: Snapshot | None = None
         self._wake = threading.Event()
         self._sources: list[LiveSource] = []
+        self._desk: CaptureDesk | None = None
         self._started_us = 0
         self._last_clock_us: int | None = None
         self._troubles: Counter[str] = Counter()
@@ -60,8 +64,7 @@ class Daemon:
             self._open(stack)
             log.info("running: device %s, %d source(s)", self._config.terminal.device, len(self._sources))
             while not stop.is_set():
-                self._wake.wait(LOOP_S)
-                self._wake.clear()
+                self._wait()
                 self._turn()
             log.info("stopping")
 
@@ -72,7 +75,11 @@ class Daemon:
         boot = boot_id()
         self._delivery = stack.enter_context(Delivery(delivery_options(self._config, self._base, boot), self._clock))
         self._intake = Intake(self._delivery.writer, boot)
-        options = EngineOptions(imu_range_g=profile.imu_range_g, recorder_bytes=self._config.engine.recorder_kib * 1024)
+        options = EngineOptions(
+            imu_range_g=profile.imu_range_g,
+            recorder_bytes=self._config.engine.recorder_kib * 1024,
+            frame_inboxes=frame_inboxes(self._config),
+        )
         self._pipeline = stack.enter_context(
             Pipeline(profile.tables, self._intake, boot_info(profile, "start"), options, on_output=self._note)
         )
@@ -84,10 +91,18 @@ class Daemon:
         control = ControlServer(Path(self._config.terminal.control_socket), self.status)
         control.start()
         stack.callback(control.stop)
-        self._sources = live_sources(self._config, self._clock)
+        if captured(self._config):
+            self._desk = self._open_capture(stack)
+        self._sources = live_sources(self._config, self._clock, self._desk)
         for source in self._sources:
             source.start(self._deliver)
             stack.callback(source.stop)
+
+    def _open_capture(self, stack: ExitStack) -> CaptureDesk:
+        options = CaptureOptions(merge_window_us=self._config.engine.merge_window_ms * 1000)
+        desk = CaptureDesk(stack.enter_context(Capture(self._pipeline.engine, options)))
+        stack.callback(desk.close)
+        return desk
 
     def _open_tape(self, stack: ExitStack) -> None:
         self._tape = self._tape_file(stack)
@@ -116,11 +131,24 @@ class Daemon:
         if item.clock is not None:
             self._clocks.append(item.clock)
         self._wake.set()
+        if self._desk is not None:
+            self._desk.wake()
+
+    def _wait(self) -> None:
+        """Until there is something to do; with a capture, the buses are read and the engine runs meanwhile."""
+        if self._desk is not None:
+            self._desk.serve(TICK_S)
+        else:
+            self._wake.wait(LOOP_S)
+            self._wake.clear()
 
     def _turn(self) -> None:
         now = self._clock.boottime_us()
         self._record_clocks(now)
-        self._pipeline.advance(now - self._config.engine.merge_window_ms * 1000)
+        if self._desk is None:
+            self._pipeline.advance(now - self._config.engine.merge_window_ms * 1000)
+        else:
+            self._pipeline.drain()
         self._write_tape()
 
     def _write_tape(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from outrider.app.delivery import DeliveryOptions, read_key
 from outrider.config import Config
@@ -14,8 +15,12 @@ from outrider.profile.load_io import LoadedProfile, load_profile
 from outrider.record.options import JournalOptions
 from outrider.record.writer_io import WriterOptions
 from outrider.sources.can_io import CanOptions, CanSource
+from outrider.sources.captured_io import CaptureDesk, CapturedSource
 from outrider.sources.gnss_io import GnssOptions, GnssSource
 from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions
+
+CAPTURED_INTERFACE: Final = "socketcan"
+MAX_BUSES: Final = 16  # OTR_FRAME_INBOXES_MAX
 
 
 def vehicle_profile(config: Config, base: Path) -> LoadedProfile:
@@ -67,10 +72,25 @@ def uplink_options(section: UplinkSection, device: str, base: Path) -> UplinkOpt
     )
 
 
-def live_sources(config: Config, clock: Clock) -> list[LiveSource]:
-    """One source for each bus, in the order of the file (their bus numbers), and the GNSS receiver."""
+def frame_inboxes(config: Config) -> int:
+    """One for each bus. ConfigError for more buses than the engine has room for."""
+    if len(config.can) > MAX_BUSES:
+        raise ConfigError(f"{len(config.can)} [[can]] sections, at most {MAX_BUSES}")
+    return max(1, len(config.can))
+
+
+def captured(config: Config) -> bool:
+    """Whether any bus is read natively."""
+    return any(bus.interface == CAPTURED_INTERFACE for bus in config.can)
+
+
+def live_sources(config: Config, clock: Clock, desk: CaptureDesk | None = None) -> list[LiveSource]:
+    """One source for each bus, in the order of the file (their bus numbers), and the GNSS receiver.
+
+    With a desk, buses of SocketCAN are read natively.
+    """
     sources: list[LiveSource] = [
-        CanSource(
+        _can_source(
             CanOptions(
                 interface=bus.interface,
                 channel=bus.channel,
@@ -81,12 +101,19 @@ def live_sources(config: Config, clock: Clock) -> list[LiveSource]:
                 bus=number,
             ),
             clock,
+            desk,
         )
         for number, bus in enumerate(config.can)
     ]
     if config.gnss is not None:
         sources.append(GnssSource(GnssOptions(device=config.gnss.device, baud_rate=config.gnss.baud_rate), clock))
     return sources
+
+
+def _can_source(options: CanOptions, clock: Clock, desk: CaptureDesk | None) -> LiveSource:
+    if desk is not None and options.interface == CAPTURED_INTERFACE:
+        return CapturedSource(options, clock, desk)
+    return CanSource(options, clock)
 
 
 def _path(base: Path, text: str | None) -> Path | None:

@@ -18,6 +18,7 @@ from outrider.drive.telemetry import Telemetry
 from outrider.drive.trips import TripTracker
 from outrider.engine import Engine, EngineOptions
 from outrider.model.event import Event, Phase, Snapshot, Trip
+from outrider.model.frame import FrameBatch
 from outrider.model.record import BootInfo, SignalTable
 from outrider.model.vehicle import VehicleTables
 from outrider.ports import SourceItem
@@ -79,7 +80,7 @@ class Pipeline:
         """Live: put an item into the inboxes; what does not fit is counted. False when something was refused."""
         refused = 0
         if item.frames is not None:
-            lost = len(item.frames) - self.engine.offer_frames(item.frames)
+            lost = len(item.frames) - self.engine.offer_frames(item.frames, inbox=self._inbox(item.frames))
             self.stats.frames_refused += lost
             refused += lost
         if item.imu is not None:
@@ -93,6 +94,11 @@ class Pipeline:
             self.stats.power_refused += 1
             refused += 1
         return refused == 0
+
+    def _inbox(self, frames: FrameBatch) -> int:
+        """Each bus has its own, so that each has one producer; a batch is of one bus."""
+        bus = frames.bus_at(0) if len(frames) else 0
+        return bus if bus < self.engine.frame_inboxes else 0
 
     def feed(self, item: SourceItem) -> None:
         """Replay: put an item in, advancing as often as the inboxes need, so that nothing is refused."""
@@ -126,17 +132,17 @@ class Pipeline:
         """Process everything up to the watermark, in order of time."""
         while True:
             more = self.engine.run(watermark_us)
-            self._drain()
+            self.drain()
             if not more:
                 return
 
     def play_tape(self, chunk: bytes) -> None:
         """Process a piece of a tape; pieces may be cut anywhere."""
         more = self.engine.play_tape(chunk)
-        self._drain()
+        self.drain()
         while more:
             more = self.engine.play_tape(b"")
-            self._drain()
+            self.drain()
 
     def end_tape(self) -> None:
         """The tape's file is over; RecordingError when it ended in the middle of a block."""
@@ -155,7 +161,8 @@ class Pipeline:
             self._intake.put(self._boot, t_us)
             self._intake.put(self._telemetry.table, t_us)
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Make records of what the engine has put out; for the owner, who may run the engine himself."""
         for output in self.engine.take():
             if isinstance(output, Event):
                 self._put_event(output)

@@ -5,6 +5,7 @@ here; what the engine does is documented in ``native/include/outrider/*.h`` and 
 """
 
 from outrider.engine.candump import Candump, CandumpParser, parse_candump
+from outrider.engine.capture_io import ERROR_CLASSES, BusStats, Capture, CaptureEnd, CaptureOptions
 from outrider.engine.decode import Decoded, Decoder
 from outrider.engine.engine import ALGORITHM, Engine
 from outrider.engine.evidence import Evidence, SignalRecord
@@ -16,9 +17,14 @@ from outrider.engine.tables import pack_tables
 
 __all__ = [
     "ALGORITHM",
+    "ERROR_CLASSES",
     "BlackBox",
+    "BusStats",
     "Candump",
     "CandumpParser",
+    "Capture",
+    "CaptureEnd",
+    "CaptureOptions",
     "DecodeStats",
     "Decoded",
     "Decoder",

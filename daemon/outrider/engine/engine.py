@@ -38,6 +38,7 @@ class Engine:
 
     def __init__(self, tables: VehicleTables, options: EngineOptions = EngineOptions()) -> None:  # noqa: B008  # frozen
         self._tables = NativeTables(tables)
+        self.frame_inboxes = options.frame_inboxes
         self._telemetry = [i for i, slot in enumerate(tables.slots) if slot.telemetry]
         self._slots = len(tables.slots)
         config = native_config(options)
@@ -72,7 +73,7 @@ class Engine:
             raise EngineError("the engine is closed", lib.OTR_ERR_STATE)
         return self._ptr
 
-    def _owned(self) -> Any:
+    def owned(self) -> Any:
         """The handle, for the owner thread only."""
         me = _thread.get_ident()
         if self._owner is None:
@@ -85,13 +86,18 @@ class Engine:
 
     # -- inputs ---------------------------------------------------------------------------------------
 
-    def offer_frames(self, batch: FrameBatch | bytes | bytearray | memoryview, start: int = 0) -> int:
-        """Frames from ``start`` on; how many were accepted. Fewer: the inbox is full, run and offer the rest."""
+    def offer_frames(self, batch: FrameBatch | bytes | bytearray | memoryview, start: int = 0, inbox: int = 0) -> int:
+        """Frames from ``start`` on; how many were accepted. Fewer: the inbox is full, run and offer the rest.
+
+        inbox: below ``EngineOptions.frame_inboxes``; each has one thread that offers.
+        """
         data, count = lend_frames(batch)
         if not 0 <= start <= count:
             raise ValueError(f"start {start} of {count} frames")
+        if not 0 <= inbox < self.frame_inboxes:
+            raise ValueError(f"frame inbox {inbox} of {self.frame_inboxes}")
         first = ffi.cast("const otr_frame *", data + start * FRAME_SIZE)
-        return int(lib.otr_engine_offer_frames(self._shared(), first, count - start))
+        return int(lib.otr_engine_offer_frames_to(self._shared(), inbox, first, count - start))
 
     def offer_imu(self, samples: Sequence[ImuSample]) -> int:
         """How many were accepted."""
@@ -112,24 +118,24 @@ class Engine:
 
     def run(self, watermark_us: int) -> bool:
         """Processes everything up to and including the watermark. True: take the outputs, then run again."""
-        ptr = self._owned()
+        ptr = self.owned()
         if not -(2**60) <= watermark_us <= 2**60:
             raise EngineError(f"watermark {watermark_us} us is no sensible time", lib.OTR_ERR_INVAL)
         while True:
             end = check(lib.otr_engine_run(ptr, watermark_us), "run")
             if end != lib.OTR_RUN_TAPE:
                 return bool(end == lib.OTR_RUN_OUTPUT)
-            self._drain_tape()
+            self.drain_tape()
 
     def now_us(self) -> int:
         """Engine time: that of the last input or tick; 0 before the first."""
-        return int(lib.otr_engine_now(self._owned()))
+        return int(lib.otr_engine_now(self.owned()))
 
     # -- outputs --------------------------------------------------------------------------------------
 
     def take(self) -> list[Event | Snapshot]:
         """All outputs so far, in order."""
-        ptr, taken = self._owned(), []
+        ptr, taken = self.owned(), []
         while True:
             count = lib.otr_engine_take(ptr, self._outputs, _TAKE)
             raw = memoryview(ffi.buffer(self._outputs, count * self._cell))
@@ -151,35 +157,35 @@ class Engine:
 
     def stats(self) -> EngineStats:
         raw = ffi.new("otr_engine_stats *")
-        lib.otr_engine_get_stats(self._owned(), raw)
+        lib.otr_engine_get_stats(self.owned(), raw)
         return engine_stats(raw)
 
     def take_evidence(self) -> list[Evidence]:
         """Windows of the flight recorder that were frozen since the last call."""
-        found = evidence.take(lib.otr_engine_recorder(self._owned()))
+        found = evidence.take(lib.otr_engine_recorder(self.owned()))
         return [] if found is None else [found]
 
     def black_box_page(self) -> bytes:
         """4096 bytes that describe this moment; see ``parse_black_box``."""
         page = ffi.new("uint8_t[]", lib.OTR_PAGE_SIZE)
-        lib.otr_engine_black_box(self._owned(), page)
+        lib.otr_engine_black_box(self.owned(), page)
         return bytes(ffi.buffer(page))
 
     def pulse(self) -> tuple[tuple[float, float], ...]:
         """Cumulative delta-V (long, lat) in km/h at 100 Hz of the last captured impact; empty without one."""
         both = ffi.new("float[62]")
-        count = lib.otr_motion_pulse(lib.otr_engine_motion(self._owned()), both, both + 31, 31)
+        count = lib.otr_motion_pulse(lib.otr_engine_motion(self.owned()), both, both + 31, 31)
         return tuple((both[i], both[31 + i]) for i in range(count))
 
     def mount(self) -> Mount:
         raw = ffi.new("otr_mount *")
-        lib.otr_motion_get_mount(lib.otr_engine_motion(self._owned()), raw)
+        lib.otr_motion_get_mount(lib.otr_engine_motion(self.owned()), raw)
         return Mount((*raw.up,), (*raw.fwd,), raw.rho, raw.age_s)
 
     def set_mount(self, mount: Mount) -> None:
         """Before the first input; EngineError when it is too late or no mounting."""
         raw = ffi.new("otr_mount *", {"up": mount.up, "fwd": mount.forward, "rho": mount.rho, "age_s": mount.age_s})
-        check(lib.otr_motion_set_mount(lib.otr_engine_motion(self._owned()), raw), "set_mount")
+        check(lib.otr_motion_set_mount(lib.otr_engine_motion(self.owned()), raw), "set_mount")
 
     # -- tape -----------------------------------------------------------------------------------------
 
@@ -189,20 +195,21 @@ class Engine:
 
     def start_tape(self) -> None:
         """Records every input from now on; EngineError once an input was processed."""
-        check(lib.otr_engine_tape_start(self._owned()), "start_tape after the first input")
+        check(lib.otr_engine_tape_start(self.owned()), "start_tape after the first input")
         self._tape = bytearray()
 
     def take_tape(self) -> bytes:
         """What was recorded since the last call: whole blocks, to be appended to the tape."""
-        self._owned()
+        self.owned()
         if self._tape is None:
             raise EngineError("take_tape without start_tape", lib.OTR_ERR_STATE)
-        self._drain_tape()
+        self.drain_tape()
         taken = bytes(self._tape)
         self._tape.clear()
         return taken
 
-    def _drain_tape(self) -> None:
+    def drain_tape(self) -> None:
+        """Makes room for more tape."""
         size = lib.otr_engine_tape_block_max(self._ptr)
         block = ffi.new("uint8_t[]", size)
         used = lib.otr_engine_tape_take(self._ptr, block, size)
@@ -214,7 +221,7 @@ class Engine:
 
         RecordingError when the tape is damaged or was made with other tables. Call ``end_tape`` after the last piece.
         """
-        ptr = self._owned()
+        ptr = self.owned()
         self._pending += chunk
         used = ffi.new("size_t *")
         while True:
@@ -222,7 +229,7 @@ class Engine:
             self._pending = self._pending[used[0] :]
             self._played += used[0]
             if end == lib.OTR_RUN_TAPE:
-                self._drain_tape()
+                self.drain_tape()
                 continue
             if end < 0:
                 self._refuse_tape(end)
@@ -230,7 +237,7 @@ class Engine:
 
     def end_tape(self) -> None:
         """RecordingError when the tape ended in the middle of a block."""
-        self._owned()
+        self.owned()
         if self._pending:
             raise RecordingError(
                 f"tape ends in the middle of a block: {len(self._pending)} bytes after byte {self._played} are missing "

@@ -32,6 +32,7 @@ class EngineOptions:
 
     imu_range_g: measuring range of the IMU per axis, 0 unknown. recorder_bytes: cap of the flight recorder (both of
     its ring sets together), 0 for none. merge_back_us: how far a source may lag before its clock counts as set back.
+    frame_inboxes: one for each thread that offers frames (for each bus), of frame_inbox frames.
     motion: overrides of the detector's thresholds, by the names of MOTION_FIELDS.
     """
 
@@ -40,6 +41,7 @@ class EngineOptions:
     imu_inbox: int = 4096
     fix_inbox: int = 256
     power_inbox: int = 256
+    frame_inboxes: int = 1
     tape_bytes: int = 65536
     recorder_bytes: int = 8 * 1024 * 1024
     merge_back_us: int = 10_000_000

@@ -60,6 +60,10 @@ class FrameBatch:
         """Time of the frame at ``index`` (0-based)."""
         return int(FRAME.unpack_from(self._buf, index * FRAME_SIZE)[0])
 
+    def bus_at(self, index: int) -> int:
+        """Bus number of the frame at ``index`` (0-based)."""
+        return int(FRAME.unpack_from(self._buf, index * FRAME_SIZE)[2])
+
     def last_t_us(self) -> int:
         """Time of the last frame; IndexError when empty."""
         if not self._buf:

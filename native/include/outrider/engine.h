@@ -2,9 +2,10 @@
  *
  * One engine object per bus set. The caller provides the memory; nothing is allocated, no clock is read, there are no
  * globals. Everything but otr_engine_offer_*() belongs to one owner thread. Each otr_engine_offer_*() may be called
- * by another thread than the owner, but one inbox has one producer.
+ * by another thread than the owner, but one inbox has one producer: with frame_inboxes > 1 each bus has its own.
  *
- * Order: the oldest waiting item first; at equal times a due tick, then frames, fixes, IMU, power. Items older than
+ * Order: the oldest waiting item first; at equal times a due tick, then frames (by number of the inbox), fixes, IMU,
+ * power. Items older than
  * the engine's time are processed at the engine's time and counted as late; one more than merge_back_us older means
  * that its source's clock jumped back: from then on this source's times are shifted so that they go on at the
  * engine's time (counted as jumps_back), until they catch up by themselves. Times beyond +-2^60 us are refused.
@@ -30,6 +31,7 @@
 #define OTR_FRESH_US 1500000 /* how old speed, heading, ... may be when a position on CAN is made into a fix */
 #define OTR_FIX_STALE_US 5000000
 #define OTR_FIX_LOST_US 3000000
+#define OTR_FRAME_INBOXES_MAX 16u
 #define OTR_OUTPUT_RESERVE 80u /* most outputs of one input */
 
 typedef struct otr_engine otr_engine;
@@ -37,6 +39,7 @@ typedef struct otr_engine otr_engine;
 typedef struct {
     uint32_t output_capacity; /* events and snapshots waiting to be taken; at least 2 * OTR_OUTPUT_RESERVE */
     uint32_t frame_inbox, imu_inbox, fix_inbox, power_inbox;
+    uint32_t frame_inboxes;  /* how many inboxes of frame_inbox frames, 1..OTR_FRAME_INBOXES_MAX */
     uint32_t tape_bytes;     /* one block of tape; at least 4096 */
     uint64_t recorder_bytes; /* flight recorder in all, 0 none */
     int64_t merge_back_us;
@@ -52,10 +55,14 @@ size_t otr_engine_size(const otr_engine_config *cfg, const otr_tables *tables);
 int otr_engine_init(void *mem, size_t size, const otr_engine_config *cfg, const otr_tables *tables, otr_engine **ret);
 
 /* Any thread, one per inbox: how many were accepted; fewer than n means the inbox is full. */
-uint32_t otr_engine_offer_frames(otr_engine *e, const otr_frame *frames, uint32_t n);
+uint32_t otr_engine_offer_frames(otr_engine *e, const otr_frame *frames, uint32_t n); /* to inbox 0 */
+uint32_t otr_engine_offer_frames_to(otr_engine *e, uint32_t inbox, const otr_frame *frames, uint32_t n);
 uint32_t otr_engine_offer_fixes(otr_engine *e, const otr_fix *fixes, uint32_t n);
 uint32_t otr_engine_offer_imu(otr_engine *e, const otr_sample *samples, uint32_t n);   /* kind OTR_IN_IMU */
 uint32_t otr_engine_offer_power(otr_engine *e, const otr_sample *samples, uint32_t n); /* kind OTR_IN_POWER */
+
+/* The producer of a frame inbox: frames that it would accept now; 0 for an inbox that there is not. */
+uint32_t otr_engine_frame_room(otr_engine *e, uint32_t inbox);
 
 /* Why run and play returned. */
 enum otr_run_end {
@@ -76,6 +83,9 @@ enum otr_output_kind { OTR_OUT_EVENT = 1, OTR_OUT_SNAPSHOT = 2 };
 #define OTR_OUTPUT_HEADER 8u
 size_t otr_engine_output_size(const otr_engine *e);
 uint32_t otr_engine_take(otr_engine *e, void *ret_outputs, uint32_t max); /* how many were written */
+
+/* 1 when a crash was suspected, updated, confirmed or cancelled among the outputs not yet taken. */
+int otr_engine_urgent(const otr_engine *e);
 
 typedef struct {
     uint64_t frames, fixes, imu, power, ticks; /* inputs processed */
