@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +67,9 @@ def _print(console: Console, result: DemoResult) -> None:
             ).format(flash=result.crash_durable_ms, ack=result.crash_acknowledged_ms)
         )
     console.print(_("The data lies in {out}: look with").format(out=result.out))
-    console.print(f"  outrider journal stats {result.out}/journal", highlight=False)
-    console.print(f"  sqlite3 {result.out}/received.sqlite .tables", highlight=False)
+    program = sys.argv[0] if Path(sys.argv[0]).name == "outrider" else "outrider"
+    for command in (f"journal stats {result.out}/journal", f"journal ls {result.out}/journal -n 5"):
+        console.print(f"  {program} {command}", highlight=False)
 
 
 def _row(match: Match) -> list[str]:
