@@ -33,7 +33,7 @@ typedef struct {
     ...;
 } otr_decode_stats;
 int64_t otr_decode_batch(const otr_tables *t, const otr_frame *frames, uint32_t n, double *values, uint32_t *slots,
-                         uint32_t *index, uint32_t cap, uint32_t *ret_frames, otr_decode_stats *stats);
+                         uint32_t *starts, uint32_t cap, uint32_t *ret_frames, otr_decode_stats *stats);
 
 /* candump.h */
 typedef struct {

@@ -160,19 +160,13 @@ HOT void copy_slots(uint32_t *to, const uint32_t *from, unsigned n) {
         memcpy(to + i, from + i, 16);
 }
 
-HOT void fill_index(uint32_t *to, uint32_t frame, uint32_t n) {
-    const uint32_t four[4] = {frame, frame, frame, frame};
-    for (uint32_t i = 0; i < n; i += 4)
-        memcpy(to + i, four, 16);
-}
-
 HOT uint32_t decode_fast(context *c, const otr_msg *m, const otr_frame *f, double *values, uint32_t *slots) {
     uint64_t first = otr_load_le64(f->data);
     const uint64_t word[2] = {first, otr_swap64(first)};
-    const otr_plain *p = c->t->plain + m->first_plain, *end = p + m->plain;
-    double *v = values;
-    for (; p < end; p++)
-        *v++ = scale(p, word[p->order]);
+    const otr_plain *p = c->t->plain + m->first_plain;
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < m->plain; i++)
+        values[i] = scale(p + i, word[p[i].order]);
     copy_slots(slots, c->t->plain_slot + m->first_plain, m->plain);
     if (m->ranged) {
         const otr_ranged *r = c->t->ranged + m->first_ranged;
@@ -254,29 +248,29 @@ uint32_t otr_decode_frame(const otr_tables *t, const otr_frame *frame, double *v
     return w;
 }
 
-HOT uint32_t batch(context *c, const otr_frame *frames, uint32_t n, double *values, uint32_t *slots, uint32_t *index,
+HOT uint32_t batch(context *c, const otr_frame *frames, uint32_t n, double *values, uint32_t *slots, uint32_t *starts,
                    uint32_t limit, uint32_t *ret_frames) {
     uint32_t w = 0, i = 0;
     for (; i < n && w <= limit; i++) {
-        uint32_t k = decode_one(c, frames + i, values + w, slots + w);
-        fill_index(index + w, i, k);
-        w += k;
+        starts[i] = w;
+        w += decode_one(c, frames + i, values + w, slots + w);
     }
+    starts[i] = w;
     *ret_frames = i;
     return w;
 }
 
 static uint32_t batch_any(context *c, const otr_frame *frames, uint32_t n, double *values, uint32_t *slots,
-                          uint32_t *index, uint32_t limit, uint32_t *ret_frames) {
-    return batch(c, frames, n, values, slots, index, limit, ret_frames);
+                          uint32_t *starts, uint32_t limit, uint32_t *ret_frames) {
+    return batch(c, frames, n, values, slots, starts, limit, ret_frames);
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
 /* The same integer and double operations with the three-operand shifts of BMI2; the results are equal. */
 __attribute__((target("bmi2"))) static uint32_t batch_bmi2(context *c, const otr_frame *frames, uint32_t n,
-                                                           double *values, uint32_t *slots, uint32_t *index,
+                                                           double *values, uint32_t *slots, uint32_t *starts,
                                                            uint32_t limit, uint32_t *ret_frames) {
-    return batch(c, frames, n, values, slots, index, limit, ret_frames);
+    return batch(c, frames, n, values, slots, starts, limit, ret_frames);
 }
 #define HAS_BMI2() __builtin_cpu_supports("bmi2")
 #else
@@ -285,13 +279,13 @@ __attribute__((target("bmi2"))) static uint32_t batch_bmi2(context *c, const otr
 #endif
 
 int64_t otr_decode_batch(const otr_tables *t, const otr_frame *frames, uint32_t n, double *values, uint32_t *slots,
-                         uint32_t *index, uint32_t cap, uint32_t *ret_frames, otr_decode_stats *stats) {
+                         uint32_t *starts, uint32_t cap, uint32_t *ret_frames, otr_decode_stats *stats) {
     if (cap < t->max_values)
         return OTR_ERR_INVAL;
     otr_decode_stats local = *stats;
     context c = {.t = t, .stats = &local};
     uint32_t limit = cap - t->max_values, done = 0;
-    uint32_t w = (HAS_BMI2() ? batch_bmi2 : batch_any)(&c, frames, n, values, slots, index, limit, &done);
+    uint32_t w = (HAS_BMI2() ? batch_bmi2 : batch_any)(&c, frames, n, values, slots, starts, limit, &done);
     local.frames += done;
     local.values += w;
     *stats = local;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from outrider.engine.handle import NativeTables
@@ -16,31 +17,39 @@ _new: Final = ffi.new_allocator(should_clear_after_alloc=False)  # pages that ar
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Value k: ``values[k]`` (float64) of slot ``slots[k]`` (uint32), out of frame number ``frame_index[k]`` (uint32).
+    """Value k: ``values[k]`` (float64) of slot ``slots[k]`` (uint32).
+
+    Those of frame i are ``starts[i]`` to ``starts[i + 1]`` (uint32), the end not included.
 
     The views lend the decoder's memory when it was told to reuse it; else they own theirs.
     """
 
     values: memoryview[float]
     slots: memoryview
-    frame_index: memoryview
+    starts: memoryview
 
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def frame_index(self) -> list[int]:
+        """The number of the frame of each value; made anew at each call."""
+        return [i for i, (begin, end) in enumerate(pairwise(self.starts)) for _ in range(begin, end)]
+
 
 class _Buffers:
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, frames: int) -> None:
         self.capacity = capacity
+        self.frames = frames
         self.values = _new("double[]", capacity)
         self.slots = _new("uint32_t[]", capacity)
-        self.index = _new("uint32_t[]", capacity)
+        self.starts = _new("uint32_t[]", frames + 1)
 
-    def view(self, count: int) -> Decoded:
+    def view(self, count: int, frames: int) -> Decoded:
         return Decoded(
             memoryview(ffi.buffer(self.values, count * 8)).cast("d"),
             memoryview(ffi.buffer(self.slots, count * 4)).cast("I"),
-            memoryview(ffi.buffer(self.index, count * 4)).cast("I"),
+            memoryview(ffi.buffer(self.starts, (frames + 1) * 4)).cast("I"),
         )
 
 
@@ -62,11 +71,11 @@ class Decoder:
             self._tables.ptr,
             ffi.cast("const otr_frame *", data),
             count,
-            *(buffers.values, buffers.slots, buffers.index, buffers.capacity),
+            *(buffers.values, buffers.slots, buffers.starts, buffers.capacity),
             used,
             self._stats,
         )
-        return buffers.view(check(written, "decode"))
+        return buffers.view(check(written, "decode"), count)
 
     def stats(self) -> DecodeStats:
         """Counters since the decoder was made."""
@@ -79,9 +88,9 @@ class Decoder:
     def _buffers(self, frames: int) -> _Buffers:
         needed = (frames + 1) * self._tables.max_values
         if not self._reuse:
-            return _Buffers(needed)
-        if self._kept is None or self._kept.capacity < needed:
-            self._kept = _Buffers(needed)
+            return _Buffers(needed, frames)
+        if self._kept is None or self._kept.capacity < needed or self._kept.frames < frames:
+            self._kept = _Buffers(needed, frames)
         return self._kept
 
 

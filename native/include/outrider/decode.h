@@ -28,12 +28,13 @@ typedef struct {
     uint64_t unmapped;      /* value map without an entry */
 } otr_decode_stats;
 
-/* Decodes n frames in order. For value k: values[k], its slots[k], and index[k] = number of its frame. Stops before a
- * frame whose values might not fit into cap (cap >= otr_tables_max_values()), so nothing is ever cut.
+/* Decodes n frames in order. Value k: values[k] of slots[k]; those of frame i are starts[i] .. starts[i + 1] - 1
+ * (n + 1 entries). Stops before a frame whose values might not fit into cap (cap >= otr_tables_max_values()), so
+ * nothing is ever cut.
  * Returns the number of values; ret_frames is how many frames were consumed. stats is added to, not cleared.
  * OTR_ERR_INVAL: cap too small for any frame. Within a frame the order of values is fixed by the tables. */
 int64_t otr_decode_batch(const otr_tables *t, const otr_frame *frames, uint32_t n, double *values, uint32_t *slots,
-                         uint32_t *index, uint32_t cap, uint32_t *ret_frames, otr_decode_stats *stats);
+                         uint32_t *starts, uint32_t cap, uint32_t *ret_frames, otr_decode_stats *stats);
 
 /* What decoding one frame tells besides the values. */
 typedef struct {
