@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2] / "daemon" / "outrider"
 GROUND = {"errors", "model", "ports", "clock", "i18n", "files_io", "__init__"}
 LEAVES = {"engine", "wire", "profile"}
-STAGES = {"sources", "drive", "record", "uplink", "ingest", "sim"}
+STAGES = {"sources", "link", "drive", "record", "uplink", "ingest", "sim", "suite"}
 HOUSE = {"app", "config"}
 HANDS = {"cli"}
 
