@@ -48,6 +48,13 @@ class CanBus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     fd: bool = False
     listen_only: bool = True
     options: dict[str, Any] = {}
+    frames: Literal["all", "profile"] = "all"
+
+    def __post_init__(self) -> None:
+        if self.frames == "profile" and self.interface != "socketcan":
+            raise ValueError('frames = "profile" is for interface = "socketcan"; no other has filters in the kernel')
+        if self.frames == "profile" and "can_filters" in self.options:
+            raise ValueError('frames = "profile" and options.can_filters exclude each other; keep one')
 
 
 class Gnss(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -25,6 +25,9 @@ def test_empty_file_is_the_defaults() -> None:
     ("text", "message"),
     [
         ("[uplnk]\nhost='x'", "did you mean 'uplink'"),
+        ("[[can]]\ninterface='slcan'\nframes='profile'", "is for interface"),
+        ("[[can]]\nframes='profile'\noptions={can_filters=[]}", "exclude each other"),
+        ("[[can]]\nframes='some'", "frames"),
         ("[uplink]\nhots='x'", "did you mean 'host'"),
         ("[[can]]\nchanel='can0'", "did you mean 'channel'"),
         ("[journal]\ntelemetry_commit=3", "did you mean 'telemetry_commit_s'"),

@@ -93,7 +93,7 @@ class Daemon:
         stack.callback(control.stop)
         if captured(self._config):
             self._desk = self._open_capture(stack)
-        self._sources = live_sources(self._config, self._clock, self._desk)
+        self._sources = live_sources(self._config, self._clock, self._desk, profile.tables)
         for source in self._sources:
             source.start(self._deliver)
             stack.callback(source.stop)

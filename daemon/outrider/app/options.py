@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Final
 
 from outrider.app.delivery import DeliveryOptions, read_key
-from outrider.config import Config
+from outrider.config import CanBus, Config
 from outrider.config import Uplink as UplinkSection
 from outrider.errors import ConfigError
 from outrider.files_io import read_text
+from outrider.model.vehicle import VehicleTables
 from outrider.ports import Clock, LiveSource
 from outrider.profile.load_io import LoadedProfile, load_profile
 from outrider.record.options import JournalOptions
 from outrider.record.writer_io import WriterOptions
 from outrider.sources.can_io import CanOptions, CanSource
 from outrider.sources.captured_io import CaptureDesk, CapturedSource
+from outrider.sources.filters import MAX_FILTERS, FrameFilter, profile_filters
 from outrider.sources.gnss_io import GnssOptions, GnssSource
 from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions
 
 CAPTURED_INTERFACE: Final = "socketcan"
 MAX_BUSES: Final = 16  # OTR_FRAME_INBOXES_MAX
+
+log = logging.getLogger(__name__)
 
 
 def vehicle_profile(config: Config, base: Path) -> LoadedProfile:
@@ -84,10 +89,12 @@ def captured(config: Config) -> bool:
     return any(bus.interface == CAPTURED_INTERFACE for bus in config.can)
 
 
-def live_sources(config: Config, clock: Clock, desk: CaptureDesk | None = None) -> list[LiveSource]:
+def live_sources(
+    config: Config, clock: Clock, desk: CaptureDesk | None = None, tables: VehicleTables | None = None
+) -> list[LiveSource]:
     """One source for each bus, in the order of the file (their bus numbers), and the GNSS receiver.
 
-    With a desk, buses of SocketCAN are read natively.
+    With a desk, buses of SocketCAN are read natively. ``tables``: what ``frames = "profile"`` means.
     """
     sources: list[LiveSource] = [
         _can_source(
@@ -99,6 +106,7 @@ def live_sources(config: Config, clock: Clock, desk: CaptureDesk | None = None) 
                 listen_only=bus.listen_only,
                 options=bus.options,
                 bus=number,
+                filters=_filters(bus, number, tables),
             ),
             clock,
             desk,
@@ -108,6 +116,15 @@ def live_sources(config: Config, clock: Clock, desk: CaptureDesk | None = None) 
     if config.gnss is not None:
         sources.append(GnssSource(GnssOptions(device=config.gnss.device, baud_rate=config.gnss.baud_rate), clock))
     return sources
+
+
+def _filters(bus: CanBus, number: int, tables: VehicleTables | None) -> tuple[FrameFilter, ...] | None:
+    if bus.frames == "all" or tables is None:
+        return None
+    filters = profile_filters(tables, number)
+    if filters is None:
+        log.warning("%s: the profile needs more than %d kernel filters; all frames are read", bus.channel, MAX_FILTERS)
+    return filters
 
 
 def _can_source(options: CanOptions, clock: Clock, desk: CaptureDesk | None) -> LiveSource:

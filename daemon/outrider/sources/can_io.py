@@ -7,6 +7,8 @@ slow receiver costs batches (counted) and never the bus its driver's buffer.
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from outrider.errors import ConfigError
 from outrider.model.frame import FrameBatch
 from outrider.ports import Clock, SourceItem
+from outrider.sources.filters import FrameFilter, pack_filters
 from outrider.sources.live_io import BACK_OFF_FIRST_S, BACK_OFF_MAX_S, DeviceThread
 from outrider.sources.packing import pack_message
 from outrider.sources.stamps import StampConverter
@@ -36,6 +39,7 @@ class CanOptions:
 
     listen_only: never acknowledge or send, where the interface lets the opener decide (slcan, pcan, kvaser, systec,
     seeedstudio). For socketcan it belongs to the link: ``ip link set can0 type can listen-only on``.
+    filters: what the kernel lets through (socketcan only); None is every frame. Error frames come in any case.
     """
 
     interface: str
@@ -46,6 +50,7 @@ class CanOptions:
     options: dict[str, Any] = field(default_factory=dict)
     bus: int = 0
     back_off_s: tuple[float, float] = (BACK_OFF_FIRST_S, BACK_OFF_MAX_S)
+    filters: tuple[FrameFilter, ...] | None = None
 
 
 def bus_arguments(options: CanOptions) -> dict[str, Any]:
@@ -82,7 +87,24 @@ def open_bus(options: CanOptions) -> can.BusABC:
     """The bus; raises whatever the interface raises."""
     import can
 
-    return can.Bus(**bus_arguments(options))
+    bus = can.Bus(**bus_arguments(options))
+    if options.filters is not None:
+        try:
+            set_kernel_filters(bus.fileno(), options.filters)
+        except OSError:
+            bus.shutdown()
+            raise
+    return bus
+
+
+def set_kernel_filters(fd: int, filters: tuple[FrameFilter, ...]) -> None:
+    """Sets CAN_RAW_FILTER; OSError for a socket that is none of CAN_RAW.
+
+    Not left to python-can: it never puts CAN_RTR_FLAG into the mask, and then the kernel compares every frame with
+    every filter.
+    """
+    with socket.socket(fileno=os.dup(fd)) as raw:
+        raw.setsockopt(socket.SOL_CAN_RAW, socket.CAN_RAW_FILTER, pack_filters(filters))
 
 
 class BatchQueue:

@@ -124,6 +124,7 @@ class CapturedSource(DeviceThread):
         self._before: dict[str, int] = {}  # counters of earlier sessions
         self._now: dict[str, int] = {}  # of this one
         self._gauges: dict[str, int] = {}
+        self._filters = len(options.filters or ())
 
     def stop(self) -> None:
         self._stop.set()
@@ -131,7 +132,8 @@ class CapturedSource(DeviceThread):
         super().stop()
 
     def state(self) -> dict[str, Any]:
-        """As every source, and ``receive_buffer`` (bytes granted), ``error_<class>`` for each class that was seen."""
+        """As every source, and ``receive_buffer`` (bytes granted), ``filters`` (set in the kernel), ``error_<class>``
+        for each class that was seen."""
         now, before = self._now, self._before
         total = {name: now.get(name, 0) + before.get(name, 0) for name in {**before, **now}}
         return super().state() | {k: v for k, v in sorted((total | self._gauges).items()) if v}
@@ -146,7 +148,7 @@ class CapturedSource(DeviceThread):
         if counters["frames"] > self._now.get("frames", 0):
             self._heard(stats.last_us)
         self._now = counters
-        self._gauges = {"receive_buffer": stats.receive_buffer, "clock_steps": clock_steps}
+        self._gauges = {"receive_buffer": stats.receive_buffer, "clock_steps": clock_steps, "filters": self._filters}
 
     def lost(self, reason: str) -> None:
         """The bus is no longer read."""
