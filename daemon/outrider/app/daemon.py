@@ -21,7 +21,14 @@ from outrider.app.boot_io import boot_id, system_clock_fix
 from outrider.app.control import ControlServer
 from outrider.app.delivery import Delivery
 from outrider.app.intake import Intake
-from outrider.app.options import captured, delivery_options, frame_inboxes, live_sources, vehicle_profile
+from outrider.app.options import (
+    captured,
+    delivery_options,
+    frame_inboxes,
+    gather_us,
+    live_sources,
+    vehicle_profile,
+)
 from outrider.app.pipeline import Output, Pipeline
 from outrider.app.session import boot_info
 from outrider.config import Config
@@ -99,7 +106,9 @@ class Daemon:
             stack.callback(source.stop)
 
     def _open_capture(self, stack: ExitStack) -> CaptureDesk:
-        options = CaptureOptions(merge_window_us=self._config.engine.merge_window_ms * 1000)
+        options = CaptureOptions(
+            gather_us=gather_us(self._config), merge_window_us=self._config.engine.merge_window_ms * 1000
+        )
         desk = CaptureDesk(stack.enter_context(Capture(self._pipeline.engine, options)))
         stack.callback(desk.close)
         return desk

@@ -20,9 +20,12 @@ from outrider.sources.can_io import CanOptions, CanSource
 from outrider.sources.captured_io import CaptureDesk, CapturedSource
 from outrider.sources.filters import MAX_FILTERS, FrameFilter, profile_filters
 from outrider.sources.gnss_io import GnssOptions, GnssSource
+from outrider.sources.unix_bus_io import UnixBusSource
 from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions
 
 CAPTURED_INTERFACE: Final = "socketcan"
+UNIX_INTERFACE: Final = "unix"  # sources/unix_bus_io.py
+GATHER_US: Final = 5_000
 MAX_BUSES: Final = 16  # OTR_FRAME_INBOXES_MAX
 
 log = logging.getLogger(__name__)
@@ -86,7 +89,13 @@ def frame_inboxes(config: Config) -> int:
 
 def captured(config: Config) -> bool:
     """Whether any bus is read natively."""
-    return any(bus.interface == CAPTURED_INTERFACE for bus in config.can)
+    return any(bus.interface in {CAPTURED_INTERFACE, UNIX_INTERFACE} for bus in config.can)
+
+
+def gather_us(config: Config) -> int:
+    """How long frames may gather before they are read. A Unix socket queues no more than some 10 datagrams
+    (net.unix.max_dgram_qlen): there, waiting would hold up the sender, and so the stamps."""
+    return 0 if any(bus.interface == UNIX_INTERFACE for bus in config.can) else GATHER_US
 
 
 def live_sources(
@@ -94,7 +103,7 @@ def live_sources(
 ) -> list[LiveSource]:
     """One source for each bus, in the order of the file (their bus numbers), and the GNSS receiver.
 
-    With a desk, buses of SocketCAN are read natively. ``tables``: what ``frames = "profile"`` means.
+    With a desk, buses of SocketCAN and of Unix sockets are read natively. ``tables``: what ``frames = "profile"`` means.
     """
     sources: list[LiveSource] = [
         _can_source(
@@ -130,6 +139,8 @@ def _filters(bus: CanBus, number: int, tables: VehicleTables | None) -> tuple[Fr
 def _can_source(options: CanOptions, clock: Clock, desk: CaptureDesk | None) -> LiveSource:
     if desk is not None and options.interface == CAPTURED_INTERFACE:
         return CapturedSource(options, clock, desk)
+    if desk is not None and options.interface == UNIX_INTERFACE:
+        return UnixBusSource(options, clock, desk)
     return CanSource(options, clock)
 
 

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from outrider.engine import BusStats, Capture, CaptureEnd
 from outrider.errors import EngineError
@@ -19,14 +19,19 @@ from outrider.ports import Clock
 from outrider.sources.can_io import CanOptions, open_bus
 from outrider.sources.live_io import DeviceThread, LostError
 
-if TYPE_CHECKING:
-    import can
-
 SYS_NET: Final = Path("/sys/class/net")
 _COUNTERS: Final = (
     "frames", "echoes", "error_frames", "controller_overflows", "malformed", "socket_lost", "held", "restamped",
     "hardware", "hardware_refused",
 )  # fmt: skip
+
+
+class OpenBus(Protocol):
+    """What an opener gives: ``can.BusABC`` is one."""
+
+    def fileno(self) -> int: ...
+
+    def shutdown(self) -> None: ...
 
 
 class CaptureDesk:
@@ -100,7 +105,7 @@ class CaptureDesk:
 class CapturedSource(DeviceThread):
     """A ``LiveSource`` whose frames go past ``deliver``, from the socket to the engine.
 
-    ``opener`` is the seam to python-can; what it returns needs ``fileno`` and ``shutdown``.
+    ``opener`` is the seam to python-can.
     """
 
     def __init__(
@@ -109,7 +114,7 @@ class CapturedSource(DeviceThread):
         clock: Clock,
         desk: CaptureDesk,
         *,
-        opener: Callable[[CanOptions], can.BusABC] = open_bus,
+        opener: Callable[[CanOptions], OpenBus] = open_bus,
         sys_net: Path = SYS_NET,
     ) -> None:
         super().__init__(f"{options.interface}:{options.channel}", clock, options.back_off_s)
@@ -163,7 +168,7 @@ class CapturedSource(DeviceThread):
     def _session(self) -> None:
         bus = self._open(self._options)
         try:
-            self.virtual = not (self._sys_net / self._options.channel / "device").exists()
+            self.virtual = self._is_virtual()
             self._gone.clear()
             self._keep_counters()
             if self._stop.is_set():
@@ -176,6 +181,10 @@ class CapturedSource(DeviceThread):
         finally:
             self._desk.take_back(self)
             bus.shutdown()
+
+    def _is_virtual(self) -> bool:
+        """Whether frames of others on this host are traffic: there is no device, so all are."""
+        return not (self._sys_net / self._options.channel / "device").exists()
 
     def _keep_counters(self) -> None:
         now, self._now = self._now, {}
