@@ -9,7 +9,8 @@
     │   ├── ConfigError                   configuration file
     │   ├── RecordingError                log or tape to be replayed
     │   ├── WireError                     payload, acknowledgement, topic
-    │   └── ScenarioError                 simulator scenario
+    │   ├── ScenarioError                 simulator scenario
+    │   └── SuiteError                    suite of drives, results of a suite
     ├── JournalError (OSError)            the log on flash
     │   └── JournalLockedError            another process owns it (``pid``)
     ├── LinkError (ConnectionError)       broker or bus not reachable
@@ -61,6 +62,10 @@ class WireError(InputError):
 
 
 class ScenarioError(InputError):
+    pass
+
+
+class SuiteError(InputError):
     pass
 
 
