@@ -172,15 +172,15 @@ def _check_state(
     storage = MemoryStorage(files)
     disk = Disk.holding(storage.files(), storage.nodes())
     journal = _opened(storage, options, rng)
-    _check_journal(journal, history, done)
-    after = _go_on(journal, history, done, rng)
+    check_journal(journal, history, done)
+    after = go_on(journal, history, done, rng)
     before = journal
     for op in storage.log[: rng.randint(0, len(storage.log))]:
         disk.apply(op)
     again = MemoryStorage(disk.crash(rng))
     journal = _opened(again, options, rng)
-    _check_journal(journal, history, done, after, _given_up(before))
-    _go_on(journal, history, done, rng)
+    check_journal(journal, history, done, after, _given_up(before))
+    go_on(journal, history, done, rng)
 
 
 def _opened(storage: MemoryStorage, options: JournalOptions, rng: random.Random) -> Journal:
@@ -200,7 +200,7 @@ def _given_up(journal: Journal) -> dict[Lane, int]:
     return last
 
 
-def _go_on(journal: Journal, history: History, done: int, rng: random.Random) -> dict[Place, Record]:
+def go_on(journal: Journal, history: History, done: int, rng: random.Random) -> dict[Place, Record]:
     """The journal takes more records and shows them. What was appended, for the second cut."""
     after = {}
     for lane in Lane:
@@ -222,13 +222,14 @@ def _promised(history: History, done: int, place: Place) -> bool:
     return any(at <= done and own == place for at, own, _record in history.committed)
 
 
-def _check_journal(
+def check_journal(
     journal: Journal,
     history: History,
     done: int,
     after: dict[Place, Record] | None = None,
     given_up_since: dict[Lane, int] | None = None,
 ) -> None:
+    """The demands on an opened journal after the cut at ``done``."""
     due = {place: record for at, place, record in history.committed if at <= done}
     stats = journal.stats()
     demand(stats.quarantined == 0, "a file was set aside")

@@ -1,0 +1,95 @@
+"""Files as block devices, and ext4 on them as on the data partition of the terminal's image.
+
+Rule: what was made is taken down by ``close``, in any state. Device mapper is in ``disk_mapper``, the log of what was
+written in ``disk_log``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from hil.rig.resources import VM_HINT, disk_missing
+from hil.rig.shell import run, works
+
+# How the image mounts its data partition (firmware/): what the journal lives on in a car.
+IMAGE_OPTIONS: Final = "noatime,commit=5,data=ordered,errors=remount-ro,nodev,nosuid,noexec"
+SECTOR: Final = 512
+# Nothing is left for the kernel to initialise later: what is written to the disk is what the test does.
+_MKFS: Final = (
+    *("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-J", "size=4"),
+    *("-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard"),
+)
+
+
+def mapper_missing(target: str) -> str | None:
+    """Disks that device mapper's ``target`` (log-writes, flakey) can be put on."""
+    missing = disk_missing()
+    if missing is not None:
+        return missing
+    if not works("dmsetup", "--version"):
+        return "needs dmsetup: apt-get install dmsetup"
+    return None if works("modprobe", "-q", f"dm-{target}") else f"this kernel has no dm-{target}: {VM_HINT}"
+
+
+class LoopDevice:
+    """A file of ``size_bytes`` (zeros, sparse) as /dev/loopN. It has a write cache that obeys flushes, as cards do."""
+
+    def __init__(self, file: Path, size_bytes: int) -> None:
+        self.file: Final = file
+        self.size_bytes: Final = size_bytes
+        with file.open("wb") as made:
+            made.truncate(size_bytes)
+        self.device: Final = Path(run("losetup", "--find", "--show", file).strip())
+
+    @property
+    def sectors(self) -> int:
+        return self.size_bytes // SECTOR
+
+    def read(self) -> bytes:
+        """All of it, as it is on the medium."""
+        return self.file.read_bytes()
+
+    def write(self, image: bytes | bytearray) -> None:
+        """All of it, through the device, so that the kernel's cache of it is never stale."""
+        fd = os.open(self.device, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            done = 0
+            while done < len(image):
+                done += os.write(fd, memoryview(image)[done : done + (1 << 20)])
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        run("losetup", "--detach", self.device)
+        self.file.unlink()
+
+
+def make_file_system(device: Path) -> None:
+    run(*_MKFS, device)
+
+
+class Mount:
+    """A block device with ext4, mounted at ``directory``."""
+
+    def __init__(self, device: Path, directory: Path, options: str = IMAGE_OPTIONS) -> None:
+        self.directory: Final = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        run("mount", "-t", "ext4", "-o", options, device, directory)
+
+    def close(self) -> None:
+        run("umount", self.directory)
+
+
+@contextmanager
+def mounted(device: Path, directory: Path) -> Iterator[Path]:
+    """``directory`` while the device is mounted there."""
+    mount = Mount(device, directory)
+    try:
+        yield directory
+    finally:
+        mount.close()
