@@ -21,15 +21,13 @@ _DMSETUP: Final = ("dmsetup", "--noudevrules", "--noudevsync")  # a guest may ha
 
 
 class Mapping:
-    """A mapped device ``/dev/mapper/NAME`` with a table of one target."""
+    """A mapped device with a table of one target."""
 
     def __init__(self, name: str, table: str) -> None:
-        self.name = name
+        self.name: Final = name
         run(*_DMSETUP, "create", name, "--table", table)
-
-    @property
-    def device(self) -> Path:
-        return Path("/dev/mapper") / self.name
+        minor = run("dmsetup", "info", "--columns", "--noheadings", "-o", "minor", name).strip()
+        self.device: Final = Path(f"/dev/dm-{minor}")
 
     def change(self, table: str) -> None:
         """Another table at once; what is under way is finished with the old one."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
 from hil.rig.disk_loop import LoopDevice, Mount, make_file_system, mounted
 from hil.rig.disk_log import Cut, Entry, Medium, read_log
@@ -34,37 +35,31 @@ class LoggedDisk:
 
     def __init__(self, directory: Path, name: str = "outrider-log") -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.place = directory / "mnt"
-        self.base = LoopDevice(directory / "disk.img", DISK_BYTES)
-        self.log = LoopDevice(directory / "log.img", LOG_BYTES)
-        make_file_system(self.base.device)
-        self.image = self.base.read()
-        self._mapping: LogWrites | None = LogWrites(name, self.base, self.log)
-        self._mount: Mount | None = Mount(self._mapping.device, self.place)
+        self.place: Final = directory / "mnt"
+        with ExitStack() as devices:
+            self.base = LoopDevice(directory / "disk.img", DISK_BYTES)
+            devices.callback(self.base.close)
+            self.log = LoopDevice(directory / "log.img", LOG_BYTES)
+            devices.callback(self.log.close)
+            make_file_system(self.base.device)
+            self.image = self.base.read()
+            self._in_use = devices.enter_context(ExitStack())
+            self._mapping = LogWrites(name, self.base, self.log)
+            self._in_use.callback(self._mapping.close)
+            mount = Mount(self._mapping.device, self.place)
+            self._in_use.callback(mount.close)
+            self._devices = devices.pop_all()
 
     def mark(self, text: str) -> None:
-        assert self._mapping is not None
         self._mapping.mark(text)
 
     def finish(self) -> list[Entry]:
         """Unmount and close; what was written, in the order of the disk's promises."""
-        self._close_mapping()
+        self._in_use.close()
         return read_log(self.log.read())
 
-    def _close_mapping(self) -> None:
-        mount, self._mount = self._mount, None
-        if mount is not None:
-            mount.close()
-        mapping, self._mapping = self._mapping, None
-        if mapping is not None:
-            mapping.close()
-
     def close(self) -> None:
-        try:
-            self._close_mapping()
-        finally:
-            self.log.close()
-            self.base.close()
+        self._devices.close()
 
 
 @contextmanager
