@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 20
 NATIVE := $(shell find native -name '*.[ch]' -o -name '*.py' 2>/dev/null)
 export PYTHON
 
-.PHONY: help setup demo test lint type fuzz bench docs clean
+.PHONY: help setup demo test hil lint type fuzz bench docs clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
@@ -36,6 +36,9 @@ demo: $(VENV)/.setup ## Simulate a drive that ends in a crash and follow it to t
 test: $(VENV)/.dev ## Run all tests
 	@.ci/need mosquitto=mosquitto openssl=openssl
 	@PATH="$$PATH:/usr/sbin" $(PY) -m pytest -n 2 --dist loadgroup tests
+
+hil: $(VENV)/.dev ## Run the tests of the rig on virtual CAN, in a virtual machine where the kernel has none (HIL_ARGS=...)
+	@PATH="$$PATH:/usr/sbin:/sbin" PYTHONPATH=. $(PY) -m hil.run $(HIL_ARGS)
 
 lint: $(VENV)/.dev ## Check style of Python and C; warnings are errors
 	@.ci/need cppcheck=cppcheck

@@ -5,6 +5,7 @@ A missing device is a skip that says how to enable it. A failing case prints the
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from hil.rig.can import Sja1000, Vcan
 from hil.rig.disk import GuestDisk
 from hil.rig.gnss import GnssPty
 from hil.rig.health import Surroundings, left_behind, terminal_ill
+from hil.rig.nursery import Launcher, Nursery, anew
 from hil.rig.patience import Patience
 from hil.rig.resources import disk_missing, need, sja1000_missing, vcan_missing
 from hil.rig.terminal import Terminal
@@ -25,6 +27,8 @@ from tests.support.broker import Broker
 from tests.support.terminal import ReceiverProcess
 
 MakeTerminal = Callable[..., Terminal]
+NURSERY_FROM = 4.0  # patience of a machine that starts Python so slowly that the rig helps it
+DEVICES = frozenset({"vcan", "sja1000", "gnss_pty", "broker", "guest_disk"})
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -33,14 +37,30 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     outcome = yield
     report = outcome.get_result()
     if report.failed:
-        words = shlex.quote(f"-k {shlex.quote(item.name)} {Path(item.location[0]).name}")
-        report.sections.append(("repeat it alone", f"make hil HIL_ARGS={words}"))
+        report.sections.append(("repeat it alone", f"make hil HIL_ARGS={shlex.quote(shlex.quote(item.nodeid))}"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The result file says of each test which devices it needs: hil/verdict.py asks whether they were there."""
+    for item in items:
+        item.user_properties += [("needs", name) for name in getattr(item, "fixturenames", ()) if name in DEVICES]
 
 
 @pytest.fixture(scope="session")
 def patience() -> Patience:
     """How long to wait on this machine."""
     return Patience.of_this_machine()
+
+
+@pytest.fixture(scope="session")
+def launcher(patience: Patience) -> Iterator[Launcher]:
+    """How to start ``outrider``: anew, or where a Python start is dear from a process that has imported it."""
+    if patience.factor < NURSERY_FROM or os.environ.get("OUTRIDER_HIL_NURSERY") == "0":
+        yield anew
+        return
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +80,7 @@ def _resources_up(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True)
-def health(_resources_up: None) -> Iterator[list[Terminal]]:
+def health(_resources_up: None, launcher: Launcher) -> Iterator[list[Terminal]]:
     """After every test: nothing lost, nothing unexpected in a log, nothing left behind, journals sound."""
     before = Surroundings.now()
     terminals: list[Terminal] = []
@@ -115,7 +135,7 @@ def guest_disk(tmp_path: Path, health: list[Terminal]) -> Iterator[GuestDisk]:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path, patience: Patience, health: list[Terminal]) -> Iterator[MakeTerminal]:
+def terminal(tmp_path: Path, patience: Patience, health: list[Terminal], launcher: Launcher) -> Iterator[MakeTerminal]:
     """Makes terminals: ``terminal(can=["vcan0"], gnss=..., broker_port=...)`` (hil/rig/terminal.py) starts one.
 
     ``start=False`` only writes its configuration, ``wait=False`` does not wait until it is up. What still runs is
@@ -124,6 +144,7 @@ def terminal(tmp_path: Path, patience: Patience, health: list[Terminal]) -> Iter
     made: list[Terminal] = []
 
     def make(*, start: bool = True, wait: bool = True, directory: Path | None = None, **options: Any) -> Terminal:
+        options.setdefault("launcher", launcher)
         box = Terminal(directory or tmp_path / f"terminal{len(made)}", patience, **options)
         made.append(box)
         health.append(box)
@@ -132,10 +153,9 @@ def terminal(tmp_path: Path, patience: Patience, health: list[Terminal]) -> Iter
         return box
 
     with ExitStack() as stack:
-        for_later = stack.callback
         yield make
         for box in made:
-            for_later(box.kill)
+            stack.callback(box.kill)
         codes = [(box, box.stop()) for box in made if box.running]
     bad = [f"{box.directory.name} ended with {code}:\n{box.log()}" for box, code in codes if code]
     assert not bad, "\n".join(bad)

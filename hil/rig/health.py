@@ -10,6 +10,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -40,10 +41,21 @@ class Surroundings:
 
 
 def children() -> set[int]:
-    """Processes that this one has started and that still are there, zombies among them."""
+    """Processes that this one or its children have started and that still are there, zombies among them."""
     found: set[int] = set()
-    for task in Path("/proc/self/task").iterdir():
-        found.update(map(int, (task / "children").read_text().split()))
+    look_at = [os.getpid()]
+    while look_at:
+        new = _children_of(look_at.pop()) - found
+        found |= new
+        look_at += new
+    return found
+
+
+def _children_of(pid: int) -> set[int]:
+    found: set[int] = set()
+    with suppress(OSError):  # it ended while we looked
+        for task in (Path("/proc") / str(pid) / "task").iterdir():
+            found.update(map(int, (task / "children").read_text().split()))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +13,12 @@ from typing import Any, Final
 import tomli_w
 from click.testing import CliRunner
 
+from hil.rig.nursery import Launcher, Process, anew
 from hil.rig.patience import Patience
 from outrider.app.control import ask
 from outrider.cli.journal import cli as journal_command
 from outrider.errors import LinkError
-from tests.support.terminal import KEY, outrider
+from tests.support.terminal import KEY
 
 OPEN_STATES: Final = {"up", "silent"}
 START_BENCH_S: Final = 20.0
@@ -58,6 +58,7 @@ class Terminal:
         config: Mapping[str, Mapping[str, Any]] | None = None,
         arguments: Sequence[object] = (),
         device: str = "RIG1",
+        launcher: Launcher = anew,
     ) -> None:
         self.directory: Final = directory
         self.device: Final = device
@@ -69,7 +70,8 @@ class Terminal:
         self.usage_end: Usage | None = None
         self._patience = patience
         self._arguments = arguments
-        self._process: subprocess.Popen[bytes] | None = None
+        self._launch = launcher
+        self._process: Process | None = None
         self._expected: list[str] = []
         self._allowed: list[str] = []
         self._tolerated: set[str] = set()
@@ -130,9 +132,8 @@ class Terminal:
         """Start it; with ``wait``, return when every source is open."""
         assert self._process is None, "it runs already"
         self.exit_code = None
-        with (self.directory / "daemon.log").open("ab") as log:
-            command = outrider("run", "--config", self.config_file, *self._arguments)
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        arguments = ("run", "--config", self.config_file, *self._arguments)
+        self._process = self._launch(arguments, self.directory / "daemon.log")
         if wait:
             self.wait_up()
 
