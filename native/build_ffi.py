@@ -135,6 +135,27 @@ int otr_capture_get_stats(const otr_capture *c, uint32_t bus, otr_bus_stats *ret
 uint64_t otr_capture_clock_steps(const otr_capture *c);
 int otr_capture_run(otr_capture *c, otr_engine *e, int64_t timeout_us);
 
+/* player.h */
+typedef struct otr_player otr_player;
+typedef struct { double speed; int64_t gather_us; ...; } otr_player_config;
+typedef struct {
+    uint64_t sent, refused, unrouted, waits, waited_us, reconnects;
+    int64_t late_max_us, late_p99_us;
+    int32_t last_errno;
+    ...;
+} otr_play_stats;
+size_t otr_player_datagram(const otr_frame *f, uint8_t *ret);
+void otr_player_config_default(otr_player_config *ret);
+size_t otr_player_size(void);
+int otr_player_init(void *mem, size_t size, const otr_player_config *cfg, otr_player **ret);
+void otr_player_close(otr_player *p);
+int otr_player_add(otr_player *p, int fd, uint32_t bus);
+int otr_player_start(otr_player *p, int64_t start_us, int64_t zero_us);
+int64_t otr_player_started(const otr_player *p);
+int otr_player_play(otr_player *p, const otr_frame *frames, uint32_t n, uint32_t *ret_done);
+void otr_player_stop(otr_player *p);
+void otr_player_get_stats(const otr_player *p, otr_play_stats *ret);
+
 /* recorder.h */
 typedef struct {
     int64_t t0_us;
@@ -188,6 +209,7 @@ OTR_OP_CEIL OTR_OP_ROUND OTR_OP_SQRT OTR_OP_MIN OTR_OP_MAX OTR_STACK_MAX
 OTR_MSG_EXTENDED OTR_MSG_J1939 OTR_MSG_OBD OTR_BUS_ANY OTR_SIG_MIN OTR_SIG_MAX OTR_SLOT_TELEMETRY
 OTR_CAPTURE_TIMEOUT OTR_CAPTURE_OUTPUT OTR_CAPTURE_TAPE OTR_CAPTURE_URGENT OTR_CAPTURE_WAKE OTR_CAPTURE_STOP
 OTR_CAPTURE_LOST OTR_CAPTURE_SIGNAL OTR_MSG_LOCAL OTR_MSG_OWN OTR_FRAME_INBOXES_MAX OTR_ERROR_CLASSES
+OTR_PLAYER_DONE OTR_PLAYER_STOP OTR_PLAYER_SIGNAL
 OTR_OUT_EVENT OTR_OUT_SNAPSHOT OTR_OUTPUT_HEADER OTR_TABLES_MAGIC OTR_TABLES_VERSION
 """.split()  # noqa: SIM905  # reads better than a hundred quoted names
 
@@ -206,7 +228,8 @@ def make() -> FFI:
     builder.cdef(CDEF + "".join(f"#define {name} ...\n" for name in CONSTANTS))
     builder.set_source(
         "outrider._native",
-        '#include "outrider/engine.h"\n#include "outrider/capture.h"\n#include "outrider/candump.h"\n'
+        '#include "outrider/engine.h"\n#include "outrider/capture.h"\n#include "outrider/player.h"\n'
+        '#include "outrider/candump.h"\n'
         '#include "outrider/crc32c.h"\n#include "outrider/blackbox.h"\n#include "outrider/tables.h"\n',
         sources=sources(),
         depends=headers(),

@@ -12,6 +12,7 @@ from outrider.engine.evidence import Evidence, SignalRecord
 from outrider.engine.native import crc32c
 from outrider.engine.options import EngineOptions, Mount
 from outrider.engine.page import BlackBox, parse_black_box
+from outrider.engine.player_io import Player, PlayStats, ensure_virtual, open_can, open_unix
 from outrider.engine.stats import DecodeStats, EngineStats, MotionStats
 from outrider.engine.tables import pack_tables
 
@@ -34,8 +35,13 @@ __all__ = [
     "Evidence",
     "MotionStats",
     "Mount",
+    "PlayStats",
+    "Player",
     "SignalRecord",
     "crc32c",
+    "ensure_virtual",
+    "open_can",
+    "open_unix",
     "pack_tables",
     "parse_black_box",
     "parse_candump",

@@ -1,0 +1,199 @@
+"""Recorded frames back onto a bus, in time, for test rigs. native/include/outrider/player.h says how, and the limits.
+
+Rule: nothing here transmits on a car by accident. ``open_can`` opens virtual interfaces only, unless told that a real
+one is meant. The daemon itself never sends.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from outrider.engine.decode import lend_frames
+from outrider.engine.native import aligned, check, ffi, lib
+from outrider.errors import EngineError, LinkError
+from outrider.model.frame import FrameBatch
+
+SYS_NET: Final = Path("/sys/class/net")
+_SOL_CAN_RAW: Final = 101  # linux/can/raw.h
+_CAN_RAW_FILTER: Final = 1
+_CAN_RAW_FD_FRAMES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PlayStats:
+    """Counts since the player was made, as in player.h. late: behind the due time, in microseconds of the machine.
+
+    refused: frames that a socket did not take (``last_error`` says why), unrouted: frames of a bus without a socket.
+    """
+
+    sent: int
+    refused: int
+    unrouted: int
+    waits: int
+    waited_us: int
+    reconnects: int
+    late_max_us: int
+    late_p99_us: int
+    last_error: str
+
+
+class Player:
+    """Sends frames on the socket of their bus, at ``start_boot_us + (t_us - zero_us) / speed`` on CLOCK_BOOTTIME.
+
+    fds: descriptor by bus number; the player works on copies. speed: above 0, ``math.inf`` for as fast as the receivers
+    take. gather_us: sleep at least so long after sending (0: each frame goes when it is due). A context manager.
+    """
+
+    def __init__(self, fds: Mapping[int, int], *, speed: float = 1.0, gather_us: int = 0) -> None:
+        config = ffi.new("otr_player_config *")
+        lib.otr_player_config_default(config)
+        config.speed, config.gather_us = speed, gather_us
+        size = lib.otr_player_size()
+        self._memory, memory = aligned(size)
+        out = ffi.new("otr_player **")
+        check(lib.otr_player_init(memory, size, config, out), f"player at speed {speed}")
+        self._ptr: Any = out[0]
+        self._fds: list[int] = []
+        self._stopped = False
+        self.speed = speed
+        try:
+            for bus, fd in fds.items():
+                self._add(bus, fd)
+        except Exception:
+            self.close()
+            raise
+
+    def _add(self, bus: int, fd: int) -> None:
+        own = os.dup(fd)
+        self._fds.append(own)
+        result = lib.otr_player_add(self._ptr, own, bus)
+        if result == lib.OTR_ERR_STATE:
+            raise OSError(ffi.errno, f"bus {bus}: descriptor {fd} is no socket: {os.strerror(ffi.errno)}")
+        check(result, f"bus {bus}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """No thread may be playing. Allowed more than once."""
+        if self._ptr is not None:
+            lib.otr_player_close(self._ptr)
+            self._ptr = None
+            while self._fds:
+                os.close(self._fds.pop())
+
+    def _open(self) -> Any:
+        if self._ptr is None:
+            raise EngineError("the player is closed", lib.OTR_ERR_STATE)
+        return self._ptr
+
+    def start(self, start_boot_us: int, zero_us: int) -> None:
+        """Recorded time ``zero_us`` is due at ``start_boot_us``. EngineError when the time line is fixed already."""
+        check(lib.otr_player_start(self._open(), start_boot_us, zero_us), "start of a player that has started")
+
+    @property
+    def start_boot_us(self) -> int:
+        """CLOCK_BOOTTIME of the time line's zero; 0 before the start."""
+        return int(lib.otr_player_started(self._open()))
+
+    def play(self, frames: FrameBatch | bytes | bytearray | memoryview) -> PlayStats:
+        """Sends all frames, waiting for their times; returns when the last was sent or after ``stop``.
+
+        The first call fixes the time line (its first frame is due now) unless ``start`` did. Releases the GIL.
+        """
+        ptr = self._open()
+        data, count = lend_frames(frames)
+        first, done = ffi.cast("const otr_frame *", data), ffi.new("uint32_t *")
+        end = lib.OTR_PLAYER_SIGNAL
+        while end == lib.OTR_PLAYER_SIGNAL:  # back in Python the signal's handler has run
+            end = check(lib.otr_player_play(ptr, first, count, done), "play")
+            first, count = first + done[0], count - done[0]
+        return self.stats()
+
+    def stop(self) -> None:
+        """Makes ``play`` return, now and from now on. From any thread."""
+        self._stopped = True
+        if self._ptr is not None:
+            lib.otr_player_stop(self._ptr)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether ``stop`` was called: what was given to ``play`` may then not all have been sent."""
+        return self._stopped
+
+    def stats(self) -> PlayStats:
+        """From any thread; a moment old while another one plays."""
+        raw = ffi.new("otr_play_stats *")
+        lib.otr_player_get_stats(self._open(), raw)
+        return PlayStats(
+            *(int(getattr(raw, name)) for name in PlayStats.__slots__ if name != "last_error"),
+            last_error=os.strerror(raw.last_errno) if raw.last_errno else "",
+        )
+
+
+def ensure_virtual(channel: str, *, real: bool = False, sys_net: Path = SYS_NET) -> None:
+    """LinkError unless ``channel`` is an interface without hardware (vcan, vxcan), or ``real`` says it is meant.
+
+    Hardware shows as a device behind the interface; a serial-line adapter (slcan) has none, but a transmit queue, which
+    virtual interfaces have not.
+    """
+    interface = sys_net / channel
+    if "/" in channel or not channel or not interface.exists():
+        raise LinkError(
+            f"{channel}: no such network interface; `ip link add dev {channel} type vcan` makes a virtual one"
+        )
+    if real:
+        return
+    queue = _number(interface / "tx_queue_len")
+    if (interface / "device").exists() or queue:
+        raise LinkError(
+            f"{channel}: has hardware behind it, and playing a drive there would transmit on a real bus; "
+            "use a vcan interface, or say that it is meant (real=True) when nothing but the rig is on that bus"
+        )
+
+
+def _number(path: Path) -> int:
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def open_can(channel: str, fd: bool = True, *, real: bool = False) -> socket.socket:
+    """A CAN_RAW socket for sending on an interface. LinkError says what is missing; see ``ensure_virtual``."""
+    ensure_virtual(channel, real=real)
+    try:
+        sock = socket.socket(socket.AF_CAN, socket.SOCK_RAW, socket.CAN_RAW)
+    except OSError as err:
+        raise LinkError(
+            f"{channel}: this kernel has no CAN sockets ({os.strerror(err.errno or 0)}): modprobe can-raw"
+        ) from None
+    try:
+        sock.setsockopt(_SOL_CAN_RAW, _CAN_RAW_FILTER, b"")  # receives nothing
+        sock.setsockopt(_SOL_CAN_RAW, _CAN_RAW_FD_FRAMES, int(fd))
+        sock.bind((channel,))
+    except OSError as err:
+        sock.close()
+        raise LinkError(f"{channel}: {os.strerror(err.errno or 0)}") from None
+    return sock
+
+
+def open_unix(path: str | Path) -> socket.socket:
+    """A datagram socket connected to the bus (``interface = "unix"``) at ``path``. LinkError when nobody listens."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        sock.connect(str(path))
+    except OSError as err:
+        sock.close()
+        reason = os.strerror(err.errno) if err.errno else str(err)  # a path that is too long has no number
+        raise LinkError(f"{path}: no bus ({reason}); is the daemon running with this channel?") from None
+    return sock
