@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
+from contextlib import ExitStack
 
 from hil.conftest import MakeTerminal
 from hil.rig.can import FD_MTU, Sja1000, Vcan
@@ -12,6 +12,8 @@ from hil.rig.gnss import GnssPty
 from hil.rig.patience import Patience
 from tests.support.broker import Broker
 from tests.support.can_feed import classic, fd_frame
+
+CANFD_FDF = 0x04  # linux/can.h: the kernel marks every FD frame it hands on
 
 
 def _receiver(bus: Vcan | Sja1000, patience: Patience) -> socket.socket:
@@ -23,17 +25,16 @@ def _receiver(bus: Vcan | Sja1000, patience: Patience) -> socket.socket:
 def test_vcan_carries_classic_and_fd_frames(vcan: tuple[Vcan, ...], patience: Patience) -> None:
     """Four buses are up with room for FD, and what goes in comes out, on the same bus alone."""
     assert [bus.mtu for bus in vcan] == [FD_MTU] * 4
-    listeners = [_receiver(bus, patience) for bus in vcan]
-    sender = vcan[1].sender()
-    frames = [classic(0x123, b"\1\2\3"), fd_frame(0x456, bytes(range(64)))]
-    for frame in frames:
-        sender.send(frame)
-    assert [listeners[1].recv(FD_MTU) for _ in frames] == frames
-    for number in (0, 2, 3):
-        listeners[number].setblocking(False)
-        assert _nothing(listeners[number])
-    for sock in (sender, *listeners):
-        sock.close()
+    frames = [classic(0x123, b"\1\2\3"), fd_frame(0x456, bytes(range(64)), CANFD_FDF)]
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(_receiver(bus, patience)) for bus in vcan]
+        sender = stack.enter_context(vcan[1].sender())
+        for frame in frames:
+            sender.send(frame)
+        assert [listeners[1].recv(FD_MTU) for _ in frames] == frames
+        for number in (0, 2, 3):
+            listeners[number].setblocking(False)
+            assert _nothing(listeners[number])
 
 
 def _nothing(sock: socket.socket) -> bool:
@@ -47,12 +48,10 @@ def _nothing(sock: socket.socket) -> bool:
 def test_controllers_talk_to_each_other(sja1000: tuple[Sja1000, Sja1000], patience: Patience) -> None:
     """A frame sent by one emulated controller arrives at the other."""
     first, second = sja1000
-    sender, listener = first.sender(), _receiver(second, patience)
     frame = classic(0x7DF, bytes(8))
-    sender.send(frame)
-    assert listener.recv(FD_MTU) == frame
-    sender.close()
-    listener.close()
+    with first.sender() as sender, _receiver(second, patience) as listener:
+        sender.send(frame)
+        assert listener.recv(FD_MTU) == frame
 
 
 def test_serial_line(gnss_pty: GnssPty) -> None:
@@ -77,7 +76,7 @@ def test_disk_is_ext4_with_the_options_of_the_image(guest_disk: GuestDisk) -> No
 
 
 def test_terminal_starts_answers_and_stops(
-    terminal: MakeTerminal, vcan: tuple[Vcan, ...], gnss_pty: GnssPty, broker: Broker, tmp_path: Path
+    terminal: MakeTerminal, vcan: tuple[Vcan, ...], gnss_pty: GnssPty, broker: Broker
 ) -> None:
     """A terminal with a bus, a receiver and a broker opens all of them, says so, and ends clean."""
     box = terminal(can=[vcan[0]], gnss=gnss_pty.device, broker_port=broker.port)
@@ -85,9 +84,8 @@ def test_terminal_starts_answers_and_stops(
     assert status["device"] == "RIG1"
     assert {source["name"] for source in status["sources"]} == {f"socketcan:{vcan[0]}", f"gnss:{gnss_pty.device}"}
     box.wait("it is connected to the broker", lambda: box.status()["uplink"]["connected"])
-    sender = vcan[0].sender()
-    sender.send(classic(0x100, b"\1"))
-    sender.close()
+    with vcan[0].sender() as sender:
+        sender.send(classic(0x100, b"\1"))
     box.wait("the frame is counted", lambda: box.source(str(vcan[0])).get("frames") == 1)
     assert box.stop() == 0
     assert any(record["kind"] == "boot" for record in box.records())

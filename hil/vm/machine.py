@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,20 +78,37 @@ class Machine:
         own = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         own["PATH"] = f"{self.vng.parent}:{own['PATH']}"  # vng calls its own helpers by name
         process = subprocess.Popen(
-            self.command(inner, environment), stdin=subprocess.DEVNULL, start_new_session=True, env=own
+            self.command(inner, environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,  # QEMU writes to a pipe in order; a file it would open anew, and write over itself
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=own,
         )
+        stream = threading.Thread(target=_stream, args=(process,), daemon=True)
+        stream.start()
         try:
             process.wait(timeout=limit_s)
         except subprocess.TimeoutExpired:
             raise RigError(f"the virtual machine was not done within {limit_s:.0f} s (--limit) and was ended") from None
         finally:
             _end(process)
+            stream.join(END_S)
         try:
             return int(code_file.read_text())
         except (OSError, ValueError):
             raise RigError(
                 f"the virtual machine ended with {process.returncode} and brought no result back: short of memory?"
             ) from None
+
+
+def _stream(process: subprocess.Popen[bytes]) -> None:
+    """What the guest says, as it says it."""
+    assert process.stdout is not None
+    with process.stdout:
+        while chunk := os.read(process.stdout.fileno(), 65536):
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
