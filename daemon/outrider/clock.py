@@ -1,4 +1,4 @@
-"""Clocks: the system's, and one that only moves when told to (tests, replay)."""
+"""Clocks: the system's, one that runs faster (rigs), and one that only moves when told to (tests, replay)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,28 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+class ScaledClock:
+    """The system's clock, ``scale`` times as fast: for drives played faster than they were (``--rig-speed``).
+
+    boottime_us is CLOCK_BOOTTIME times ``scale``, as in the native capture. UTC runs ``scale`` times as fast from the
+    moment the clock was made; a step of the wall clock is a step of the same size here.
+    """
+
+    def __init__(self, scale: int) -> None:
+        self.scale = scale
+        self._system = SystemClock()
+        self._made_us = self._system.boottime_us()
+
+    def boottime_us(self) -> int:
+        return self._system.boottime_us() * self.scale
+
+    def utc_us(self) -> int:
+        return self._system.utc_us() + (self._system.boottime_us() - self._made_us) * (self.scale - 1)
+
+    def sleep(self, seconds: float) -> None:
+        self._system.sleep(seconds / self.scale)
 
 
 class ManualClock:

@@ -20,8 +20,12 @@
 
 /* ---- life ------------------------------------------------------------------------------------------- */
 void otr_capture_config_default(otr_capture_config *ret) {
-    *ret = (otr_capture_config){
-        .stop_fd = -1, .wake_fd = -1, .receive_buffer = 8 << 20, .gather_us = 5000, .merge_window_us = 20000};
+    *ret = (otr_capture_config){.stop_fd = -1,
+                                .wake_fd = -1,
+                                .receive_buffer = 8 << 20,
+                                .gather_us = 5000,
+                                .merge_window_us = 20000,
+                                .time_scale = 1};
 }
 
 size_t otr_capture_size(void) {
@@ -35,7 +39,8 @@ static int watch_fd(otr_capture *c, int fd, uint32_t mark) {
 
 int otr_capture_init(void *mem, size_t size, const otr_capture_config *cfg, otr_capture **ret) {
     if ((uintptr_t)mem % 16u || cfg->receive_buffer < 0 || cfg->gather_us < 0 || cfg->gather_us > 1000000 ||
-        cfg->merge_window_us < 0 || cfg->merge_window_us > OTR_GAP_US)
+        cfg->merge_window_us < 0 || cfg->merge_window_us > OTR_GAP_US || cfg->time_scale < 1 ||
+        cfg->time_scale > OTR_TIME_SCALE_MAX)
         return OTR_ERR_INVAL;
     if (size < sizeof(otr_capture))
         return OTR_ERR_NOMEM;
@@ -184,14 +189,14 @@ static int await(otr_capture *c, int64_t left_us) {
     return (int)asked;
 }
 
-/* As far as the engine may go: whatever is still in a socket came after round_us, or after the last frame read of a
- * bus that was not read to its end. */
+/* As far as the engine may go, in engine time: whatever is still in a socket came after round_us, or after the last
+ * frame read of a bus that was not read to its end. */
 static int64_t watermark(const otr_capture *c) {
     int64_t mark = c->round_us - c->cfg.merge_window_us;
     for (unsigned i = 0; i < BUSES; i++)
         if (c->bus[i].backlog && c->bus[i].clock.last_us - 1 < mark)
             mark = c->bus[i].clock.last_us - 1;
-    return mark;
+    return mark * c->cfg.time_scale;
 }
 
 static int verdict(const otr_capture *c, const otr_engine *e, int asked) {

@@ -123,11 +123,11 @@ static void hand_over(otr_capture *c, otr_engine *e, uint32_t bus, uint32_t got)
     uint32_t n = unpack(c, b, bus, got);
     otr_stamp_batch(&b->clock, c->stamp, n, boot, c->watch.offset_us, c->time_us);
     for (uint32_t i = 0; i < n; i++)
-        c->frame[i].t_us = c->time_us[i];
+        c->frame[i].t_us = c->time_us[i] * c->cfg.time_scale;
     b->stats.frames += otr_engine_offer_frames_to(e, bus, c->frame, n); /* there was room for all */
     b->stats.reads++;
     if (n)
-        b->stats.last_us = c->time_us[n - 1];
+        b->stats.last_us = c->frame[n - 1].t_us;
     c->busy = 1;
 }
 

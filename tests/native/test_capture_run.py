@@ -372,3 +372,27 @@ def test_no_descriptor_is_left_behind() -> None:
         with bench(4):
             pass
     assert open_descriptors() == before
+
+
+def test_engine_time_may_run_faster_than_the_machine() -> None:
+    """Scale 10: stamps, watermark and the newest frame's time are ten times CLOCK_BOOTTIME, no frame is late."""
+    with bench(2, CaptureOptions(gather_us=0, merge_window_us=0, time_scale=10)) as box:
+        before = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+        for n in range(200):
+            box.senders[n % 2].send(classic(0x100, bytes([n])))
+            if n % 50 == 0:
+                box.run()
+        got = box.until(200)
+        after = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+        assert box.engine.stats().late == 0
+        assert before * 10 <= box.engine.now_us() <= after * 10
+        assert box.capture.stats(1).last_us == max(f.t_us for f in got if f.bus == 1)
+    assert all((before - 1_000) * 10 <= f.t_us <= after * 10 and f.t_us % 10 == 0 for f in got)
+    assert all(a.t_us <= b.t_us for a, b in pairwise(got))
+
+
+@pytest.mark.parametrize("scale", [0, -1, 101])
+def test_a_time_scale_that_is_none(scale: int) -> None:
+    """Refused when the capture is made."""
+    with taped_engine() as engine, pytest.raises(EngineError, match="capture options"):
+        Capture(engine, CaptureOptions(time_scale=scale))

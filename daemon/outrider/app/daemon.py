@@ -23,6 +23,7 @@ from outrider.app.delivery import Delivery
 from outrider.app.intake import Intake
 from outrider.app.options import (
     captured,
+    check_rig_speed,
     delivery_options,
     frame_inboxes,
     gather_us,
@@ -31,6 +32,7 @@ from outrider.app.options import (
 )
 from outrider.app.pipeline import Output, Pipeline
 from outrider.app.session import boot_info
+from outrider.clock import ScaledClock
 from outrider.config import Config
 from outrider.engine import Capture, CaptureOptions, EngineOptions
 from outrider.model.event import Event, Snapshot
@@ -48,11 +50,18 @@ log = logging.getLogger(__name__)
 
 
 class Daemon:
-    """``run`` returns when ``stop`` is set; everything that was recorded is then committed."""
+    """``run`` returns when ``stop`` is set; everything that was recorded is then committed.
 
-    def __init__(self, config: Config, base: Path, clock: Clock) -> None:
+    ``rig_speed``: so many seconds of engine time pass in one second, for drives played faster than they were. Disk,
+    network and uptime keep ``clock``; inputs, engine and the records' times go by the faster one.
+    """
+
+    def __init__(self, config: Config, base: Path, clock: Clock, *, rig_speed: int = 1) -> None:
+        check_rig_speed(config, rig_speed)
         self._config = config
         self._clock = clock
+        self._rig_speed = rig_speed
+        self._drive_clock: Clock = clock if rig_speed == 1 else ScaledClock(rig_speed)
         self._base = base
         self._clocks: deque[tuple[int, ClockFix]] = deque(maxlen=64)
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
@@ -86,9 +95,16 @@ class Daemon:
             imu_range_g=profile.imu_range_g,
             recorder_bytes=self._config.engine.recorder_kib * 1024,
             frame_inboxes=frame_inboxes(self._config),
+            merge_back_us=EngineOptions().merge_back_us * self._rig_speed,
         )
         self._pipeline = stack.enter_context(
-            Pipeline(profile.tables, self._intake, boot_info(profile, "start"), options, on_output=self._note)
+            Pipeline(
+                profile.tables,
+                self._intake,
+                boot_info(profile, "start" if self._rig_speed == 1 else "rig"),
+                options,
+                on_output=self._note,
+            )
         )
         self._delivery.describe(self._pipeline.signal_table)
         self._black_box = stack.enter_context(BlackBoxFile(self._delivery.directory))
@@ -100,14 +116,16 @@ class Daemon:
         stack.callback(control.stop)
         if captured(self._config):
             self._desk = self._open_capture(stack)
-        self._sources = live_sources(self._config, self._clock, self._desk, profile.tables)
+        self._sources = live_sources(self._config, self._drive_clock, self._desk, profile.tables)
         for source in self._sources:
             source.start(self._deliver)
             stack.callback(source.stop)
 
     def _open_capture(self, stack: ExitStack) -> CaptureDesk:
         options = CaptureOptions(
-            gather_us=gather_us(self._config), merge_window_us=self._config.engine.merge_window_ms * 1000
+            gather_us=gather_us(self._config),
+            merge_window_us=self._config.engine.merge_window_ms * 1000,
+            time_scale=self._rig_speed,
         )
         desk = CaptureDesk(stack.enter_context(Capture(self._pipeline.engine, options)))
         stack.callback(desk.close)
@@ -128,7 +146,7 @@ class Daemon:
 
     def _finish(self) -> None:
         """Nothing more will come: what the merge window still holds back counts, and the running trip ends."""
-        self._pipeline.advance(self._clock.boottime_us())
+        self._pipeline.advance(self._drive_clock.boottime_us())
         self._write_tape()
         self._pipeline.finish()
 
@@ -152,10 +170,10 @@ class Daemon:
             self._wake.clear()
 
     def _turn(self) -> None:
-        now = self._clock.boottime_us()
+        now = self._drive_clock.boottime_us()
         self._record_clocks(now)
         if self._desk is None:
-            self._pipeline.advance(now - self._config.engine.merge_window_ms * 1000)
+            self._pipeline.advance(now - self._config.engine.merge_window_ms * 1000 * self._rig_speed)
         else:
             self._pipeline.drain()
         self._write_tape()
@@ -191,7 +209,7 @@ class Daemon:
             self._last_clock_us = now
         if self._last_clock_us is None or now - self._last_clock_us >= CLOCK_RECORD_US:
             self._last_clock_us = now
-            fix_now = system_clock_fix(self._clock)
+            fix_now = system_clock_fix(self._drive_clock)
             if fix_now is not None:
                 self._intake.put(fix_now, now)
 

@@ -17,7 +17,7 @@ from outrider.profile.load_io import LoadedProfile, load_profile
 from outrider.record.options import JournalOptions
 from outrider.record.writer_io import WriterOptions
 from outrider.sources.can_io import CanOptions, CanSource
-from outrider.sources.captured_io import CaptureDesk, CapturedSource
+from outrider.sources.captured_io import SYS_NET, CaptureDesk, CapturedSource
 from outrider.sources.filters import MAX_FILTERS, FrameFilter, profile_filters
 from outrider.sources.gnss_io import GnssOptions, GnssSource
 from outrider.sources.unix_bus_io import UnixBusSource
@@ -98,12 +98,28 @@ def gather_us(config: Config) -> int:
     return 0 if any(bus.interface == UNIX_INTERFACE for bus in config.can) else GATHER_US
 
 
+def check_rig_speed(config: Config, speed: int, sys_net: Path = SYS_NET) -> None:
+    """ConfigError unless every bus can be one on which a drive is played ``speed`` times as fast as it was."""
+    for bus in config.can if speed != 1 else ():
+        if bus.interface not in {CAPTURED_INTERFACE, UNIX_INTERFACE}:
+            raise ConfigError(
+                f'--rig-speed {speed}: [[can]] interface "{bus.interface}" has no scaled time; '
+                f'use "{UNIX_INTERFACE}", or "{CAPTURED_INTERFACE}" on a vcan interface'
+            )
+        if bus.interface == CAPTURED_INTERFACE and (sys_net / bus.channel / "device").exists():
+            raise ConfigError(
+                f"--rig-speed {speed}: {bus.channel} has hardware behind it, and a real bus runs in real time; "
+                "leave the option out, or name a vcan interface"
+            )
+
+
 def live_sources(
     config: Config, clock: Clock, desk: CaptureDesk | None = None, tables: VehicleTables | None = None
 ) -> list[LiveSource]:
     """One source for each bus, in the order of the file (their bus numbers), and the GNSS receiver.
 
-    With a desk, buses of SocketCAN and of Unix sockets are read natively. ``tables``: what ``frames = "profile"`` means.
+    With a desk, buses of SocketCAN and of Unix sockets are read natively. ``tables``: what ``frames = "profile"``
+    means.
     """
     sources: list[LiveSource] = [
         _can_source(

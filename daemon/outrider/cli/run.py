@@ -25,7 +25,14 @@ from outrider.i18n import _
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-def cli(file: Path, log_level: str) -> None:
+@click.option(
+    "--rig-speed",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help=_("Test rigs: drives are played N times as fast as they were, on virtual buses."),
+)
+def cli(file: Path, log_level: str, rig_speed: int) -> None:
     """Run the terminal daemon until SIGTERM or SIGINT."""
     from outrider.app.daemon import Daemon
     from outrider.clock import SystemClock
@@ -36,4 +43,4 @@ def cli(file: Path, log_level: str) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    Daemon(config, file.parent.resolve(), SystemClock()).run(stop)
+    Daemon(config, file.parent.resolve(), SystemClock(), rig_speed=rig_speed).run(stop)

@@ -17,6 +17,10 @@
  * is not zero, does not fall and stays within OTR_HARDWARE_TOLERANCE_US of it. The times of a bus never fall and are
  * never ahead of now.
  *
+ * A drive may be played faster than it was (outrider/player.h). Then time_scale seconds of engine time pass in one second
+ * of the machine: engine time is CLOCK_BOOTTIME times time_scale, for stamps and watermark alike. All of the above is
+ * still done with the machine's own clocks, and every span in the configuration is one of the machine.
+ *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
 #ifndef OUTRIDER_CAPTURE_H
@@ -32,6 +36,7 @@
 #define OTR_STAMP_AGE_US 2000000 /* how old a frame may be that waited before its socket was added */
 #define OTR_STAMP_SLACK_US 20000 /* stamping happens before queueing, and the two clocks are read in turn */
 #define OTR_HARDWARE_TOLERANCE_US 50000
+#define OTR_TIME_SCALE_MAX 100
 #define OTR_ERROR_CLASSES 10u /* bits of CAN_ERR_*, linux/can/error.h */
 
 /* ---- one frame ---------------------------------------------------------------------------------- */
@@ -80,9 +85,10 @@ typedef struct {
     int receive_buffer;      /* bytes of kernel buffer wanted for each bus */
     int64_t gather_us;       /* after frames, wait so long for more before the next read; 0: read at once */
     int64_t merge_window_us; /* the engine runs so far behind now, so that other sources can keep up */
+    int32_t time_scale;      /* 1..OTR_TIME_SCALE_MAX seconds of engine time a second; for rigs, 1 in a car */
 } otr_capture_config;
 
-void otr_capture_config_default(otr_capture_config *ret); /* 8 MiB, 5 ms, 20 ms, no descriptors */
+void otr_capture_config_default(otr_capture_config *ret); /* 8 MiB, 5 ms, 20 ms, 1, no descriptors */
 
 size_t otr_capture_size(void);
 
@@ -102,7 +108,7 @@ typedef struct {
     uint64_t held;        /* times that reading paused, the engine's inbox being full; nothing is lost by it */
     uint64_t restamped, hardware, hardware_refused; /* frames by how they got their time */
     uint64_t reads;                                 /* system calls that brought frames */
-    int64_t last_us;                                /* time of the newest frame, 0 none */
+    int64_t last_us;                                /* engine time of the newest frame, 0 none */
     int32_t receive_buffer;                         /* bytes the kernel granted */
     int32_t lost_errno;                             /* why the bus was given up; 0: it is being read */
 } otr_bus_stats;
