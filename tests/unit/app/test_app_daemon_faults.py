@@ -54,7 +54,7 @@ class ScriptedSource:
 @pytest.fixture
 def source(monkeypatch: pytest.MonkeyPatch) -> ScriptedSource:
     script = ScriptedSource(generate(load_scenario("short"), 1), 30.0)
-    monkeypatch.setattr(daemon_module, "live_sources", lambda _config, _clock, _desk: [script])
+    monkeypatch.setattr(daemon_module, "live_sources", lambda *_given: [script])
     return script
 
 
