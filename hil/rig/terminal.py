@@ -251,6 +251,8 @@ def usage(pid: int) -> Usage:
 
 
 def _kind(target: str) -> str:
+    if target.endswith(".seg"):
+        return "segment"
     if target.startswith("/"):
         return "device" if target.startswith("/dev/") else "file"
     return target.split(":", 1)[0]  # "socket:[123]", "pipe:[...]", "anon_inode:[eventpoll]"
