@@ -45,10 +45,10 @@ class ControllerState(StrEnum):
 class LinkReport:
     """One interface at one moment. Rates in bit/s, sample points 0..1; None: not set, or the kind has none.
 
-    up: set up by somebody. carrier: the layer below works (off while bus-off). modes: ctrlmode flags in force.
-    modes_supported: those the driver can, None where iproute2 does not tell. restart_ms: 0 = the kernel does not bring
-    a bus-off controller back. Counters count since the interface was made, and start again with it (its ``ifindex``
-    then differs).
+    up: set up by somebody. carrier: the layer below works (off while bus-off). bitrates: the only ones the hardware
+    knows, None = any. modes: ctrlmode flags in force. modes_supported: those the driver can, None where iproute2 does
+    not tell. restart_ms: 0 = the kernel does not bring a bus-off controller back. Counters count since the interface
+    was made, and start again with it (its ``ifindex`` then differs).
     """
 
     name: str
@@ -62,6 +62,7 @@ class LinkReport:
     sample_point: float | None = None
     data_bitrate: int | None = None
     data_sample_point: float | None = None
+    bitrates: tuple[int, ...] | None = None
     modes: frozenset[str] = frozenset()
     modes_supported: frozenset[str] | None = None
     restart_ms: int = 0
@@ -118,6 +119,9 @@ class _Data(msgspec.Struct, frozen=True):
     restart_ms: Count = 0
     bittiming: _Timing | None = None
     data_bittiming: _Timing | None = None
+    bittiming_bitrate: Count = 0  # in place of bittiming, where the hardware has a fixed list of rates
+    data_bittiming_bitrate: Count = 0
+    bitrate_const: tuple[Count, ...] | None = None
 
 
 class _Xstats(msgspec.Struct, frozen=True):
@@ -198,14 +202,15 @@ def _report(link: _Link) -> LinkReport:
 def _controller(info: _Info) -> dict[str, Any]:
     data = msgspec.convert(info.info_data or {}, _Data)
     xstats = msgspec.convert(info.info_xstats or {}, _Xstats)
-    bitrate, point = _timing(data.bittiming)
-    data_bitrate, data_point = _timing(data.data_bittiming)
+    bitrate, point = _timing(data.bittiming or _Timing(data.bittiming_bitrate))
+    data_bitrate, data_point = _timing(data.data_bittiming or _Timing(data.data_bittiming_bitrate))
     return {
         "state": ControllerState(data.state) if data.state is not None else None,
         "bitrate": bitrate,
         "sample_point": point,
         "data_bitrate": data_bitrate,
         "data_sample_point": data_point,
+        "bitrates": data.bitrate_const,
         "modes": frozenset(data.ctrlmode),
         "modes_supported": None if data.ctrlmode_supported is None else frozenset(data.ctrlmode_supported),
         "restart_ms": data.restart_ms,
@@ -220,9 +225,9 @@ def _controller(info: _Info) -> dict[str, Any]:
     }
 
 
-def _timing(timing: _Timing | None) -> tuple[int | None, float | None]:
+def _timing(timing: _Timing) -> tuple[int | None, float | None]:
     """Rate and sample point; a rate of 0 is none."""
-    if timing is None or timing.bitrate == 0:
+    if timing.bitrate == 0:
         return None, None
     point = float(timing.sample_point)
     return timing.bitrate, point if 0.0 < point < 1.0 else None
