@@ -1,0 +1,224 @@
+"""The drives the rig plays, and what `outrider replay` makes of them: prepared on the host before a guest is booted.
+
+    build/hil/drives/<name>/can.log  [gnss.nmea]  drive.json
+                            expected.jsonl        the event records of `outrider replay --journal`, as exported
+
+A simulated drive costs the host seconds and a slow guest minutes; an MF4 recording needs the workstation extra, which a
+terminal has not. Recordings are made candump text here, whole and as an excerpt.
+
+To add a drive: a line in ``DRIVES``. A recording that is not on this machine is left out, and its tests are skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from outrider.model.frame import BRS, EFF, ERR, ESI, FD, FRAME, RTR
+from outrider.sim.drive import generate
+from outrider.sim.scenario_io import load_scenario
+from outrider.sim.write_io import write_drive
+from outrider.sources.merge import merge
+from outrider.sources.open_io import open_recordings
+
+ROOT: Final = Path(__file__).parents[2]
+FOLDER: Final = ROOT / "build" / "hil" / "drives"
+STAMP_BASE_S: Final = 1_700_000_000  # recordings get stamps of this time: only differences matter
+_SECONDS = re.compile(r"\((\d+\.\d+)\)")
+_TIME_OF_DAY = re.compile(r"\$..RMC,(\d\d)(\d\d)(\d\d(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a drive comes from: a scenario of the simulator or recordings, and optionally which part (seconds)."""
+
+    name: str
+    profiles: tuple[str, ...]
+    scenario: str = ""
+    recording: tuple[str, ...] = ()  # below the data folder; the last part may be a pattern
+    dbc: tuple[str, ...] = ()
+    part_s: tuple[float, float] | None = None
+
+
+CANEDGE: Final = ("canedge", "164", "*.MF4")
+CANMOD_DBC: Final = ("canedge", "canmod-gps.dbc")
+DRIVES: Final = (
+    Source("city-crash", ("simcar",), scenario="city-crash"),
+    Source("city-crash-end", ("simcar",), scenario="city-crash", part_s=(598.0, 718.0)),
+    Source("canedge", ("canmod", "obd2"), recording=CANEDGE, dbc=CANMOD_DBC),
+    Source("canedge-part", ("canmod", "obd2"), recording=CANEDGE, dbc=CANMOD_DBC, part_s=(2121.0, 2241.0)),
+)
+
+
+@dataclass(frozen=True)
+class PreparedDrive:
+    """A drive on disk. ``events``: what replay found, ``content`` of each event record in order of time."""
+
+    name: str
+    files: tuple[Path, ...]
+    profiles: tuple[str, ...]
+    dbc: tuple[Path, ...]
+    events: tuple[dict[str, Any], ...]
+
+
+def load(name: str, folder: Path = FOLDER) -> PreparedDrive | None:
+    """A prepared drive, None when its recording is not on this machine."""
+    place = folder / name
+    if not (place / "drive.json").exists():
+        return None
+    about = json.loads((place / "drive.json").read_text(encoding="utf-8"))
+    lines = (place / "expected.jsonl").read_text(encoding="utf-8").splitlines()
+    return PreparedDrive(
+        name,
+        tuple(path for path in (place / "can.log", place / "gnss.nmea") if path.exists()),
+        tuple(about["profiles"]),
+        tuple(place / path for path in about["dbc"]),
+        tuple(json.loads(line) for line in lines),
+    )
+
+
+def prepare_all(folder: Path = FOLDER, say: Callable[[str], None] = print) -> None:
+    """All drives, those that are there already only when what makes them has changed."""
+    for source in DRIVES:
+        found = _found(source)
+        if found is None:
+            say(f"rig: no recording for the drive {source.name}: its tests will be skipped (OUTRIDER_DATA)")
+            shutil.rmtree(folder / source.name, ignore_errors=True)
+            continue
+        key = _key(source, found)
+        stamp = folder / source.name / "key"
+        if not stamp.exists() or stamp.read_text() != key:
+            say(f"rig: preparing the drive {source.name}")
+            _prepare(source, found, folder)
+            stamp.write_text(key)
+
+
+def data_folder() -> Path:
+    return Path(os.environ.get("OUTRIDER_DATA", ROOT.parent / "shared" / "data"))
+
+
+def _found(source: Source) -> list[Path] | None:
+    """Recordings and DBC files of a source; None when one is missing."""
+    paths: list[Path] = []
+    for parts in ([source.recording] if source.recording else []) + ([source.dbc] if source.dbc else []):
+        matching = sorted(data_folder().joinpath(*parts[:-1]).glob(parts[-1]))
+        if not matching:
+            return None
+        paths += matching
+    return paths
+
+
+def _key(source: Source, files: Iterable[Path]) -> str:
+    """Changes whenever the result might: with the source, its files, or any code of the product."""
+    digest = hashlib.sha256(repr(source).encode())
+    for path in sorted([*files, *(ROOT / "daemon").rglob("*.*"), Path(__file__)]):
+        if path.suffix in {".py", ".toml", ".dbc", ".yaml", ".so", ".MF4"}:
+            state = path.stat()
+            digest.update(f"{path} {state.st_size} {state.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _prepare(source: Source, found: list[Path], folder: Path) -> None:
+    place = folder / source.name
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    dbc = [path for path in found if path.suffix == ".dbc"]
+    recordings = [path for path in found if path.suffix != ".dbc"]
+    for path in dbc:
+        shutil.copyfile(path, place / path.name)
+    originals = _simulate(source, place) if source.scenario else recordings
+    if source.part_s is not None or not source.scenario:
+        originals = _written(source, originals, place)
+    about = {"profiles": source.profiles, "dbc": [path.name for path in dbc]}
+    _expect(source, originals, dbc, place)
+    (place / "drive.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _simulate(source: Source, place: Path) -> list[Path]:
+    written = write_drive(generate(load_scenario(source.scenario), 1), place)
+    return [written.can, written.nmea]
+
+
+def _written(source: Source, originals: list[Path], place: Path) -> list[Path]:
+    """The part of a drive that is wanted as files in ``place``; replay is asked about the very same recording."""
+    if source.scenario:
+        can, nmea = originals
+        _cut(can, source.part_s or (0.0, 1e9), _seconds)
+        _cut(nmea, source.part_s or (0.0, 1e9), _time_of_day)
+        return originals
+    with (place / "can.log").open("w", encoding="ascii") as file:
+        file.writelines(_candump(originals, source.part_s or (0.0, 1e9)))
+    return [place / "can.log"] if source.part_s else originals
+
+
+def _cut(path: Path, part_s: tuple[float, float], seconds: Callable[[str], float | None]) -> None:
+    """Keep the lines of a file between two times; a line without a time has that of the one before."""
+    kept, first, now = [], None, 0.0
+    for line in path.read_text(encoding="ascii").splitlines(keepends=True):
+        read = seconds(line)
+        if read is not None:
+            first = read if first is None else first
+            now = read - first
+        if part_s[0] <= now < part_s[1]:
+            kept.append(line)
+    path.write_text("".join(kept), encoding="ascii")
+
+
+def _seconds(line: str) -> float | None:
+    found = _SECONDS.match(line)
+    return float(found[1]) if found else None
+
+
+def _time_of_day(line: str) -> float | None:
+    found = _TIME_OF_DAY.match(line)
+    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else None
+
+
+def _candump(recordings: list[Path], part_s: tuple[float, float]) -> Iterator[str]:
+    """Frames of recordings as ``candump -l`` writes them, channel ``canN`` by bus number."""
+    for item in merge(open_recordings(recordings, base_us=0)):
+        if item.frames is None:
+            continue
+        for t_us, can_id, bus, flags, length, _zero, data in FRAME.iter_unpack(bytes(item.frames.buffer)):
+            if part_s[0] <= t_us / 1e6 < part_s[1]:
+                stamp = f"({STAMP_BASE_S + t_us // 1_000_000}.{t_us % 1_000_000:06d})"
+                yield f"{stamp} can{bus} {_frame_text(can_id, flags, length, data)}\n"
+
+
+def _frame_text(can_id: int, flags: int, length: int, data: bytes) -> str:
+    if flags & ERR:
+        return f"{can_id | 0x20000000:08X}#{data[:length].hex().upper()}"
+    name = f"{can_id:08X}" if flags & EFF else f"{can_id:03X}"
+    if flags & RTR:
+        return f"{name}#R{length}"
+    mark = f"##{bool(flags & BRS) + 2 * bool(flags & ESI):X}" if flags & FD else "#"
+    return f"{name}{mark}{data[:length].hex().upper()}"
+
+
+def _expect(source: Source, files: list[Path], dbc: list[Path], place: Path) -> None:
+    """What replay makes of the drive, by the command itself."""
+    journal = place / "journal"
+    profiles = [word for name in source.profiles for word in ("-p", name)]
+    more = [word for path in dbc for word in ("--dbc", str(path))]
+    _outrider("replay", *map(str, files), *profiles, *more, "--journal", str(journal), "--json")
+    lines = _outrider("journal", "export", str(journal)).splitlines()
+    events = [record for record in map(json.loads, lines) if record["kind"] == "event"]
+    events.sort(key=lambda record: (record["t_us"], record["seq"]))
+    text = "".join(json.dumps(record["content"]) + "\n" for record in events)
+    (place / "expected.jsonl").write_text(text, encoding="utf-8")
+    shutil.rmtree(journal)
+
+
+def _outrider(*arguments: str) -> str:
+    command = [sys.executable, "-m", "outrider", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "daemon")}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
