@@ -87,5 +87,6 @@ def test_terminal_starts_answers_and_stops(
     with vcan[0].sender() as sender:
         sender.send(classic(0x100, b"\1"))
     box.wait("the frame is counted", lambda: box.source(str(vcan[0])).get("frames") == 1)
+    box.wait("the engine's time has begun", lambda: box.status()["vehicle"])
     assert box.stop() == 0
     assert any(record["kind"] == "boot" for record in box.records())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -89,7 +88,7 @@ def test_what_the_kernel_passes_on_malformed(taped: Terminal, vcan: tuple[Vcan, 
     for number in (0, 1):
         got = [f for f in tape(taped) if f.bus == number]
         assert [(f.can_id, f.flags, len(f.data)) for f in got] == [
-            (i, flags, 0 if flags & 2 else length) for i, flags, length, _data in good if good
+            (i, flags, length) for i, flags, length, _data in good if good
         ]
 
 
@@ -164,9 +163,3 @@ def burst(count: int) -> FrameBatch:
     for n in range(count):
         batch.append(n, 0x100 + n % 0x600, n.to_bytes(8, "little"))
     return batch
-
-
-def test_the_tape_is_where_it_was_asked_for(taped: Terminal) -> None:
-    """The tests above look at tapes: this one holds that an empty list of frames is not for want of a tape."""
-    assert taped.stop() == 0
-    assert [path for path in Path(taped.directory / "tapes").iterdir() if path.stat().st_size]

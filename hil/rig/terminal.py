@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +15,15 @@ import tomli_w
 from click.testing import CliRunner
 
 from hil.rig.nursery import Launcher, Process, anew
-from hil.rig.patience import Patience
+from hil.rig.patience import POLL_S, Patience
 from outrider.app.control import ask
 from outrider.cli.journal import cli as journal_command
 from outrider.errors import LinkError
 from tests.support.terminal import KEY
 
 OPEN_STATES: Final = {"up", "silent"}
+CAPTURED: Final = ("socketcan:", "unix:")  # read by the native capture, which then tells of its buffer
+SAMPLES: Final = 3  # looks at what a process holds: the least of them is what it keeps
 START_BENCH_S: Final = 20.0
 STOP_BENCH_S: Final = 15.0
 
@@ -147,15 +150,19 @@ class Terminal:
         return self._process is not None and self._process.poll() is None
 
     def wait_up(self) -> None:
-        """Until every source is open."""
+        """Until every source is open and every bus is read."""
         self.wait("the terminal has opened all its sources", self._is_up, START_BENCH_S)
         self.usage_up = usage(self.pid)
 
     def _is_up(self) -> bool:
         try:
-            return all(source["state"] in OPEN_STATES for source in self.status()["sources"])
+            sources = self.status()["sources"]
         except LinkError:
             return False
+        return all(
+            source["state"] in OPEN_STATES and ("receive_buffer" in source or not source["name"].startswith(CAPTURED))
+            for source in sources
+        )
 
     def wait(self, what: str, condition: Any, bench_s: float = 30.0) -> None:
         """Until ``condition()`` holds, while the process lives."""
@@ -239,7 +246,16 @@ def journal(*arguments: object) -> str:
 
 
 def usage(pid: int) -> Usage:
-    """Descriptors by kind, and threads, of a process."""
+    """Descriptors by kind, and threads, of a process: what it has all the while we look, not what comes and goes."""
+    looks = [_usage_now(pid)]
+    while len(looks) < SAMPLES:
+        time.sleep(POLL_S)  # a program that was being asked may end meanwhile
+        looks.append(_usage_now(pid))
+    kinds = {kind: min(look.descriptors.get(kind, 0) for look in looks) for kind in looks[0].descriptors}
+    return Usage(kinds, min(look.threads for look in looks))
+
+
+def _usage_now(pid: int) -> Usage:
     kinds: dict[str, int] = {}
     for fd in (Path("/proc") / str(pid) / "fd").iterdir():
         try:
