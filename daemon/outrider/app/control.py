@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from outrider.errors import LinkError
+from outrider.errors import ConfigError, LinkError, OutriderError
 
 CLIENT_TIMEOUT_S: Final = 5.0
 MAX_REQUEST: Final = 4096
@@ -34,17 +34,24 @@ class ControlServer:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
         self._stopping = False
+        self._inode = 0
 
     def start(self) -> None:
+        """LinkError when a living daemon answers at the path, ConfigError when what is there is no socket."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            self._path.unlink()
-        self._socket.bind(str(self._path))
+        try:
+            _make_room(self._path)
+            self._socket.bind(str(self._path))
+        except (OutriderError, OSError):
+            self._socket.close()
+            raise
         self._path.chmod(0o660)
+        self._inode = self._path.stat().st_ino
         self._socket.listen(4)
         self._thread.start()
 
     def stop(self) -> None:
+        """Ends, and takes the socket away unless it is another's by now."""
         self._stopping = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -52,7 +59,8 @@ class ControlServer:
         if self._thread.is_alive():
             self._thread.join(timeout=CLIENT_TIMEOUT_S + 1)
         with suppress(FileNotFoundError):
-            self._path.unlink()
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
 
     def _serve(self) -> None:
         while not self._stopping:
@@ -91,6 +99,24 @@ class ControlServer:
                 log.exception("status")
                 return {"error": f"status failed: {type(err).__name__}: {err}"}
         return {"error": f"unknown command {command!r}; known: status"}
+
+
+def _make_room(path: Path) -> None:
+    """Takes away the socket of a daemon that is dead; never that of a living one, which nobody could ask any more."""
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise ConfigError("is there already and is no socket; name another terminal.control_socket", path=path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except BlockingIOError:
+            pass  # it lives and is busy
+    raise LinkError(f"{path}: another daemon answers there; stop it or name another terminal.control_socket")
 
 
 def ask(path: Path, command: str) -> dict[str, Any]:

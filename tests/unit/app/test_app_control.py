@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from outrider.app.control import MAX_REQUEST, ControlServer, ask
-from outrider.errors import LinkError
+from outrider.errors import ConfigError, LinkError
 
 
 @pytest.fixture
@@ -70,6 +70,35 @@ def test_a_stale_socket_is_replaced(path: Path) -> None:
     server.start()
     assert ask(path, "status") == {}
     server.stop()
+
+
+def test_a_living_daemon_keeps_its_socket(server: ControlServer, path: Path) -> None:
+    """A second daemon with the same socket is refused, and the first can be asked as before."""
+    second = ControlServer(path, lambda: {"device": "T2"})
+    with pytest.raises(LinkError, match="another daemon answers there"):
+        second.start()
+    assert ask(path, "status") == {"device": "T1"}
+
+
+def test_what_is_no_socket_stays(path: Path) -> None:
+    """A file in the place of the socket is somebody's: it is named, not removed."""
+    path.parent.mkdir()
+    path.write_text("mine")
+    with pytest.raises(ConfigError, match="no socket"):
+        ControlServer(path, dict).start()
+    assert path.read_text() == "mine"
+
+
+def test_another_s_socket_is_not_taken_away(path: Path) -> None:
+    """Who stops removes only the socket it made."""
+    first = ControlServer(path, lambda: {"device": "T1"})
+    first.start()
+    path.unlink()
+    second = ControlServer(path, lambda: {"device": "T2"})
+    second.start()
+    first.stop()
+    assert ask(path, "status") == {"device": "T2"}
+    second.stop()
 
 
 def test_a_fault_in_telling_does_not_end_the_telling(path: Path, caplog: pytest.LogCaptureFixture) -> None:
