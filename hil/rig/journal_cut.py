@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from hil.rig.disk_loop import LoopDevice, Mount, make_file_system, mounted
 from hil.rig.disk_log import Cut, Entry, Medium, read_log
+from hil.rig.disk_loop import LoopDevice, Mount, make_file_system, mounted
 from hil.rig.disk_mapper import LogWrites
 from outrider.clock import SystemClock
 from outrider.model.record import Category, Kind, Lane, Record

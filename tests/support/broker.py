@@ -70,5 +70,11 @@ class Broker:
             self._process.wait()
             self._process = None
 
+    def change(self, line: str, instead: str) -> None:
+        """Another line of the configuration, from the next start on."""
+        text = self._config.read_text(encoding="ascii")
+        assert line in text.splitlines(), f"no line {line!r}"
+        self._config.write_text(text.replace(f"{line}\n", f"{instead}\n"), encoding="ascii")
+
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")

@@ -1,7 +1,8 @@
 """A TCP proxy on loopback that understands enough MQTT to misbehave on purpose.
 
-It can cut all connections, swallow PUBACKs, turn into a black hole (takes everything, passes nothing), and hang up on
-MQTT 5. It counts what is on the way: the highest number of QoS 1 messages without PUBACK seen on one connection.
+It can cut all connections, refuse new ones, swallow PUBACKs, turn into a black hole (takes everything, passes nothing),
+and hang up on MQTT 5. It counts what is on the way: the highest number of QoS 1 messages without PUBACK seen on one
+connection, and keeps what was published.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class ChaosProxy:
         self.max_unacknowledged = 0
         self.published = 0
         self.upstream_packets = 0
+        self.publishes: list[tuple[str, bytes]] = []  # topic and payload of QoS 1 messages, in order
         self._lock = threading.Lock()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -70,6 +72,18 @@ class ChaosProxy:
             for sock in pair:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
+
+    def shut(self) -> None:
+        """Nobody listens any more: connections are cut, new ones refused."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+
+    def reopen(self) -> None:
+        """Listen again at the same port, after ``shut``."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._spawn(self._accept)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -127,6 +141,10 @@ class ChaosProxy:
             start += 1
         topic = int.from_bytes(packet[start + 1 : start + 3], "big")
         waiting.add(packet[start + 3 + topic : start + 5 + topic])
+        body = packet[start + 5 + topic :]
+        if self.levels[-1] == 5:
+            body = body[1 + body[0] :]  # properties, of fewer than 128 bytes
+        self.publishes.append((packet[start + 3 : start + 3 + topic].decode(), body))
         self.published += 1
         self.max_unacknowledged = max(self.max_unacknowledged, len(waiting))
 
