@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from outrider.model.fix import FixType
 from outrider.ports import SourceItem
 from outrider.sources.fixes import FixAssembler, FixReport
 from outrider.sources.gnss_time import RECORDING_FLOOR
-from outrider.sources.nmea import NmeaFramer
+from outrider.sources.nmea import NmeaFramer, Sentence, seal
 from outrider.sources.stats import NmeaStats, SourceStats
 from outrider.sources.timeline import TimeLine, Zone
 
@@ -51,10 +52,7 @@ class NmeaRecording:
 
     def items(self) -> Iterator[SourceItem]:
         """Fixes and clock facts in order of time."""
-        self.stats = SourceStats()
-        self._last_us = self.first_us
-        self._had_fix = False
-        self._timed = 0
+        self._rewind()
         for report in self._reports(self.stats.nmea):
             t_us = self._stamp(report)
             self.stats.items += 1
@@ -63,6 +61,24 @@ class NmeaRecording:
                 self.stats.items += 1
                 yield SourceItem(t_us, clock=(t_us, report.clock[1]))
             yield SourceItem(t_us, fix=replace(report.fix, t_us=t_us))
+
+    def sentences(self) -> Iterator[tuple[int, bytes]]:
+        """The sentences themselves, as a receiver writes them, with the time of the epoch they belong to.
+
+        Of those with a right checksum all of a used talker's; what the framer drops (garbage, ``$P...``) is left out.
+        """
+        self._rewind()
+        t_us = self.first_us
+        for report, texts in self._epochs(NmeaStats()):
+            t_us = t_us if report is None else self._stamp(report)
+            for text in texts:
+                yield t_us, seal(text[1:])
+
+    def _rewind(self) -> None:
+        self.stats = SourceStats()
+        self._last_us = self.first_us
+        self._had_fix = False
+        self._timed = 0
 
     def _peek(self) -> tuple[int, Zone]:
         """The first UTC on the file's time line; also finds where the epochs before the first fix belong."""
@@ -98,7 +114,14 @@ class NmeaRecording:
         return t_us
 
     def _reports(self, stats: NmeaStats) -> Iterator[FixReport]:
-        """Every epoch, with ``t_us`` = its UTC where it has one, so that the clock is told by UTC too."""
+        """Every epoch."""
+        return (report for report, _texts in self._epochs(stats) if report is not None)
+
+    def _epochs(self, stats: NmeaStats) -> Iterator[tuple[FixReport | None, list[str]]]:
+        """Every epoch with its sentences; ``t_us`` is its UTC where it has one, so that the clock is told by UTC too.
+
+        The last pair may be sentences that no epoch was made of.
+        """
         framer = NmeaFramer(stats)
         assembler = FixAssembler(
             stats,
@@ -107,12 +130,22 @@ class NmeaRecording:
             stamp=lambda arrival_us, utc_us: arrival_us if utc_us is None else utc_us,
             clock_uncertainty_us=RECORDED_UNCERTAINTY_US,
         )
+        texts: list[str] = []
+        for sentence in chain.from_iterable(self._framed(framer)):
+            for report in assembler.feed(sentence):
+                yield report, texts  # this sentence ended it: the first of the next one
+                texts = []
+            texts.append(sentence.text)
+        for report in assembler.flush():
+            yield report, texts
+            texts = []
+        if texts:
+            yield None, texts
+
+    def _framed(self, framer: NmeaFramer) -> Iterator[list[Sentence]]:
         for block in self._blocks():
-            for sentence in framer.feed(block, 0):
-                yield from assembler.feed(sentence)
-        for sentence in framer.close():
-            yield from assembler.feed(sentence)
-        yield from assembler.flush()
+            yield framer.feed(block, 0)
+        yield framer.close()
 
     def _blocks(self) -> Iterator[bytes]:
         packed = self.path.suffix == ".gz"
