@@ -92,7 +92,7 @@ def telemetry(box: Terminal) -> int:
     return durable(box.status()).get("telemetry", 0)
 
 
-def test_broken_in_mid_drive(
+def test_broken_in_mid_drive(  # noqa: PLR0917  fixtures
     terminal: MakeTerminal,
     bus: Vcan | UnixBus,
     proxy: ChaosProxy,

@@ -94,24 +94,26 @@ def test_two_daemons(terminal: MakeTerminal, bus: Vcan | UnixBus, car: Car, pati
     """On one journal, and on one control socket: the second ends with one clear error, the first does not notice."""
     box = terminal(can=[section(bus)])
     pid, before = box.pid, durable(box.status())
-    again = subprocess.run(
-        outrider("run", "--config", box.config_file), capture_output=True, text=True, timeout=patience.bound_s(20.0)
-    )
+    again = run_another(box.config_file, patience)
     assert again.returncode == 75, again.stderr
     assert str(pid) in again.stderr
     assert_one_error(again.stderr)
     elsewhere = box.config_file.with_name("second.toml")
     text = box.config_file.read_text(encoding="utf-8").replace('data_directory = "data"', 'data_directory = "data2"')
     elsewhere.write_text(text, encoding="utf-8")
-    other = subprocess.run(
-        outrider("run", "--config", elsewhere), capture_output=True, text=True, timeout=patience.bound_s(20.0)
-    )
+    other = run_another(elsewhere, patience)
     assert other.returncode == 69, other.stderr
     assert str(box.socket) in other.stderr
     assert_one_error(other.stderr)
     assert box.pid == pid
     assert box.status()["journal"]["lanes"], "the first still answers on its socket"
     box.wait("the first goes on", lambda: sum(durable(box.status()).values()) > sum(before.values()) + 1)
+
+
+def run_another(config: Path, patience: Patience) -> subprocess.CompletedProcess[str]:
+    """A daemon that is expected to end by itself."""
+    command = outrider("run", "--config", config)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=patience.bound_s(20.0))
 
 
 def assert_one_error(stderr: str) -> None:

@@ -1,8 +1,8 @@
-"""A car to be recorded: control units on a bus and a GNSS receiver, at the pace of the road, for as long as a test wants.
+"""A car to be recorded: control units on a bus and a GNSS receiver, at the pace of the road, as long as a test wants.
 
-For tests of faults, where the drive is only there to be recorded: steady speed, straight on, few frames. Whole drives come
-from ``outrider.sim`` (test_04). Layout and checksums are those of the bundled profile ``simcar``. What cannot be sent,
-because a test has pulled a plug, is lost as on the road.
+For tests of faults, where the drive is only there to be recorded: steady speed, straight on, few frames. Whole drives
+come from ``outrider.sim`` (test_04). Layout and checksums are those of the bundled profile ``simcar``. What cannot be
+sent, because a test has pulled a plug, is lost as on the road.
 """
 
 from __future__ import annotations

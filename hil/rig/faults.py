@@ -1,7 +1,7 @@
 """What may go wrong with a terminal in a car, each as a small object: ``inject`` it, look, ``heal`` it, look again.
 
-A fault of your own has a ``name`` and these two methods, and is used with ``with during(fault):``. Rule: ``heal`` is safe
-after a half-done ``inject`` and leaves the rig as it was; what is wrong with the terminal is for the test to say.
+A fault of your own has a ``name`` and these two methods, and is used with ``with during(fault):``. Rule: ``heal`` is
+safe after a half-done ``inject`` and leaves the rig as it was; what is wrong with the terminal is for the test to say.
 Faults of disks are in ``faults_disk``, of the way to the broker in ``faults_net``.
 """
 

@@ -1,8 +1,8 @@
 """Power cuts under the journal on a real file system: the writer at work on a logged disk, and every state after.
 
 What was promised is written into the log of the disk itself, as marks: ``d:LANE:SEQ:EPOCH`` when the writer says that
-a record is durable, ``a:LANE:SEQ:EPOCH`` before the receiver's acknowledgement is taken. The demands on a state are those of
-``tests/support/powercut_journal.py``, where the disk is a model; here the kernel, ext4 and its journal are the real ones.
+a record is durable, ``a:LANE:SEQ:EPOCH`` before the receiver's acknowledgement is taken. The demands on a state are
+those of ``tests/support/powercut_journal.py``, where the disk is a model; here kernel, ext4 and its journal are real.
 """
 
 from __future__ import annotations
