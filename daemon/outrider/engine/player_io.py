@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -134,10 +134,8 @@ class Player:
         """From any thread; a moment old while another one plays."""
         raw = ffi.new("otr_play_stats *")
         lib.otr_player_get_stats(self._open(), raw)
-        return PlayStats(
-            *(int(getattr(raw, name)) for name in PlayStats.__slots__ if name != "last_error"),
-            last_error=os.strerror(raw.last_errno) if raw.last_errno else "",
-        )
+        counts = {field.name: int(getattr(raw, field.name)) for field in fields(PlayStats) if field.name != "last_error"}
+        return PlayStats(**counts, last_error=os.strerror(raw.last_errno) if raw.last_errno else "")
 
 
 def ensure_virtual(channel: str, *, real: bool = False, sys_net: Path = SYS_NET) -> None:
