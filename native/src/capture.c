@@ -103,6 +103,7 @@ int otr_capture_add(otr_capture *c, int fd, uint32_t bus, int local) {
     memset(b, 0, sizeof *b);
     b->fd = fd;
     b->local = local;
+    b->trial = OTR_HARDWARE_TRIAL;
     b->stats.receive_buffer = prepare(fd, c->cfg.receive_buffer);
     b->clock.last_us = b->clock.drained_us = otr_capture_sample_clocks(c) - OTR_STAMP_AGE_US;
     return OTR_OK;

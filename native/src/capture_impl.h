@@ -24,6 +24,7 @@ typedef struct {
     int trouble;        /* EPOLLERR, EPOLLHUP: a reason must show */
     int error;          /* why it must be given up once it was read to the end */
     uint32_t overflow;  /* the kernel's counter when it was last seen */
+    uint32_t trial;     /* frames that the adapter has left to show a clock of its own; 0: decided */
     otr_bus_clock clock;
     otr_bus_stats stats;
 } bus_state;

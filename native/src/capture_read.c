@@ -117,10 +117,21 @@ static uint32_t unpack(otr_capture *c, bus_state *b, uint32_t bus, uint32_t n) {
     return good;
 }
 
+/* Ends asking for hardware stamps when the adapter has shown that it has no clock. */
+static void try_adapter(const otr_capture *c, bus_state *b, uint32_t n) {
+    for (uint32_t i = 0; i < n && b->trial; i++) {
+        if (c->stamp[i].hardware_us)
+            b->trial = 0;
+        else if (!(c->frame[i].flags & (OTR_FRAME_ERR | OTR_FRAME_TX)) && --b->trial == 0) /* received, not made here */
+            setsockopt(b->fd, SOL_SOCKET, SO_TIMESTAMPING, &(int){0}, sizeof(int));
+    }
+}
+
 static void hand_over(otr_capture *c, otr_engine *e, uint32_t bus, uint32_t got) {
     bus_state *b = &c->bus[bus];
     int64_t boot = otr_capture_sample_clocks(c);
     uint32_t n = unpack(c, b, bus, got);
+    try_adapter(c, b, n);
     otr_stamp_batch(&b->clock, c->stamp, n, boot, c->watch.offset_us, c->time_us);
     for (uint32_t i = 0; i < n; i++)
         c->frame[i].t_us = c->time_us[i] * c->cfg.time_scale;

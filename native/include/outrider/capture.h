@@ -14,8 +14,9 @@
  * until its socket was seen empty. The frames of a doubtful bus, and those of a batch with a stamp from before the
  * socket was last empty or from after now, are placed by their arrival: the last one now, the others at their distance
  * to it, none before the socket was last empty. A hardware stamp (another clock) refines the software stamp while it
- * is not zero, does not fall and stays within OTR_HARDWARE_TOLERANCE_US of it. The times of a bus never fall and are
- * never ahead of now.
+ * is not zero, does not fall and stays within OTR_HARDWARE_TOLERANCE_US of it. An adapter that stamps none of the
+ * first OTR_HARDWARE_TRIAL frames it receives has no clock: SO_TIMESTAMPING is then taken off, since the kernel would go on looking at each
+ * frame for nothing (an eighth of the cost of reading it). The times of a bus never fall and are never ahead of now.
  *
  * A drive may be played faster than it was (outrider/player.h). Then time_scale seconds of engine time pass in one second
  * of the machine: engine time is CLOCK_BOOTTIME times time_scale, for stamps and watermark alike. All of the above is
@@ -36,6 +37,7 @@
 #define OTR_STAMP_AGE_US 2000000 /* how old a frame may be that waited before its socket was added */
 #define OTR_STAMP_SLACK_US 20000 /* stamping happens before queueing, and the two clocks are read in turn */
 #define OTR_HARDWARE_TOLERANCE_US 50000
+#define OTR_HARDWARE_TRIAL 1024u /* frames without a hardware stamp until the socket is no longer asked for any */
 #define OTR_TIME_SCALE_MAX 100
 #define OTR_ERROR_CLASSES 10u /* bits of CAN_ERR_*, linux/can/error.h */
 
