@@ -49,12 +49,20 @@ class CanBus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     listen_only: bool = True
     options: dict[str, Any] = {}
     frames: Literal["all", "profile"] = "all"
+    link: Literal["system", "helper"] = "system"
+    data_bitrate: Annotated[int, msgspec.Meta(ge=100_000, le=12_000_000)] | None = None
 
     def __post_init__(self) -> None:
         if self.frames == "profile" and self.interface != "socketcan":
             raise ValueError('frames = "profile" is for interface = "socketcan"; no other has filters in the kernel')
         if self.frames == "profile" and "can_filters" in self.options:
             raise ValueError('frames = "profile" and options.can_filters exclude each other; keep one')
+
+
+class Bus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What all buses share: where the privileged helper listens (``link = "helper"``)."""
+
+    helper_socket: str = "/run/outrider-bus/bus.sock"
 
 
 class Gnss(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -108,6 +116,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     terminal: Terminal = Terminal()
     vehicle: Vehicle = Vehicle()
     can: tuple[CanBus, ...] = ()
+    bus: Bus = Bus()
     gnss: Gnss | None = None
     engine: Engine = Engine()
     journal: Journal = Journal()
@@ -156,6 +165,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "terminal": Terminal,
     "vehicle": Vehicle,
     "can": CanBus,
+    "bus": Bus,
     "gnss": Gnss,
     "engine": Engine,
     "journal": Journal,

@@ -73,6 +73,10 @@ class LiveSource(Protocol):
         """End and join; nothing is delivered afterwards. Allowed at any time, more than once."""
         ...
 
+    def nudge(self) -> None:
+        """The device may be there again: open it now instead of after the back-off. From any thread; else no effect."""
+        ...
+
     def state(self) -> dict[str, Any]:
         """JSON-ready: ``name``, ``state`` (stopped, opening, up, silent, down), ``error`` where there is one, and the
         counters that are not zero (docs/reference/sources.md)."""

@@ -13,7 +13,10 @@ from outrider.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-SECTIONS = [config.Terminal, config.Vehicle, config.CanBus, config.Gnss, config.Engine, config.Journal, config.Uplink]
+SECTIONS = [
+    config.Terminal, config.Vehicle, config.CanBus, config.Bus, config.Gnss, config.Engine, config.Journal,
+    config.Uplink,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda s: s.__name__)

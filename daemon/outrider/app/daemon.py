@@ -32,9 +32,12 @@ from outrider.app.options import (
 )
 from outrider.app.pipeline import Output, Pipeline
 from outrider.app.session import boot_info
+from outrider.app.supervision import Supervision, bus_policies
 from outrider.clock import ScaledClock
 from outrider.config import Config
 from outrider.engine import Capture, CaptureOptions, EngineOptions
+from outrider.link.helper_client_io import HelperClient
+from outrider.link.state_io import IpLinkState
 from outrider.model.event import Event, Snapshot
 from outrider.model.record import ClockFix
 from outrider.ports import Clock, LiveSource, SourceItem
@@ -68,6 +71,8 @@ class Daemon:
         self._last: Snapshot | None = None
         self._wake = threading.Event()
         self._sources: list[LiveSource] = []
+        self._policies = bus_policies(config)
+        self._supervision: Supervision | None = None
         self._desk: CaptureDesk | None = None
         self._started_us = 0
         self._last_clock_us: int | None = None
@@ -120,6 +125,16 @@ class Daemon:
         for source in self._sources:
             source.start(self._deliver)
             stack.callback(source.stop)
+        self._supervision = self._open_supervision(stack)
+
+    def _open_supervision(self, stack: ExitStack) -> Supervision:
+        helped = any(policy.helper for policy in self._policies)
+        setter = HelperClient(self._base / self._config.bus.helper_socket) if helped else None
+        buses = self._sources[: len(self._policies)]
+        supervision = Supervision(self._policies, buses, self._clock, IpLinkState(), setter)
+        supervision.start()
+        stack.callback(supervision.stop)
+        return supervision
 
     def _open_capture(self, stack: ExitStack) -> CaptureDesk:
         options = CaptureOptions(
@@ -239,6 +254,7 @@ class Daemon:
                 {"kind": e.kind.name.lower(), "phase": e.phase.name.lower(), "t0_us": e.t0_us, "conf": round(e.conf, 3)}
                 for e in self._recent
             ],
+            "buses": [] if self._supervision is None else self._supervision.status(),
             "sources": [source.state() for source in self._sources],
             "engine": self._engine,
             "troubles": dict(self._troubles),

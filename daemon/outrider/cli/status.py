@@ -44,6 +44,7 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         (_("position"), _position_line(vehicle)),
         (_("trip"), _trip_line(document["trip"])),
     ]
+    lines += [(_("bus"), bus_line(bus)) for bus in document["buses"]]
     lines += [(_("source"), ", ".join(f"{k} {v}" for k, v in source.items())) for source in document["sources"]]
     lines.append((_("engine"), ", ".join(f"{k} {v}" for k, v in engine.items() if isinstance(v, int) and v)))
     for lane, state in document["journal"].get("lanes", {}).items():
@@ -51,6 +52,22 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append((_("lane"), f"{lane}: {text}"))
     lines.append((_("uplink"), _uplink_line(document["uplink"])))
     return lines
+
+
+def bus_line(bus: dict[str, Any]) -> str:
+    """One bus of the status document: what it is doing, why, and what was lost where."""
+    link = bus["link"] or {}
+    parts = [f"{bus['name']} {bus['condition']}: {bus['reason']}"]
+    if bus["action"]:
+        parts[0] += f" ({bus['action']})"
+    if link.get("bitrate"):
+        parts.append(f"{link['bitrate']} bit/s {link['mode']}")
+    if bus["load_percent"] is not None:
+        parts.append(_("load {load} %").format(load=bus["load_percent"]))
+    parts.append(_("lost: controller {controller}, socket {socket}, queue {queue}").format(**bus["lost"]))
+    if bus["held"]:
+        parts.append(_("held {held}").format(held=bus["held"]))
+    return ", ".join(parts)
 
 
 def _vehicle_line(vehicle: dict[str, Any]) -> str:

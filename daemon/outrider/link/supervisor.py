@@ -31,6 +31,10 @@ BITRATE_TOLERANCE: Final = 0.01  # 83333 for 83.3k, and what a controller's cloc
 LOG_BURST: Final = 5
 LOG_EVERY_US: Final = 10_000_000
 WRONG_MODE_AGAIN_US: Final = 600_000_000
+# Failures that nobody else reports. A reader that loses its bus says so itself when that is down or missing.
+TELLS_ALONE: Final = frozenset(
+    {BusCondition.ERROR_PASSIVE, BusCondition.WRONG_BITRATE, BusCondition.WRONG_MODE, BusCondition.BUS_OFF}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,9 @@ class BusSupervisor:
 
     def next_us(self, now_us: int) -> int | None:
         """When a request will be due that only waits for its back-off; None: nothing waits."""
-        if self.finding.condition is BusCondition.BUS_OFF and self.policy.helper:
+        report = self._report
+        off = self.finding.condition is BusCondition.BUS_OFF
+        if off and report is not None and self._helps(report) and report.restart_ms == 0:
             return max(now_us, self._asked.restart.due_us)
         return None
 
@@ -278,7 +284,7 @@ class BusSupervisor:
         log.said, log.said_us, log.skipped = finding.condition, now_us, False
         action = f"; {finding.action}" if finding.action else ""
         text = f"{self.policy.name}: {finding.condition}: {finding.reason}{action}{more}"
-        return (LogLine(not finding.condition.healthy, text),)
+        return (LogLine(finding.condition in TELLS_ALONE, text),)
 
     # -- what to ask for -----------------------------------------------------------------------------------
 

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tenacity import RetryError, Retrying
-from tenacity.nap import sleep_using_event
-from tenacity.stop import stop_when_event_set
+from tenacity.stop import stop_any, stop_when_event_set
 from tenacity.wait import wait_exponential, wait_random
 
 from outrider.ports import Clock, SourceItem
@@ -44,9 +43,11 @@ class DeviceThread(ABC):
         self._pause_s = first
         self._wait = wait_exponential(multiplier=first, max=longest) + wait_random(0, first)
         self._stop = threading.Event()
+        self._hurry = threading.Event()  # the wait between two attempts is over: nudged, or stopping
         self._thread: threading.Thread | None = None
         self._deliver: Callable[[SourceItem], None] = _nobody
         self._state = "stopped"
+        self._nudged = threading.Event()  # the last wait was cut short
         self._opened_us = 0
         self._heard_us: int | None = None
 
@@ -57,6 +58,7 @@ class DeviceThread(ABC):
             return
         self._deliver = deliver
         self._stop.clear()
+        self._hurry.clear()
         self._state = "opening"
         self._thread = threading.Thread(target=self._run, name=f"source {self.name}", daemon=True)
         self._thread.start()
@@ -64,9 +66,14 @@ class DeviceThread(ABC):
     def stop(self) -> None:
         """End and join."""
         self._stop.set()
+        self._hurry.set()
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join()
+
+    def nudge(self) -> None:
+        """See ``LiveSource.nudge``."""
+        self._hurry.set()
 
     def state(self) -> dict[str, Any]:
         """See ``LiveSource.state``."""
@@ -115,12 +122,21 @@ class DeviceThread(ABC):
                     with attempt:
                         self._once()
             except RetryError:
-                break
-            self._stop.wait(self._pause_s)
+                if self._stop.is_set():
+                    break
+            self._pause(self._pause_s)
         self._state = "stopped"
 
     def _attempts(self) -> Retrying:
-        return Retrying(stop=stop_when_event_set(self._stop), wait=self._wait, sleep=sleep_using_event(self._stop))
+        """Until one succeeds. Also ends after an attempt that a nudge brought about: the waits then begin anew."""
+        self._nudged.clear()
+        over = stop_any(stop_when_event_set(self._stop), stop_when_event_set(self._nudged))
+        return Retrying(stop=over, wait=self._wait, sleep=self._pause)
+
+    def _pause(self, seconds: float) -> None:
+        if self._hurry.wait(seconds) and not self._stop.is_set():
+            self._hurry.clear()
+            self._nudged.set()
 
     def _once(self) -> None:
         """One session. Raises when the device never spoke, so that the wait grows; returns when it did."""
