@@ -53,7 +53,14 @@ typedef struct {
 } otr_motion_config;
 typedef struct { uint64_t pushed, nan, time_back, gap, invalid, jump, events_lost; ...; } otr_motion_stats;
 typedef struct { float up[3]; float fwd[3]; float rho; float age_s; ...; } otr_mount;
+typedef struct { double distance_m; uint8_t mount; ...; } otr_vehicle;
+void otr_motion_config_default(otr_motion_config *ret_cfg);
 size_t otr_motion_size(void);
+int otr_motion_init(void *mem, size_t size, const otr_motion_config *cfg, otr_motion **ret);
+int otr_motion_push_n(otr_motion *m, const otr_sample *s, uint32_t n, otr_event *out, int max, uint32_t *ret_done);
+void otr_motion_vehicle(const otr_motion *m, otr_vehicle *ret);
+void otr_motion_get_stats(const otr_motion *m, otr_motion_stats *ret);
+float otr_motion_reference(const otr_sample *s, uint32_t n);
 int otr_motion_pulse(const otr_motion *m, float *ret_long, float *ret_lat, int max);
 void otr_motion_get_mount(const otr_motion *m, otr_mount *ret);
 int otr_motion_set_mount(otr_motion *m, const otr_mount *mount);
@@ -61,6 +68,7 @@ int otr_motion_set_mount(otr_motion *m, const otr_mount *mount);
 /* engine.h */
 typedef struct { ...; } otr_fix;
 typedef struct { ...; } otr_sample;
+typedef struct { ...; } otr_event;
 typedef struct {
     uint32_t output_capacity, frame_inbox, imu_inbox, fix_inbox, power_inbox, frame_inboxes, tape_bytes;
     uint64_t recorder_bytes;
@@ -209,7 +217,8 @@ OTR_OP_CONST OTR_OP_X OTR_OP_ADD OTR_OP_SUB OTR_OP_MUL OTR_OP_DIV OTR_OP_MOD OTR
 OTR_OP_CEIL OTR_OP_ROUND OTR_OP_SQRT OTR_OP_MIN OTR_OP_MAX OTR_STACK_MAX
 OTR_MSG_EXTENDED OTR_MSG_J1939 OTR_MSG_OBD OTR_BUS_ANY OTR_SIG_MIN OTR_SIG_MAX OTR_SLOT_TELEMETRY
 OTR_CAPTURE_TIMEOUT OTR_CAPTURE_OUTPUT OTR_CAPTURE_TAPE OTR_CAPTURE_URGENT OTR_CAPTURE_WAKE OTR_CAPTURE_STOP
-OTR_CAPTURE_LOST OTR_CAPTURE_SIGNAL OTR_MSG_LOCAL OTR_MSG_OWN OTR_FRAME_INBOXES_MAX OTR_ERROR_CLASSES OTR_TIME_SCALE_MAX OTR_HARDWARE_TRIAL
+OTR_CAPTURE_LOST OTR_CAPTURE_SIGNAL OTR_MSG_LOCAL OTR_MSG_OWN OTR_FRAME_INBOXES_MAX OTR_ERROR_CLASSES OTR_TIME_SCALE_MAX
+OTR_HARDWARE_TRIAL
 OTR_PLAYER_DONE OTR_PLAYER_STOP OTR_PLAYER_SIGNAL
 OTR_OUT_EVENT OTR_OUT_SNAPSHOT OTR_OUTPUT_HEADER OTR_TABLES_MAGIC OTR_TABLES_VERSION
 """.split()  # noqa: SIM905  # reads better than a hundred quoted names
