@@ -40,8 +40,8 @@ class CaptureEnd(IntEnum):
 class CaptureOptions:
     """receive_buffer: bytes of kernel memory for each bus. gather_us: how long frames may gather before they are read.
 
-    merge_window_us: the engine runs so far behind now that other sources can keep up. time_scale: seconds of engine time
-    a second, for drives played faster than they were; the other two stay times of the machine.
+    merge_window_us: the engine runs so far behind now that other sources can keep up. time_scale: seconds of engine
+    time a second, for drives played faster than they were; the other two stay times of the machine.
     """
 
     receive_buffer: int = 8 << 20

@@ -134,7 +134,7 @@ class Player:
         """From any thread; a moment old while another one plays."""
         raw = ffi.new("otr_play_stats *")
         lib.otr_player_get_stats(self._open(), raw)
-        counts = {field.name: int(getattr(raw, field.name)) for field in fields(PlayStats) if field.name != "last_error"}
+        counts = {f.name: int(getattr(raw, f.name)) for f in fields(PlayStats) if f.name != "last_error"}
         return PlayStats(**counts, last_error=os.strerror(raw.last_errno) if raw.last_errno else "")
 
 
