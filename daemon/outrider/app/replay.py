@@ -17,6 +17,23 @@ from outrider.ports import Clock, SourceItem
 
 TAPE_CHUNK: Final = 1 << 20
 ONE_ACCIDENT_US: Final = 10_000_000
+# Counters of a recording that mean lost or doubtful content (docs/reference/sources.md).
+DOUBTFUL: Final = (
+    "malformed",
+    "first_bad_line",
+    "clamped",
+    "wild_stamps",
+    "late_items",
+    "truncated",
+    "clock_steps",
+    "nmea_half_lines",
+    "nmea_overlong",
+    "nmea_checksum_errors",
+    "nmea_malformed",
+    "nmea_bad_position",
+    "nmea_bad_time",
+    "nmea_time_back",
+)
 
 
 @dataclass(slots=True)

@@ -25,9 +25,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "ingest": ("outrider.cli.ingest", "Receive, store and acknowledge what terminals send."),
     "watch": ("outrider.cli.watch", "Print what terminals send, as it arrives."),
     "status": ("outrider.cli.status", "Show the state of the running daemon."),
+    "bus": ("outrider.cli.bus", "Look at the links of CAN buses, find bit rates, set links."),
     "journal": ("outrider.cli.journal", "Look into the journal on flash."),
     "profile": ("outrider.cli.profile", "Explain vehicle profiles."),
     "config": ("outrider.cli.config", "Check and show the configuration."),
+    "hil": ("outrider.cli.hil", "Replay a suite of drives against this release, or compare two releases."),
     "demo": ("outrider.cli.demo", "Simulate a drive that ends in a crash and follow it to the receiver."),
 }
 

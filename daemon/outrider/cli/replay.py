@@ -18,25 +18,6 @@ if TYPE_CHECKING:
     from outrider.app.replay import Tally
 
 
-# Counters of a recording that mean lost or doubtful content (docs/reference/sources.md).
-DROPS = (
-    "malformed",
-    "first_bad_line",
-    "clamped",
-    "wild_stamps",
-    "late_items",
-    "truncated",
-    "clock_steps",
-    "nmea_half_lines",
-    "nmea_overlong",
-    "nmea_checksum_errors",
-    "nmea_malformed",
-    "nmea_bad_position",
-    "nmea_bad_time",
-    "nmea_time_back",
-)
-
-
 class Speed(click.ParamType[float | None]):
     """``max`` (None) or a positive multiple of real time."""
 
@@ -163,8 +144,10 @@ def _screen(files: tuple[Path, ...], as_json: bool) -> Iterator[_Screen]:
 
 def _note_drops(sources: dict[str, dict[str, int]]) -> None:
     """A line for each recording that was not taken whole: what was skipped or set right, and how often."""
+    from outrider.app.replay import DOUBTFUL
+
     for name, counters in sources.items():
-        drops = ", ".join(f"{key} {counters[key]}" for key in DROPS if key in counters)
+        drops = ", ".join(f"{key} {counters[key]}" for key in DOUBTFUL if key in counters)
         if drops:
             note(_("{file}: not all of it could be used: {drops}").format(file=name, drops=drops))
 

@@ -152,9 +152,13 @@ def _line(expect: Expect | None, found: Finding | None, tolerances: Tolerances, 
             kind=expect.kind, t=expect.t_s, differences="; ".join(differences)
         )
         return Line(Verdict.OFF, expect, found, sentence, True)
-    sentence = _("{kind} at {t:.2f} s, {delta:+.2f} s from where it was expected ({what})").format(
-        kind=found.kind, t=found.t_s, delta=found.t_s - expect.t_s, what=describe(found)
-    )
+    text = _("{kind} at {t:.2f} s as expected ({what})")
+    late = round(found.t_s - expect.t_s, 2)
+    if late:
+        text = _("{kind} at {t:.2f} s, {by:.2f} s late ({what})")
+    if late < 0:
+        text = _("{kind} at {t:.2f} s, {by:.2f} s early ({what})")
+    sentence = text.format(kind=found.kind, t=found.t_s, by=abs(late), what=describe(found))
     return Line(Verdict.HIT, expect, found, sentence, False)
 
 
