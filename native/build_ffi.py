@@ -18,6 +18,8 @@ typedef struct otr_engine otr_engine;
 typedef struct otr_motion otr_motion;
 typedef struct otr_recorder otr_recorder;
 typedef struct { ...; } otr_frame;
+typedef struct { ...; } otr_sample;
+typedef struct { ...; } otr_event;
 
 /* crc32c.h */
 uint32_t otr_crc32c(uint32_t seed, const void *data, size_t size);
@@ -67,8 +69,6 @@ int otr_motion_set_mount(otr_motion *m, const otr_mount *mount);
 
 /* engine.h */
 typedef struct { ...; } otr_fix;
-typedef struct { ...; } otr_sample;
-typedef struct { ...; } otr_event;
 typedef struct {
     uint32_t output_capacity, frame_inbox, imu_inbox, fix_inbox, power_inbox, frame_inboxes, tape_bytes;
     uint64_t recorder_bytes;

@@ -1,6 +1,6 @@
 /* bench_motion.c: cost of one IMU sample in the detector as a ratio to a reference loop timed in the same run.
  *
- * The reference is three biquads a sample, the least a filter bank would cost. Prints one line of JSON. The best of
+ * The reference is otr_motion_reference(): three biquads a sample. Prints one line of JSON. The best of
  * many short rounds is taken of both: the least disturbed ones.
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
@@ -14,17 +14,6 @@
 
 #define SAMPLES 20000
 #define ROUNDS 150
-
-typedef struct {
-    float b0, b1, b2, a1, a2, z1, z2;
-} biquad;
-
-static float step(biquad *q, float x) {
-    float y = q->b0 * x + q->z1;
-    q->z1 = q->b1 * x - q->a1 * y + q->z2;
-    q->z2 = q->b2 * x - q->a2 * y;
-    return y;
-}
 
 static double now_ns(void) {
     struct timespec t;
@@ -46,14 +35,8 @@ static void make_drive(otr_sample *s, int n) {
 }
 
 static double reference(const otr_sample *s, int n, float *ret_sum) {
-    biquad q[3] = {{0.0036f, 0.0072f, 0.0036f, -1.8227f, 0.8372f, 0, 0}};
-    q[1] = q[2] = q[0];
-    float sum = 0;
     double begin = now_ns();
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < 3; k++)
-            sum += step(&q[k], s[i].x[k]);
-    *ret_sum = sum;
+    *ret_sum = otr_motion_reference(s, (uint32_t)n);
     return (now_ns() - begin) / n;
 }
 

@@ -210,6 +210,17 @@ int otr_motion_push(otr_motion *m, const otr_sample *s, otr_event *out, int max)
     return sink.count;
 }
 
+int otr_motion_push_n(otr_motion *m, const otr_sample *s, uint32_t n, otr_event *out, int max, uint32_t *ret_done) {
+    if (!m || (n && !s) || !out || !ret_done || max < OTR_MOTION_EVENTS_MAX)
+        return OTR_ERR_INVAL;
+    int count = 0;
+    uint32_t i = 0;
+    for (; i < n && max - count >= OTR_MOTION_EVENTS_MAX; i++)
+        count += otr_motion_push(m, &s[i], out + count, OTR_MOTION_EVENTS_MAX);
+    *ret_done = i;
+    return count;
+}
+
 void otr_motion_get_stats(const otr_motion *m, otr_motion_stats *ret) {
     *ret = m->stats;
 }

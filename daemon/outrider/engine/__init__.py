@@ -7,6 +7,7 @@ here; what the engine does is documented in ``native/include/outrider/*.h`` and 
 from outrider.engine.candump import Candump, CandumpParser, parse_candump
 from outrider.engine.capture_io import ERROR_CLASSES, BusStats, Capture, CaptureEnd, CaptureOptions
 from outrider.engine.decode import Decoded, Decoder
+from outrider.engine.detector import SAMPLE_SIZE, MotionDetector, Pulse, detector_bytes, reference_loop
 from outrider.engine.engine import ALGORITHM, Engine
 from outrider.engine.evidence import Evidence, SignalRecord
 from outrider.engine.native import crc32c
@@ -19,6 +20,7 @@ from outrider.engine.tables import pack_tables
 __all__ = [
     "ALGORITHM",
     "ERROR_CLASSES",
+    "SAMPLE_SIZE",
     "BlackBox",
     "BusStats",
     "Candump",
@@ -33,16 +35,20 @@ __all__ = [
     "EngineOptions",
     "EngineStats",
     "Evidence",
+    "MotionDetector",
     "MotionStats",
     "Mount",
     "PlayStats",
     "Player",
+    "Pulse",
     "SignalRecord",
     "crc32c",
+    "detector_bytes",
     "ensure_virtual",
     "open_can",
     "open_unix",
     "pack_tables",
     "parse_black_box",
     "parse_candump",
+    "reference_loop",
 ]

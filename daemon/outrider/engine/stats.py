@@ -60,9 +60,13 @@ def decode_stats(raw: Any) -> DecodeStats:
     return DecodeStats(**_counters(DecodeStats, raw))
 
 
+def motion_stats(raw: Any) -> MotionStats:
+    return MotionStats(**_counters(MotionStats, raw))
+
+
 def engine_stats(raw: Any) -> EngineStats:
-    motion = MotionStats(**_counters(MotionStats, raw.motion))
-    return EngineStats(**_counters(EngineStats, raw), decode=decode_stats(raw.decode), motion=motion)
+    counters = _counters(EngineStats, raw)
+    return EngineStats(**counters, decode=decode_stats(raw.decode), motion=motion_stats(raw.motion))
 
 
 def _counters(kind: type[Any], raw: Any) -> dict[str, Any]:

@@ -37,6 +37,15 @@ int otr_motion_init(void *mem, size_t size, const otr_motion_config *cfg, otr_mo
 /* Feeds one sample; writes up to max events, returns how many. Malformed samples are counted and dropped. */
 int otr_motion_push(otr_motion *m, const otr_sample *s, otr_event *out, int max);
 
+/* Feeds n samples in one call; stops early, before a sample, when fewer than OTR_MOTION_EVENTS_MAX places are left in
+ * out. ret_done: samples fed. Returns the number of events written. max >= OTR_MOTION_EVENTS_MAX. */
+#define OTR_MOTION_EVENTS_MAX 16 /* more than one sample can cause; what is beyond is counted in events_lost */
+int otr_motion_push_n(otr_motion *m, const otr_sample *s, uint32_t n, otr_event *out, int max, uint32_t *ret_done);
+
+/* The yardstick of the detector's cost: three biquads a sample over x[0..2], the least that a filter bank would take.
+ * Timed in the same run as the detector (bench/bench_motion.c, outrider evaluate). Returns the sum of the outputs. */
+float otr_motion_reference(const otr_sample *s, uint32_t n);
+
 /* Fills the fields that motion knows: t_us distance_m speed_* ignition motion mount acc_* align_rho rpm supply_v bus_alive. */
 void otr_motion_vehicle(const otr_motion *m, otr_vehicle *ret);
 
