@@ -64,7 +64,7 @@ def launcher(patience: Patience) -> Iterator[Launcher]:
 
 
 @pytest.fixture(scope="session")
-def _vcans() -> Iterator[tuple[Vcan, ...]]:
+def vcans() -> Iterator[tuple[Vcan, ...]]:
     need(vcan_missing())
     buses = strategy.vcans()
     yield buses
@@ -73,14 +73,14 @@ def _vcans() -> Iterator[tuple[Vcan, ...]]:
 
 
 @pytest.fixture(scope="session")
-def _resources_up(request: pytest.FixtureRequest) -> None:
+def devices(request: pytest.FixtureRequest) -> None:
     """Session-wide devices come up before the first health check looks at what there is."""
     if vcan_missing() is None:
-        request.getfixturevalue("_vcans")
+        request.getfixturevalue("vcans")
 
 
 @pytest.fixture(autouse=True)
-def health(_resources_up: None, launcher: Launcher) -> Iterator[list[Terminal]]:
+def health(devices: None, launcher: Launcher) -> Iterator[list[Terminal]]:
     """After every test: nothing lost, nothing unexpected in a log, nothing left behind, journals sound."""
     before = Surroundings.now()
     terminals: list[Terminal] = []
@@ -92,11 +92,11 @@ def health(_resources_up: None, launcher: Launcher) -> Iterator[list[Terminal]]:
 
 
 @pytest.fixture
-def vcan(_vcans: tuple[Vcan, ...], health: list[Terminal]) -> Iterator[tuple[Vcan, ...]]:
+def vcan(vcans: tuple[Vcan, ...], health: list[Terminal]) -> Iterator[tuple[Vcan, ...]]:
     """Four virtual buses, up, with FD. Put back in order afterwards, whatever the test did to them."""
-    strategy.bring_up(_vcans)
-    yield _vcans
-    strategy.bring_up(_vcans)
+    strategy.bring_up(vcans)
+    yield vcans
+    strategy.bring_up(vcans)
 
 
 @pytest.fixture

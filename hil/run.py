@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 
 import click
 
+from hil.rig.drives import prepare_all
 from hil.rig.patience import PATIENCE_VARIABLE
 from hil.rig.resources import IN_GUEST_VARIABLE, vcan_missing
 from hil.verdict import judge
@@ -48,6 +49,8 @@ def main(native: bool | None, limit: float, module: str | None, arguments: tuple
     RESULTS.mkdir(parents=True, exist_ok=True)
     junit = RESULTS / "hil.xml"
     junit.unlink(missing_ok=True)
+    if module is None:
+        prepare_all(say=_say)
     command = [sys.executable, "-m", module, *arguments] if module else _pytest(arguments, junit)
     try:
         code = _run_here(command, limit) if here else _run_in_guest(command, limit)
@@ -125,6 +128,10 @@ def _writing() -> dict[str, str]:
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _fail(text: str, code: int) -> NoReturn:

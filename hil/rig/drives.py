@@ -1,6 +1,6 @@
 """The drives the rig plays, and what `outrider replay` makes of them: prepared on the host before a guest is booted.
 
-    build/hil/drives/<name>/can.log  [gnss.nmea]  drive.json
+    build/hil/drives/<name>/drive.log  [drive.nmea]  drive.json
                             expected.jsonl        the event records of `outrider replay --journal`, as exported
 
 A simulated drive costs the host seconds and a slow guest minutes; an MF4 recording needs the workstation extra, which a
@@ -14,27 +14,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from outrider.model.frame import BRS, EFF, ERR, ESI, FD, FRAME, RTR
 from outrider.sim.drive import generate
 from outrider.sim.scenario_io import load_scenario
 from outrider.sim.write_io import write_drive
-from outrider.sources.merge import merge
-from outrider.sources.open_io import open_recordings
+from outrider.sources.drive_io import load_drive
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "build" / "hil" / "drives"
-STAMP_BASE_S: Final = 1_700_000_000  # recordings get stamps of this time: only differences matter
-_SECONDS = re.compile(r"\((\d+\.\d+)\)")
-_TIME_OF_DAY = re.compile(r"\$..RMC,(\d\d)(\d\d)(\d\d(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ def load(name: str, folder: Path = FOLDER) -> PreparedDrive | None:
     lines = (place / "expected.jsonl").read_text(encoding="utf-8").splitlines()
     return PreparedDrive(
         name,
-        tuple(path for path in (place / "can.log", place / "gnss.nmea") if path.exists()),
+        tuple(path for path in (place / "drive.log", place / "drive.nmea") if path.exists()),
         tuple(about["profiles"]),
         tuple(place / path for path in about["dbc"]),
         tuple(json.loads(line) for line in lines),
@@ -135,73 +130,25 @@ def _prepare(source: Source, found: list[Path], folder: Path) -> None:
     recordings = [path for path in found if path.suffix != ".dbc"]
     for path in dbc:
         shutil.copyfile(path, place / path.name)
-    originals = _simulate(source, place) if source.scenario else recordings
-    if source.part_s is not None or not source.scenario:
-        originals = _written(source, originals, place)
+    with tempfile.TemporaryDirectory() as work:
+        originals = _simulate(source.scenario, Path(work)) if source.scenario else recordings
+        _expect(source, _written(source, originals, place), dbc, place)
     about = {"profiles": source.profiles, "dbc": [path.name for path in dbc]}
-    _expect(source, originals, dbc, place)
     (place / "drive.json").write_text(json.dumps(about), encoding="utf-8")
 
 
-def _simulate(source: Source, place: Path) -> list[Path]:
-    written = write_drive(generate(load_scenario(source.scenario), 1), place)
+def _simulate(scenario: str, place: Path) -> list[Path]:
+    written = write_drive(generate(load_scenario(scenario), 1), place)
     return [written.can, written.nmea]
 
 
 def _written(source: Source, originals: list[Path], place: Path) -> list[Path]:
-    """The part of a drive that is wanted as files in ``place``; replay is asked about the very same recording."""
-    if source.scenario:
-        can, nmea = originals
-        _cut(can, source.part_s or (0.0, 1e9), _seconds)
-        _cut(nmea, source.part_s or (0.0, 1e9), _time_of_day)
-        return originals
-    with (place / "can.log").open("w", encoding="ascii") as file:
-        file.writelines(_candump(originals, source.part_s or (0.0, 1e9)))
-    return [place / "can.log"] if source.part_s else originals
-
-
-def _cut(path: Path, part_s: tuple[float, float], seconds: Callable[[str], float | None]) -> None:
-    """Keep the lines of a file between two times; a line without a time has that of the one before."""
-    kept, first, now = [], None, 0.0
-    for line in path.read_text(encoding="ascii").splitlines(keepends=True):
-        read = seconds(line)
-        if read is not None:
-            first = read if first is None else first
-            now = read - first
-        if part_s[0] <= now < part_s[1]:
-            kept.append(line)
-    path.write_text("".join(kept), encoding="ascii")
-
-
-def _seconds(line: str) -> float | None:
-    found = _SECONDS.match(line)
-    return float(found[1]) if found else None
-
-
-def _time_of_day(line: str) -> float | None:
-    found = _TIME_OF_DAY.match(line)
-    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else None
-
-
-def _candump(recordings: list[Path], part_s: tuple[float, float]) -> Iterator[str]:
-    """Frames of recordings as ``candump -l`` writes them, channel ``canN`` by bus number."""
-    for item in merge(open_recordings(recordings, base_us=0)):
-        if item.frames is None:
-            continue
-        for t_us, can_id, bus, flags, length, _zero, data in FRAME.iter_unpack(bytes(item.frames.buffer)):
-            if part_s[0] <= t_us / 1e6 < part_s[1]:
-                stamp = f"({STAMP_BASE_S + t_us // 1_000_000}.{t_us % 1_000_000:06d})"
-                yield f"{stamp} can{bus} {_frame_text(can_id, flags, length, data)}\n"
-
-
-def _frame_text(can_id: int, flags: int, length: int, data: bytes) -> str:
-    if flags & ERR:
-        return f"{can_id | 0x20000000:08X}#{data[:length].hex().upper()}"
-    name = f"{can_id:08X}" if flags & EFF else f"{can_id:03X}"
-    if flags & RTR:
-        return f"{name}#R{length}"
-    mark = f"##{bool(flags & BRS) + 2 * bool(flags & ESI):X}" if flags & FD else "#"
-    return f"{name}{mark}{data[:length].hex().upper()}"
+    """The drive as text in ``place``. What replay is asked about: a whole recording as it was made, else the part."""
+    drive = load_drive(originals)
+    if source.part_s is not None:
+        drive = drive.part(*source.part_s)
+    written = drive.write(place)
+    return originals if source.part_s is None else written
 
 
 def _expect(source: Source, files: list[Path], dbc: list[Path], place: Path) -> None:

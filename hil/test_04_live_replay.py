@@ -1,0 +1,190 @@
+"""A drive on the bus and in `outrider replay` gives the same events; the tape left behind gives the same records.
+
+All drives are played side by side, each to a terminal of its own on a bus of its own: two parts in real time, two whole
+drives ten times as fast. They take four minutes together; the simulated ones alone (no recordings at hand) two.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from hil.rig.agreement import Tolerance, disagreements, final, shifted
+from hil.rig.can import SYS_NET, Vcan
+from hil.rig.drives import PreparedDrive, data_folder, load, prepare_all
+from hil.rig.gnss import GnssPty
+from hil.rig.health import terminal_ill
+from hil.rig.nursery import Launcher
+from hil.rig.patience import Patience
+from hil.rig.resources import vcan_missing
+from hil.rig.terminal import Terminal, journal
+from hil.rig.unix_bus import UnixBus
+from outrider.app.session import ReplaySession
+from outrider.clock import SystemClock
+from outrider.sources.drive_io import Drive, load_drive
+from outrider.sources.playback_io import Playback, PlaybackStats
+
+REPLAY_BASE_US: Final = 1_000_000  # the time line of a replay begins at one second
+TELLING: Final = {"event", "trip", "telemetry", "signal_table", "evidence"}  # kinds that come from the drive alone
+PLAYS: Final = (("city-crash-end", 1), ("canedge-part", 1), ("city-crash", 10), ("canedge", 10))
+# Seconds of the machine by which an event may lie elsewhere, times the speed: docs/internals/hil.md says why.
+JITTER_S: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Played:
+    """A drive that was played to its end, and the terminal that heard it, stopped."""
+
+    drive: PreparedDrive
+    speed: int
+    terminal: Terminal
+    stats: PlaybackStats
+    zero_us: int  # engine time of the drive's beginning
+    duration_us: int
+    frames: int
+
+
+@dataclass
+class Stage:
+    """What one drive needs while it is played."""
+
+    drive: PreparedDrive
+    content: Drive
+    speed: int
+    buses: tuple[Vcan | UnixBus, ...]
+    gnss: GnssPty
+    folder: Path
+    terminal: Terminal = field(init=False)
+
+
+Table = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def played(
+    tmp_path_factory: pytest.TempPathFactory, patience: Patience, launcher: Launcher
+) -> Iterator[dict[str, Future[Played]]]:
+    """All drives, played; what went wrong with one comes out in its own test."""
+    if not load("city-crash"):
+        prepare_all()
+    with ExitStack() as stack:
+        stages = []
+        for name, speed in PLAYS:
+            drive = load(name)
+            if drive is not None:
+                stages.append(_stage(stack, drive, speed, tmp_path_factory.mktemp(name)))
+                _start(stack, stages[-1], patience, launcher)
+        with ThreadPoolExecutor(len(PLAYS)) as pool:
+            plays = {stage.drive.name: pool.submit(_play, stage, patience) for stage in stages}
+        yield plays
+
+
+def _stage(stack: ExitStack, drive: PreparedDrive, speed: int, folder: Path) -> Stage:
+    """Buses of its own for a drive: virtual ones where the kernel has them."""
+    content = load_drive(drive.files)
+    buses: list[Vcan | UnixBus] = []
+    for number in content.buses:
+        if vcan_missing() is None:
+            bus = Vcan(f"rig{len(list(SYS_NET.iterdir()))}play{number}")
+            bus.make()
+            stack.callback(bus.remove)
+            buses.append(bus)
+        else:
+            buses.append(UnixBus(folder / f"bus{number}.sock"))
+    gnss = GnssPty(folder / "gnss")
+    stack.callback(gnss.pull_out)
+    return Stage(drive, content, speed, tuple(buses), gnss, folder)
+
+
+def _start(stack: ExitStack, stage: Stage, patience: Patience, launcher: Launcher) -> None:
+    """The terminal of a stage, listening."""
+    tables: list[Table] = [
+        bus.table if isinstance(bus, UnixBus) else {"channel": bus.name, "fd": True} for bus in stage.buses
+    ]
+    stage.terminal = Terminal(
+        stage.folder,
+        patience,
+        can=tables,
+        gnss=stage.gnss.device if stage.content.sentences else None,
+        arguments=() if stage.speed == 1 else ("--rig-speed", stage.speed),
+        launcher=launcher,
+        config={
+            "vehicle": {"profiles": list(stage.drive.profiles), "dbc": [str(path) for path in stage.drive.dbc]},
+            "engine": {"recorder_kib": 16384, "tape_directory": "tapes"},
+        },
+    )
+    stage.terminal.start()
+    stack.callback(stage.terminal.kill)
+
+
+def _play(stage: Stage, patience: Patience) -> Played:
+    """Play to the end, wait until the terminal has counted everything, and stop it before more time goes by."""
+    drive, box, speed = stage.content, stage.terminal, stage.speed
+    with ExitStack() as stack:
+        senders = [stack.enter_context(bus.sender()) for bus in stage.buses]
+        fds = {number: sender.fileno() for number, sender in zip(drive.buses, senders, strict=True)}
+        gnss_fd = stage.gnss.fd if drive.sentences else None
+        playback = stack.enter_context(Playback(drive, fds, SystemClock(), gnss_fd=gnss_fd, speed=speed))
+        zero_us = playback.start() * speed
+        stats = playback.wait(drive.duration_us / 1e6 / speed + patience.bound_s(30))
+    box.wait("all frames are counted", lambda: _frames(box) == drive.frame_count)
+    box.wait("the engine has got there", lambda: _engine_us(box) >= zero_us + drive.duration_us - 1_000_000)
+    assert box.stop() == 0
+    return Played(stage.drive, speed, box, stats, zero_us, drive.duration_us, drive.frame_count)
+
+
+def _frames(box: Terminal) -> int:
+    return sum(source.get("frames", 0) for source in box.status()["sources"])
+
+
+def _engine_us(box: Terminal) -> int:
+    vehicle = box.status()["vehicle"]
+    return int(vehicle["t_us"]) if vehicle else 0
+
+
+@pytest.fixture(params=PLAYS, ids=[f"{name} x{speed}" for name, speed in PLAYS])
+def play(request: pytest.FixtureRequest, played: dict[str, Future[Played]], health: list[Terminal]) -> Played:
+    """One of the drives, played."""
+    name, _speed = request.param
+    if name not in played:
+        pytest.skip(f"needs the recordings in {data_folder()} (OUTRIDER_DATA)")
+    return played[name].result()
+
+
+def test_live_equals_replay(play: Played) -> None:
+    """Same events in the same order, with times, sizes and places within the stated tolerances; nothing lost."""
+    assert play.stats.complete, play.stats
+    found = shifted(play.terminal.events(), play.zero_us)
+    found = final(found, until_s=play.duration_us / 1e6)
+    expected = final(shifted(play.drive.events, REPLAY_BASE_US))
+    tolerance = Tolerance(t_s=JITTER_S * play.speed)
+    wrong, most = disagreements(expected, found, tolerance)
+    print(f"{play.drive.name} x{play.speed}: {len(found)} events, {play.frames} frames, at most {most}, {play.stats}")
+    assert not wrong, "\n".join(wrong)
+    assert not terminal_ill(play.terminal)
+
+
+def test_tape_gives_the_same_records(play: Played, tmp_path: Path) -> None:
+    """What the terminal put into its journal comes out of its tape again, byte for byte."""
+    tapes = sorted((play.terminal.directory / "tapes").glob("*.tape"))
+    assert len(tapes) == 1
+    again = tmp_path / "journal"
+    profiles = {"profiles": play.drive.profiles, "dbc": play.drive.dbc}
+    with ReplaySession.open(tapes, journal=again, **profiles) as session:  # type: ignore[arg-type]
+        session.run()
+        assert not session.deliver()["lost"]
+    first, second = _telling(play.terminal.journal), _telling(again)
+    assert len(first) > 10
+    assert first == second
+
+
+def _telling(directory: Path) -> list[tuple[Any, ...]]:
+    records = map(json.loads, journal("export", directory).splitlines())
+    return [(r["lane"], r["kind"], r["t_us"], r["body"]) for r in records if r["kind"] in TELLING]
