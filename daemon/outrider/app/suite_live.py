@@ -16,7 +16,7 @@ import time
 import tty
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +41,8 @@ STOP_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.05
 PAST_END_S: Final = 2.0  # of the drive's time: two snapshots later nothing of the drive is on its way any more
 SLACK_S: Final = 0.2  # of the drive's time: frames arrive a little later than they are due
+LATE_LIMIT_S: Final = 0.25  # of the drive's time: half the silence after which a bus counts as lost (rule 14)
+SLOWDOWNS: Final = 3
 MAX_BUSES: Final = 16
 _LOST: Final = ("socket_lost", "controller_overflows", "held")
 _SPEED, _DISTANCE = "Vehicle.Outrider.Speed", "Vehicle.Outrider.Distance"
@@ -61,19 +63,41 @@ def check_interfaces(names: Sequence[str]) -> None:
 
 
 class LiveRunner:
-    """A ``DriveRunner`` for the buses unix and vcan."""
+    """A ``DriveRunner`` for the buses unix and vcan.
+
+    A machine that cannot keep up would stretch the drive and make gaps that were none: then the same again at half
+    the speed, and a note that says so. LinkError when not even ``SLOWDOWNS`` times half is slow enough.
+    """
 
     def run(self, task: DriveTask, inputs: Inputs) -> Observed:
         drive = load_drive(inputs.files)
         if not drive.frame_count:
             raise SuiteError(f"{task.name}: holds no CAN frames; a live bus needs some (use --bus replay)")
-        with tempfile.TemporaryDirectory(prefix="outrider-rig-") as folder, ExitStack() as stack:
-            rig = _Rig(task, drive, Path(folder))
-            daemon = stack.enter_context(_daemon(rig))
-            start_us = _play(rig, daemon, task)
+        notes: list[str] = []
+        for speed in _speeds(task.speed):
+            try:
+                return _run_once(replace(task, speed=speed), drive, inputs, tuple(notes))
+            except _TooSlowError as err:
+                notes.append(str(err))
+        raise LinkError(f"{notes[-1]}; run fewer drives at a time (--jobs) or on a machine with less to do")
+
+
+class _TooSlowError(Exception):
+    """Frames were sent so late that the drive was another one."""
+
+
+def _speeds(speed: int) -> list[int]:
+    """The speeds to try, fastest first."""
+    return sorted({max(1, speed >> halved) for halved in range(SLOWDOWNS + 1)}, reverse=True)
+
+
+def _run_once(task: DriveTask, drive: Drive, inputs: Inputs, notes: tuple[str, ...]) -> Observed:
+    with tempfile.TemporaryDirectory(prefix="outrider-rig-") as folder:
+        rig = _Rig(task, drive, Path(folder))
+        with _daemon(rig) as daemon:
+            start_us = _play(rig, daemon)
             status = _wait_past(rig, daemon, rig.engine_us(start_us, drive.duration_us + _us(task.after_s)))
-            stack.close()  # the daemon commits what it has and ends
-            return _observed(rig, start_us, status, inputs)
+        return _observed(rig, start_us, status, inputs, notes)  # the daemon has committed what it had and ended
 
 
 def _us(seconds: float) -> int:
@@ -162,7 +186,7 @@ def _daemon(rig: _Rig) -> Iterator[_Daemon]:
             process = subprocess.Popen([*command, "--rig-speed", str(rig.task.speed)], stdout=file, stderr=file)
         daemon = _Daemon(process, log, rig.control, master)
         try:
-            _wait_up(daemon)
+            _wait_up(daemon, len(rig.channels) + 1)
             yield daemon
         finally:
             _end(daemon)
@@ -171,11 +195,12 @@ def _daemon(rig: _Rig) -> Iterator[_Daemon]:
         os.close(master)
 
 
-def _wait_up(daemon: _Daemon) -> None:
+def _wait_up(daemon: _Daemon, sources: int) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         status = daemon.status()
-        if status is not None and all(source["state"] in {"up", "silent"} for source in status["sources"]):
+        states = [] if status is None else [source["state"] for source in status["sources"]]
+        if len(states) == sources and set(states) <= {"up", "silent"}:
             return
         time.sleep(POLL_S)
     raise LinkError(f"`outrider run` does not come up in {START_TIMEOUT_S:.0f} s: {daemon.last_words()}")
@@ -194,22 +219,32 @@ def _end(daemon: _Daemon) -> None:
         raise LinkError(f"`outrider run` ended with {code}: {daemon.last_words()}")
 
 
-def _play(rig: _Rig, daemon: _Daemon, task: DriveTask) -> int:
+def _play(rig: _Rig, daemon: _Daemon) -> int:
     """Send everything; CLOCK_BOOTTIME [us] of the drive's zero."""
-    opened = open_unix if task.bus == "unix" else open_can
+    opened = open_unix if rig.task.bus == "unix" else open_can
     with ExitStack() as stack:
         sockets = {n: stack.enter_context(opened(channel)) for n, channel in enumerate(rig.channels)}
         fds = {number: sock.fileno() for number, sock in sockets.items()}
-        playback = Playback(rig.drive, fds, SystemClock(), gnss_fd=daemon.gnss_fd, speed=task.speed)
-        with playback:
-            start_us = playback.start()
-            while playback.running:
-                daemon.status()
-                time.sleep(POLL_S)
-            stats = playback.wait()
+        speed = rig.task.speed
+        playback = stack.enter_context(Playback(rig.drive, fds, SystemClock(), gnss_fd=daemon.gnss_fd, speed=speed))
+        start_us = playback.start()
+        while playback.running:
+            daemon.status()
+            _check_pace(playback, speed)
+            time.sleep(POLL_S)
+        stats = playback.wait()
+        _check_pace(playback, speed)
     if not stats.complete:
         raise LinkError(f"not all of the drive could be sent: {stats}")
     return start_us
+
+
+def _check_pace(playback: Playback, speed: int) -> None:
+    late_s = playback.stats().frames.late_max_us * speed / 1e6
+    if late_s > LATE_LIMIT_S:
+        raise _TooSlowError(
+            f"{speed} times real time is too fast for this machine now: frames came {late_s:.2f} s of the drive late"
+        )
 
 
 def _wait_past(rig: _Rig, daemon: _Daemon, until_us: int) -> dict[str, Any]:
@@ -227,7 +262,7 @@ def _wait_past(rig: _Rig, daemon: _Daemon, until_us: int) -> dict[str, Any]:
 # -- what the journal says -----------------------------------------------------------------------------
 
 
-def _observed(rig: _Rig, start_us: int, status: dict[str, Any], inputs: Inputs) -> Observed:
+def _observed(rig: _Rig, start_us: int, status: dict[str, Any], inputs: Inputs, notes: tuple[str, ...]) -> Observed:
     zero_us = rig.engine_us(start_us, 0)
     end_us = rig.engine_us(start_us, rig.drive.duration_us + _us(rig.task.after_s + SLACK_S))
     observer = Observer(origin_us=zero_us - _us(BASE_S), until_us=end_us)
@@ -244,6 +279,7 @@ def _observed(rig: _Rig, start_us: int, status: dict[str, Any], inputs: Inputs) 
         lost_frames=rig.drive.frame_count
         - sum(source.get("frames", 0) for source in sources)
         + int(status["refused"]["frames_refused"]),
+        notes=notes,
         software=boot.software,
         algorithm=boot.algorithm,
     )
