@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ from hil.rig.can import Vcan
 from hil.rig.car import Car
 from hil.rig.faults import Frozen, Killed, during
 from hil.rig.fleet import durable, missing
+from hil.rig.nursery import Launcher
 from hil.rig.patience import Patience
 from hil.rig.terminal import Terminal
 from hil.rig.unix_bus import UnixBus, any_bus, section
 from outrider.errors import LinkError
 from tests.support.broker import Broker
-from tests.support.terminal import ReceiverProcess, outrider
+from tests.support.terminal import ReceiverProcess
 
 KILLS = int(os.environ.get("OUTRIDER_HIL_KILLS", "10"))
 QUICK_UPLINK = {"batch_records": 5, "batch_age_s": 1.0, "keepalive_s": 5}
@@ -90,35 +90,34 @@ def test_killed_ten_times_in_a_drive(
         raise AssertionError(f"{err}: {wrong}") from None
 
 
-def test_two_daemons(terminal: MakeTerminal, bus: Vcan | UnixBus, car: Car, patience: Patience) -> None:
+def test_two_daemons(
+    terminal: MakeTerminal, bus: Vcan | UnixBus, car: Car, launcher: Launcher, patience: Patience
+) -> None:
     """On one journal, and on one control socket: the second ends with one clear error, the first does not notice."""
     box = terminal(can=[section(bus)])
     pid, before = box.pid, durable(box.status())
-    again = run_another(box.config_file, patience)
-    assert again.returncode == 75, again.stderr
-    assert str(pid) in again.stderr
-    assert_one_error(again.stderr)
+    code, words = refused(launcher, box.config_file, patience)
+    assert code == 75, words
+    assert str(pid) in words
     elsewhere = box.config_file.with_name("second.toml")
     text = box.config_file.read_text(encoding="utf-8").replace('data_directory = "data"', 'data_directory = "data2"')
     elsewhere.write_text(text, encoding="utf-8")
-    other = run_another(elsewhere, patience)
-    assert other.returncode == 69, other.stderr
-    assert str(box.socket) in other.stderr
-    assert_one_error(other.stderr)
+    code, words = refused(launcher, elsewhere, patience)
+    assert code == 69, words
+    assert str(box.socket) in words
     assert box.pid == pid
     assert box.status()["journal"]["lanes"], "the first still answers on its socket"
     box.wait("the first goes on", lambda: sum(durable(box.status()).values()) > sum(before.values()) + 1)
 
 
-def run_another(config: Path, patience: Patience) -> subprocess.CompletedProcess[str]:
-    """A daemon that is expected to end by itself."""
-    command = outrider("run", "--config", config)
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=patience.bound_s(20.0))
-
-
-def assert_one_error(stderr: str) -> None:
-    assert "Traceback" not in stderr
-    assert len([line for line in stderr.splitlines() if line.startswith("error: ")]) == 1, stderr
+def refused(launcher: Launcher, config: Path, patience: Patience) -> tuple[int, str]:
+    """Exit code and words of a daemon that is expected to end by itself, with one error."""
+    log = config.with_suffix(".log")
+    code = launcher(["run", "--config", config], log).wait(patience.bound_s(20.0))
+    words = log.read_text(encoding="utf-8")
+    assert "Traceback" not in words
+    assert len([line for line in words.splitlines() if line.startswith("error: ")]) == 1, words
+    return code, words
 
 
 def test_asleep_for_a_while(

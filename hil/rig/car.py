@@ -7,11 +7,9 @@ sent, because a test has pulled a plug, is lost as on the road.
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -111,7 +109,5 @@ class Car:
         )
         sentences = b"".join(epoch(solution, self.utc + timedelta(seconds=second)))
         assert self._gnss is not None
-        with suppress(OSError):  # nobody reads the line, or it is unplugged
-            os.set_blocking(self._gnss.fd, False)
-            os.write(self._gnss.fd, sentences)
+        if self._gnss.mutters(sentences):
             self.epochs += 1

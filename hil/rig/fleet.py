@@ -28,6 +28,8 @@ def held(receiver: ReceiverProcess) -> Held:
     if not receiver.database.exists():
         return Held({}, 0, 0)
     with _database(receiver) as db:
+        if not db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'records'").fetchone()[0]:
+            return Held({}, 0, 0)  # it is just being made
         rows = db.execute(
             "SELECT epoch, lane, count(*), min(seq), max(seq) FROM records GROUP BY epoch, lane"
         ).fetchall()

@@ -16,6 +16,7 @@ from typing import Final
 from hil.rig.disk_log import Cut, Entry, Medium, read_log
 from hil.rig.disk_loop import LoopDevice, Mount, make_file_system, mounted
 from hil.rig.disk_mapper import LogWrites
+from hil.rig.shell import ToolError
 from outrider.clock import SystemClock
 from outrider.model.record import Category, Kind, Lane, Record
 from outrider.ports import Storage
@@ -185,16 +186,25 @@ def examine(
     demand(not found.damage, f"does not verify after recovery: {found.damage}")
 
 
-def hunt(disk: LoggedDisk, entries: Sequence[Entry], history: History, cuts: Sequence[Cut], directory: Path) -> None:
-    """Every cut in turn. ViolationError names the cut that broke a promise."""
+def hunt(
+    disk: LoggedDisk,
+    entries: Sequence[Entry],
+    history: History,
+    cuts: Sequence[Cut],
+    directory: Path,
+    *,
+    options: JournalOptions = OPTIONS,
+    journal: str = "journal",
+) -> None:
+    """Every cut in turn. ``journal``: its folder on the disk. ViolationError names the cut that broke a promise."""
     medium = Medium(disk.image, entries)
     autopsy = Autopsy(directory)
     try:
         for cut in cuts:
             try:
                 with autopsy.state(medium.cut(cut)) as place:
-                    examine(place / "journal", history, cut.done, random.Random(str(cut)))
-            except (ViolationError, RuntimeError) as err:
+                    examine(place / journal, history, cut.done, random.Random(str(cut)), options)
+            except (ViolationError, ToolError) as err:
                 raise ViolationError(f"{cut} of {len(entries)}: {err}") from err
     finally:
         autopsy.close()

@@ -41,7 +41,7 @@ class UnixBus:
 
 
 def any_bus(request: pytest.FixtureRequest, directory: Path) -> Vcan | UnixBus:
-    """A virtual bus of the kernel where there is one, else one without a kernel bus: for tests that need any traffic."""
+    """A virtual bus of the kernel where there is one, else one without a kernel bus: whichever this machine has."""
     if vcan_missing() is None:
         buses: tuple[Vcan, ...] = request.getfixturevalue("vcan")
         return buses[0]
