@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from outrider.engine.decode import lend_frames
+from outrider.engine.link_kind_io import link_kind
 from outrider.engine.native import aligned, check, ffi, lib
 from outrider.errors import EngineError, LinkError
 from outrider.model.frame import FrameBatch
 
 SYS_NET: Final = Path("/sys/class/net")
+_VIRTUAL: Final = {"vcan", "vxcan"}
 _SOL_CAN_RAW: Final = 101  # linux/can/raw.h
 _CAN_RAW_FILTER: Final = 1
 _CAN_RAW_FD_FRAMES: Final = 5
@@ -138,11 +140,16 @@ class Player:
         return PlayStats(**counts, last_error=os.strerror(raw.last_errno) if raw.last_errno else "")
 
 
-def ensure_virtual(channel: str, *, real: bool = False, sys_net: Path = SYS_NET) -> None:
+def ensure_virtual(
+    channel: str,
+    *,
+    real: bool = False,
+    sys_net: Path = SYS_NET,
+    kind_of: Callable[[str], str | None] = link_kind,
+) -> None:
     """LinkError unless ``channel`` is an interface without hardware (vcan, vxcan), or ``real`` says it is meant.
 
-    Hardware shows as a device behind the interface; a serial-line adapter (slcan) has none, but a transmit queue, which
-    virtual interfaces have not.
+    Only these two kinds are taken: a serial-line adapter (slcan) has no device behind its interface either.
     """
     interface = sys_net / channel
     if "/" in channel or not channel or not interface.exists():
@@ -151,19 +158,11 @@ def ensure_virtual(channel: str, *, real: bool = False, sys_net: Path = SYS_NET)
         )
     if real:
         return
-    queue = _number(interface / "tx_queue_len")
-    if (interface / "device").exists() or queue:
+    if (interface / "device").exists() or kind_of(channel) not in _VIRTUAL:
         raise LinkError(
             f"{channel}: has hardware behind it, and playing a drive there would transmit on a real bus; "
             "use a vcan interface, or say that it is meant (real=True) when nothing but the rig is on that bus"
         )
-
-
-def _number(path: Path) -> int:
-    try:
-        return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return 0
 
 
 def open_can(channel: str, fd: bool = True, *, real: bool = False) -> socket.socket:
