@@ -139,6 +139,7 @@ size_t otr_capture_size(void);
 int otr_capture_init(void *mem, size_t size, const otr_capture_config *cfg, otr_capture **ret);
 void otr_capture_close(otr_capture *c);
 int otr_capture_add(otr_capture *c, int fd, uint32_t bus, int local);
+int otr_capture_disconnect(int fd);
 int otr_capture_remove(otr_capture *c, uint32_t bus);
 int otr_capture_get_stats(const otr_capture *c, uint32_t bus, otr_bus_stats *ret);
 uint64_t otr_capture_clock_steps(const otr_capture *c);

@@ -116,6 +116,11 @@ int otr_capture_remove(otr_capture *c, uint32_t bus) {
     return OTR_OK;
 }
 
+int otr_capture_disconnect(int fd) {
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    return connect(fd, &nobody, sizeof nobody) ? OTR_ERR_STATE : OTR_OK;
+}
+
 int otr_capture_get_stats(const otr_capture *c, uint32_t bus, otr_bus_stats *ret) {
     if (bus >= BUSES)
         return OTR_ERR_INVAL;

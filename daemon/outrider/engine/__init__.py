@@ -5,7 +5,7 @@ here; what the engine does is documented in ``native/include/outrider/*.h`` and 
 """
 
 from outrider.engine.candump import Candump, CandumpParser, parse_candump
-from outrider.engine.capture_io import ERROR_CLASSES, BusStats, Capture, CaptureEnd, CaptureOptions
+from outrider.engine.capture_io import ERROR_CLASSES, BusStats, Capture, CaptureEnd, CaptureOptions, disconnect
 from outrider.engine.decode import Decoded, Decoder
 from outrider.engine.detector import SAMPLE_SIZE, MotionDetector, Pulse, detector_bytes, reference_loop
 from outrider.engine.engine import ALGORITHM, Engine
@@ -44,6 +44,7 @@ __all__ = [
     "SignalRecord",
     "crc32c",
     "detector_bytes",
+    "disconnect",
     "ensure_virtual",
     "open_can",
     "open_unix",

@@ -187,6 +187,15 @@ class Capture:
         _signal(self._stop_fd)
 
 
+def disconnect(fd: int) -> None:
+    """Lets anybody send to a datagram socket again that was connected to one peer; what is queued from it is dropped.
+
+    Python's own sockets cannot do that. OSError when the system refuses.
+    """
+    if lib.otr_capture_disconnect(fd) != lib.OTR_OK:
+        raise OSError(ffi.errno, os.strerror(ffi.errno))
+
+
 def _signal(fd: int) -> None:
     if fd >= 0:
         with suppress(BlockingIOError):  # the counter is full: it is readable as it is

@@ -6,8 +6,10 @@ one is meant. The daemon itself never sends.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,6 +23,9 @@ from outrider.errors import EngineError, LinkError
 from outrider.model.frame import FrameBatch
 
 SYS_NET: Final = Path("/sys/class/net")
+PLAYER_SUFFIX: Final = ".tx"  # of the name that a bus looks for, sources/unix_bus_io.py
+SEND_BUFFER: Final = 4 << 20  # bytes, some thousand frames; the kernel grants up to net.core.wmem_max
+GIVE_BACK_S: Final = 2.0
 _VIRTUAL: Final = {"vcan", "vxcan"}
 _SOL_CAN_RAW: Final = 101  # linux/can/raw.h
 _CAN_RAW_FILTER: Final = 1
@@ -184,13 +189,73 @@ def open_can(channel: str, fd: bool = True, *, real: bool = False) -> socket.soc
     return sock
 
 
-def open_unix(path: str | Path) -> socket.socket:
-    """A datagram socket connected to the bus (``interface = "unix"``) at ``path``. LinkError when nobody listens."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+class UnixSender(socket.socket):
+    """A datagram socket connected to a bus, with a name by which the bus knows its player; closing gives the bus back.
+
+    See sources/unix_bus_io.py: without the name the kernel queues only some 10 frames.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._name = Path(f"{path}{PLAYER_SUFFIX}")
+        self._named = self._take_name()
+        try:
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            self._connect(str(path))
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if self._named:
+            self._named = False
+            self._name.unlink(missing_ok=True)
+        super().close()
+
+    def _take_name(self) -> bool:
+        """False when the name is somebody's, or cannot be had: then the bus is shared."""
+        for _attempt in range(2):
+            try:
+                self.bind(str(self._name))
+                return True
+            except OSError as err:
+                if err.errno != errno.EADDRINUSE or self._lives():
+                    return False
+                self._name.unlink(missing_ok=True)
+        return False
+
+    def _lives(self) -> bool:
+        """Whether a living process has the name; a dead one's refuses."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(str(self._name))
+            except ConnectionRefusedError:
+                return False
+            except OSError:
+                return True
+        return True
+
+    def _connect(self, path: str) -> None:
+        """A bus that is still connected to the player before us refuses for a moment."""
+        end = time.monotonic() + GIVE_BACK_S
+        while True:
+            try:
+                return self.connect(path)
+            except PermissionError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.01)
+
+
+def open_unix(path: str | Path) -> UnixSender:
+    """A datagram socket connected to the bus (``interface = "unix"``) at ``path``.
+
+    LinkError when nobody listens or another player has the bus.
+    """
     try:
-        sock.connect(str(path))
+        return UnixSender(Path(path))
     except OSError as err:
-        sock.close()
         reason = os.strerror(err.errno) if err.errno else str(err)  # a path that is too long has no number
+        if isinstance(err, PermissionError):
+            reason = "another player has it"
         raise LinkError(f"{path}: no bus ({reason}); is the daemon running with this channel?") from None
-    return sock

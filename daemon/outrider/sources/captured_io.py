@@ -175,12 +175,17 @@ class CapturedSource(DeviceThread):
                 return
             self._up()
             self._desk.hand_in(self, bus.fileno())
-            self._gone.wait()
+            self._attend(bus)
             if not self._stop.is_set():
                 raise LostError(self._reason)
         finally:
             self._desk.take_back(self)
             bus.shutdown()
+
+    def _attend(self, bus: OpenBus) -> None:
+        """Until the bus is lost or the source stops."""
+        del bus
+        self._gone.wait()
 
     def _is_virtual(self) -> bool:
         """Whether frames of others on this host are traffic: there is no device, so all are."""

@@ -1,13 +1,18 @@
 """A drive played onto buses and a serial line at once, from one zero: what rigs and suites use.
 
 Frames go through the native player, sentences through ``NmeaPlayer``; each has its own thread. The daemon under test
-sees what it would have seen in the car, ``speed`` times as fast.
+sees what it would have seen in the car, ``speed`` times as fast. Both threads ask for real-time scheduling, since a
+frame that leaves late is stamped late; without the right to it (CAP_SYS_NICE) they run as all others do, and ``stats``
+tells how late they were.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -115,6 +120,8 @@ class Playback:
     def _launch(self, name: str, body: Callable[[], object]) -> None:
         def run() -> None:
             try:
+                if not math.isinf(self._speed):
+                    _in_real_time()
                 body()
             except BaseException as err:  # noqa: BLE001  # handed to who waits
                 self._faults.append(err)
@@ -122,3 +129,9 @@ class Playback:
         thread = threading.Thread(target=run, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+
+def _in_real_time() -> None:
+    """For the calling thread, where the system allows it. It sleeps nearly all the time, and keeps nobody from work."""
+    with suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))

@@ -4,23 +4,31 @@ For machines without CAN (most containers, many CI runners): the daemon runs as 
 drive writes ``struct can_frame`` (16 bytes) or ``struct canfd_frame`` (72 bytes) to the socket. The kernel stamps a
 datagram when it is sent, as it stamps a frame of vcan; a sender that is faster than the daemon waits. Owns the path of
 the socket: takes it, gives it back, never takes it from a process that lives.
+
+The kernel queues some 10 datagrams on a socket (net.unix.max_dgram_qlen), except from a socket that it is connected to
+in turn: then the sender's own buffer is the limit, thousands of frames. So a player binds the channel's name with
+``PLAYER_SUFFIX`` before it sends, and as long as it lives the bus is connected to it, and to nobody else.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from outrider.engine import disconnect
 from outrider.errors import ConfigError, LinkError
 from outrider.ports import Clock
 from outrider.sources.can_io import CanOptions
-from outrider.sources.captured_io import CaptureDesk, CapturedSource
+from outrider.sources.captured_io import CaptureDesk, CapturedSource, OpenBus
 
 MAX_PATH_BYTES: Final = 107  # sun_path of 108 bytes with its final zero, unix(7)
+PLAYER_SUFFIX: Final = ".tx"  # engine/player_io.py binds it
+TEND_S: Final = 0.02
 _MODE: Final = 0o600
 
 
@@ -31,6 +39,7 @@ class UnixBus:
         """LinkError when a living process holds the path, OSError when it cannot be made."""
         _free(path)
         self._path = path
+        self._connected = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             os.fchmod(self._socket.fileno(), _MODE)  # before binding: nobody gets in between
@@ -42,6 +51,16 @@ class UnixBus:
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def tend(self) -> None:
+        """Connects to the channel's player while there is one, to nobody when it has gone."""
+        try:
+            self._socket.connect(f"{self._path}{PLAYER_SUFFIX}")
+            self._connected = True
+        except OSError:  # none, a dead one's name, or one too long for a name
+            if self._connected and not select.select([self._socket], [], [], 0)[0]:  # or the queue would be dropped
+                self._connected = False
+                disconnect(self._socket.fileno())
 
     def shutdown(self) -> None:
         """Closes and takes the path away, unless somebody else has put another socket there."""
@@ -56,6 +75,11 @@ class UnixBusSource(CapturedSource):
 
     def __init__(self, options: CanOptions, clock: Clock, desk: CaptureDesk) -> None:
         super().__init__(options, clock, desk, opener=lambda opts: UnixBus(Path(opts.channel)))
+
+    def _attend(self, bus: OpenBus) -> None:
+        assert isinstance(bus, UnixBus)  # the opener's
+        while not self._gone.wait(TEND_S):
+            bus.tend()
 
     def _check(self) -> None:
         """ConfigError for a path that can never work, LinkError when another process holds it."""

@@ -50,6 +50,9 @@
  * size, more than 8 (64) bytes of data, an identifier of more than 11 bits without the extended flag. */
 int otr_capture_frame(const uint8_t *datagram, size_t size, unsigned origin, otr_frame *ret);
 
+/* Lets anybody send to a datagram socket again that was connected to one peer. OTR_ERR_STATE (errno). */
+int otr_capture_disconnect(int fd);
+
 /* ---- time ----------------------------------------------------------------------------------------- */
 typedef struct {
     int64_t offset_us; /* CLOCK_BOOTTIME - CLOCK_REALTIME */

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from outrider.clock import SystemClock
-from outrider.engine import Capture, CaptureOptions, Engine
+from outrider.engine import Capture, CaptureOptions, Engine, open_unix, player_io
 from outrider.errors import ConfigError, LinkError
 from outrider.sources.can_io import CanOptions
 from outrider.sources.captured_io import CaptureDesk
-from outrider.sources.unix_bus_io import MAX_PATH_BYTES, UnixBus, UnixBusSource
+from outrider.sources.unix_bus_io import MAX_PATH_BYTES, PLAYER_SUFFIX, UnixBus, UnixBusSource
 from tests.support.can_feed import classic, fd_frame, seen, taped_engine
 
 DEADLINE_S = 60.0
@@ -109,6 +109,64 @@ def test_a_sender_that_is_ahead_waits_and_nothing_is_lost(tmp_path: Path) -> Non
         box.serve_until(lambda: len(seen(box.tape)) == 3000)
     assert [int.from_bytes(f.data, "little") for f in seen(box.tape)] == list(range(3000))
     assert all(a.t_us <= b.t_us for a, b in pairwise(seen(box.tape)))
+
+
+def sent_without_waiting(sock: socket.socket, limit: int) -> int:
+    """How many frames the kernel takes while nobody reads."""
+    sock.setblocking(False)
+    for n in range(limit):
+        try:
+            sock.send(classic(0x100, n.to_bytes(4, "little")))
+        except BlockingIOError:
+            return n
+    return limit
+
+
+def test_a_player_has_the_bus_and_its_own_buffer(tmp_path: Path) -> None:
+    """Hundreds of frames wait without holding up the player, none is lost; others may send when it has gone."""
+    channel = tmp_path / "bus.sock"
+    with bench(channel) as box:
+        box.start()
+        box.up()
+        with open_unix(channel) as player:
+            box.serve_until(lambda: refused(channel))
+            sent = sent_without_waiting(player, 100)
+            assert sent == 100, "far more than net.unix.max_dgram_qlen"
+        box.serve_until(lambda: not refused(channel))
+        box.serve_until(lambda: len(seen(box.tape)) == 100)
+        with open_unix(channel) as second:
+            second.send(classic(0x101, bytes(4)))
+            box.serve_until(lambda: box.engine.stats().frames == 101)
+            with pytest.raises(LinkError, match="another player has it"):
+                open_unix(channel)
+    assert [int.from_bytes(f.data, "little") for f in seen(box.tape)] == [*range(100), 0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def refused(channel: Path) -> bool:
+    """Whether the bus takes nothing from a sender without the player's name."""
+    try:
+        with sender(channel):
+            return False
+    except PermissionError:
+        return True
+
+
+def test_the_name_of_a_dead_player_is_taken_over(tmp_path: Path) -> None:
+    """SIGKILL leaves the name behind; the next player has the bus all the same."""
+    channel = tmp_path / "bus.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
+        dead.bind(f"{channel}{PLAYER_SUFFIX}")
+    with bench(channel) as box:
+        box.start()
+        box.up()
+        with open_unix(channel):
+            box.serve_until(lambda: refused(channel))
+
+
+def test_both_sides_mean_the_same_name() -> None:
+    """The bus looks for what the player binds."""
+    assert PLAYER_SUFFIX == player_io.PLAYER_SUFFIX
 
 
 def test_what_is_no_frame_is_counted(tmp_path: Path) -> None:
