@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 FINAL_PHASES: Final = {"end", "closed", "confirmed", "cancelled"}  # updates tell how far a verdict has got, on the way
+STALL_NEAR_US: Final = 5_000_000
 EARTH_M_PER_DEG: Final = 111_320.0
 Content = dict[str, Any]
 
@@ -45,6 +46,25 @@ def final(events: Sequence[Content], until_s: float = math.inf) -> list[Content]
 def shifted(events: Sequence[Content], zero_us: int) -> list[Content]:
     """The same events with times from ``zero_us`` on."""
     return [e | {name: e[name] - zero_us for name in ("t0_us", "t_detect_us")} for e in events]
+
+
+def set_aside(expected: Sequence[Content], found: Sequence[Content]) -> tuple[list[Content], list[Content], int]:
+    """Both lists without what a stalled machine made of them, and the number of stalls.
+
+    A sender that stands still for 50 ms of a drive at ten times its speed makes a silence of half a second, which is
+    an event of its own (buses fall silent at speed, and it goes on) and may spoil others around it. Whether it was the
+    sender that stalled is for the caller to check: he knows how late it was.
+    """
+    stalls = [e for e in found if _is_stall(e)]
+
+    def clear(event: Content) -> bool:
+        return not any(abs(event["t0_us"] - stall["t0_us"]) < STALL_NEAR_US for stall in stalls)
+
+    return [e for e in expected if clear(e)], [e for e in found if clear(e)], len(stalls)
+
+
+def _is_stall(event: Content) -> bool:
+    return bool(event["kind"] == "bus_lost_moving" and event["phase"] == "cancelled")
 
 
 def disagreements(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hil.rig.agreement import Tolerance, disagreements, final, shifted
+from hil.rig.agreement import Tolerance, disagreements, final, set_aside, shifted
 
 
 def event(kind: str = "harsh_brake", t_s: float = 10.0, **changes: Any) -> dict[str, Any]:
@@ -63,3 +63,13 @@ def test_what_counts() -> None:
     events = [event(phase="begin"), event(phase="update"), event(t_s=3), event("crash", 99.0)]
     kept = final(shifted(events, 1_000_000), until_s=50.0)
     assert [(e["kind"], e["t0_us"], e["t_detect_us"]) for e in kept] == [("harsh_brake", 2_000_000, 2_500_000)]
+
+
+def test_a_stalled_machine_spoils_only_what_is_near() -> None:
+    """Events around a silence that was none of the drive's are not compared; those far from it are."""
+    expected = [event(t_s=10), event(t_s=30), event(t_s=60)]
+    stall = event("bus_lost_moving", 31.0, phase="cancelled")
+    compared, found, stalls = set_aside(expected, [event(t_s=10), stall, event(t_s=60)])
+    assert stalls == 1
+    assert compared == found == [event(t_s=10), event(t_s=60)]
+    assert set_aside(expected, expected) == (expected, expected, 0)
