@@ -86,7 +86,8 @@ class FakeIp:
     def add(self, recording: str, **changes: Any) -> None:
         """An interface in a recorded state; ``changes`` go into its top level."""
         (link,) = json.loads(recorded(recording))
-        self.write({**self.read(), link["ifname"]: {**link, **changes}})
+        link |= changes
+        self.write({**self.read(), link["ifname"]: link})
 
     def state(self, name: str, state: str) -> None:
         """Give a controller another error state."""

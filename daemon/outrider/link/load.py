@@ -21,26 +21,33 @@ class LoadMeter:
 
     def __init__(self) -> None:
         self._last: tuple[int, LinkReport] | None = None
+        self._overflows: tuple[int, int] | None = None  # interface, its count
         self.frames_per_s: float | None = None
         self.load: float | None = None  # 0..1, None without a bit rate
         self.controller_lost = 0  # frames, since the first report; goes on when the interface is made anew
 
     def note(self, now_us: int, report: LinkReport | None, bitrate: int | None = None) -> None:
-        """bitrate: of a bus whose link knows none (virtual ones)."""
+        """report: None while there is no interface. bitrate: of a bus whose link knows none (virtual ones)."""
         before, self._last = self._last, None if report is None else (now_us, report)
         self.frames_per_s = self.load = None
-        if before is None or report is None:
+        if report is None:
             return
-        then_us, last = before
-        same = report.ifindex == last.ifindex and report.rx_over_errors >= last.rx_over_errors
-        self.controller_lost += report.rx_over_errors - (last.rx_over_errors if same else 0)
-        seconds = (now_us - then_us) / 1e6
+        self._note_overflows(report)
+        if before is not None and before[1].ifindex == report.ifindex:
+            self._note_traffic((now_us - before[0]) / 1e6, before[1], report, report.bitrate or bitrate)
+
+    def _note_overflows(self, report: LinkReport) -> None:
+        ifindex, count = self._overflows or (report.ifindex, report.rx_over_errors)
+        anew = ifindex != report.ifindex or report.rx_over_errors < count
+        self.controller_lost += report.rx_over_errors - (0 if anew else count)
+        self._overflows = report.ifindex, report.rx_over_errors
+
+    def _note_traffic(self, seconds: float, last: LinkReport, report: LinkReport, rate: int | None) -> None:
         packets = _traffic(report)[0] - _traffic(last)[0]
         octets = _traffic(report)[1] - _traffic(last)[1]
-        if not same or seconds <= 0 or packets < 0 or octets < 0:
+        if seconds <= 0 or packets < 0 or octets < 0:
             return
         self.frames_per_s = packets / seconds
-        rate = report.bitrate or bitrate
         if rate:
             self.load = min(1.0, _busy_s(packets, octets, rate, report.data_bitrate) / seconds)
 
