@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,6 +34,7 @@ class WriterOptions:
     """Names and defaults are those of ``[journal]`` in the configuration.
 
     retry_s: pause after a failed commit. maintain_s: how often the cursor goes to flash while acknowledgements come.
+    burst_bytes: what a lane may gather before it is committed early; well below ``JournalOptions.pending_bytes``.
     """
 
     event_commit_s: float = 1.0
@@ -42,6 +43,7 @@ class WriterOptions:
     queue_records: int = 8192
     retry_s: float = 1.0
     maintain_s: float = 60.0
+    burst_bytes: int = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ class JournalWriter:
         self._flush_to = 0
         self._stats = WriterStats()
         self._due: dict[Lane, int] = {}
+        self._gathered: Counter[Lane] = Counter()  # bytes given to the journal since the lane's last commit
         self._retry_us = 0
         self._maintain_us = 0
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
@@ -239,18 +242,27 @@ class JournalWriter:
         return self._due[lane] + round(wait_s * 1e6)
 
     def _take(self, entries: list[Record | _Lost]) -> None:
-        """One entry that fails takes none of the others with it; a gap names what it was."""
+        """One entry that fails takes none of the others with it; a gap names what it was. Urgent ones come first."""
         now = self._now()
-        for entry in entries:
+        for entry in sorted(entries, key=lambda each: each.lane not in URGENT):
+            self._make_room(entry.lane)
             self._due.setdefault(entry.lane, now)
             if isinstance(entry, _Lost):
                 self._journal.note_lost(entry.lane, entry.count, GapReason.OVERRUN, entry.t_us)
                 continue
             try:
                 self._journal.append(entry)
+                self._gathered[entry.lane] += len(entry.body)
             except Exception as err:  # noqa: BLE001  whatever it is, the records behind it are worth more
                 self._note_fault(f"record of lane {entry.lane.name} not taken: {type(err).__name__}: {err}")
                 self._journal.note_lost(entry.lane, 1, GapReason.OVERRUN, entry.t_us)
+
+    def _make_room(self, lane: Lane) -> None:
+        """A burst (evidence of a crash) is committed in parts: the journal sheds what piles up in memory."""
+        if self._gathered[lane] < self._options.burst_bytes or self._now() < self._retry_us:
+            return
+        for each in sorted(due for due in self._due if due in URGENT or due is lane):
+            self._commit(each)
 
     def _commit_due(self, *, everything: bool) -> bool:
         """Most urgent lane first, and each for itself: a lane that fails holds up no other. False: one failed."""
@@ -274,6 +286,7 @@ class JournalWriter:
             _log.exception("journal: commit of lane %s", lane.name)
             return False
         del self._due[lane]
+        self._gathered[lane] = 0
         if self._on_durable is not None:
             self._on_durable(self._journal.epoch, lane, seq)
         return True

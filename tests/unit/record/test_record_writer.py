@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 import threading
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from outrider.clock import SystemClock
 from outrider.model.record import Gap, GapReason, Kind, Lane, Record
 from outrider.ports import Guard, RecordSink
 from outrider.record.journal import Journal
+from outrider.record.options import JournalOptions
 from outrider.record.storage_memory import MemoryStorage, Operation, refusal
 from outrider.record.writer_io import JournalWriter, WriterOptions
 from outrider.wire.bodies import decode_body
-from tests.support.records import numbers, open_journal, record
+from tests.support.records import SMALL, numbers, open_journal, record
 
 NEVER = WriterOptions(event_commit_s=3600, telemetry_commit_s=3600, retry_s=0.01)
 PATIENCE_S = 60.0
@@ -35,9 +37,9 @@ class SharedMemory(MemoryStorage):
 class Rig:
     """A writer, its journal, and what became durable, in order."""
 
-    def __init__(self, options: WriterOptions = NEVER) -> None:
+    def __init__(self, options: WriterOptions = NEVER, journal: JournalOptions = SMALL) -> None:
         self.storage = SharedMemory()
-        self.journal: Journal = open_journal(self.storage)
+        self.journal: Journal = open_journal(self.storage, journal)
         self.durable: queue.Queue[tuple[Lane, int]] = queue.Queue()
         self.writer = JournalWriter(
             self.journal, options, SystemClock(), on_durable=lambda _epoch, lane, seq: self.durable.put((lane, seq))
@@ -251,3 +253,17 @@ def test_a_lane_that_trips_holds_up_no_other(rig: Rig, monkeypatch: pytest.Monke
     rig.writer.put(record(Lane.LEDGER))
     rig.writer.start()
     assert rig.wait() == (Lane.LEDGER, 1)
+
+
+def test_a_burst_larger_than_memory_may_hold_is_kept_whole() -> None:
+    """The evidence of a crash is put at once: committed in parts, none of it shed, and urgent records before it."""
+    little = dataclasses.replace(SMALL, pending_bytes=64 * 1024)
+    rig = Rig(dataclasses.replace(NEVER, burst_bytes=16 * 1024), little)
+    for n in range(200):
+        assert rig.writer.put(record(Lane.BULK, n, size=4000))
+    assert rig.writer.put(record(Lane.EMERGENCY))
+    rig.writer.start()
+    assert rig.wait() == (Lane.EMERGENCY, 1)
+    rig.writer.stop()
+    assert rig.journal.stats().lanes[Lane.BULK].shed == 0
+    assert numbers(rig.journal, Lane.BULK) == list(range(1, 201))
