@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 20
 NATIVE := $(shell find native -name '*.[ch]' -o -name '*.py' 2>/dev/null)
 export PYTHON
 
-.PHONY: help setup demo test hil lint type fuzz bench docs clean
+.PHONY: help setup demo test hil lint type fuzz bench bench-hil docs clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
@@ -55,6 +55,10 @@ fuzz: $(VENV)/.dev ## Fuzz the native code under sanitizers for FUZZ_SECONDS per
 
 bench: $(VENV)/.dev ## Measure beside the peers; writes docs/reference/benchmarks.md
 	@$(PY) tests/bench/run.py --write docs/reference/benchmarks.md
+
+bench-hil: $(VENV)/.dev ## Measure on the rig beside candump and python-can; writes its part of the same page
+	@.ci/need candump=can-utils mosquitto=mosquitto
+	@PATH="$$PATH:/usr/sbin:/sbin" PYTHONPATH=. $(PY) -m hil.bench.run $(BENCH_ARGS)
 
 docs: $(VENV)/.dev ## Build the documentation as HTML into build/docs
 	@$(PY) -m pip install -q --disable-pip-version-check 'mkdocs>=1.6'

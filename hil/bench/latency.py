@@ -1,9 +1,9 @@
-"""From the triggering sample to the application acknowledgement, over a loopback broker, daemon and receiver as processes.
+"""From the triggering sample to the application acknowledgement, over a loopback broker, every part a process.
 
 Several terminals drive the same simulated drive again and again, a share of the period apart, and crash each time. Two
-clocks, both CLOCK_BOOTTIME of this machine but read by nobody in the product: the player's, which knows when the
-sample that told the crash was due on the bus (its own lateness counts as latency), and that of a subscriber here, which
-notes when the crash record, and then the receiver's acknowledgement of it, came out of the broker. A record is sent only
+clocks, both CLOCK_BOOTTIME of this machine but read by nobody in the product: the player's, which knows when the sample
+that told the crash was due on the bus (its own lateness counts as latency), and that of a subscriber here, which notes
+when the crash record, and then the receiver's acknowledgement of it, came out of the broker. A record is sent only
 after its commit on flash, so its coming out of the broker is an upper bound of the commit.
 """
 
@@ -37,6 +37,7 @@ from tests.support.broker import Broker
 from tests.support.crash_drive import CrashDrive, crash_drive
 from tests.support.terminal import KEY, outrider
 
+IMU_ID: Final = 0x1A0
 PERIOD_S: Final = 21.0  # a crash is confirmed for 10 s and rests for 10 s; then the detector is armed anew
 LEAD_S: Final = 2.0
 TAIL_S: Final = 30.0  # bench seconds to wait for the last acknowledgement
@@ -147,9 +148,6 @@ def due_us(drive: CrashDrive, start_us: int, terminal: int, terminals: int, dete
     return detected_us - inside + before[-1]
 
 
-IMU_ID: Final = 0x1A0
-
-
 def spread(values: Sequence[float]) -> dict[str, float]:
     """Milliseconds: median, 99th percentile (nearest rank), worst."""
     ordered = sorted(values)
@@ -178,9 +176,7 @@ def measure(
         stack.callback(listener.close)
         for device, channel in zip(devices, channels, strict=True):
             bus = {"interface": "unix" if "/" in channel else "socketcan", "channel": channel, "fd": True}
-            box = Terminal(
-                folder / device, wait, can=[bus], broker_port=broker.port, config=CUSTOMER, device=device
-            )
+            box = Terminal(folder / device, wait, can=[bus], broker_port=broker.port, config=CUSTOMER, device=device)
             stack.callback(box.stop)
             box.start()
             box.wait("connected", lambda box=box: box.status()["uplink"]["connected"])  # type: ignore[misc]  # its own

@@ -1,4 +1,4 @@
-"""Runs every benchmark, one after the other, and writes what they print into a page.
+"""Runs every benchmark, one after the other, and writes what they print into its part of the page.
 
 Each ``bench_*.py`` (and the native one) prints one JSON document; its leaves become the rows of a table. Peers are
 measured beside Outrider in the same run: quote ratios, not absolute times.
@@ -9,17 +9,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from page import machine, table, write
+
 ROOT = Path(__file__).parents[2]
-BENCH = Path(__file__).parent
+OWNER = "make bench"
 
 # title, command (run from the repository's root), what it measures
 RUNS: list[tuple[str, list[str], str]] = [
@@ -58,18 +57,6 @@ RUNS: list[tuple[str, list[str], str]] = [
 ]
 
 
-def leaves(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """(dotted path, value) of every leaf."""
-    if isinstance(document, dict):
-        for key, value in document.items():
-            yield from leaves(value, (*path, str(key)))
-    elif isinstance(document, list) and any(isinstance(item, dict | list) for item in document):
-        for number, item in enumerate(document):
-            yield from leaves(item, (*path, str(number)))
-    else:
-        yield ".".join(path), json.dumps(document, ensure_ascii=False)
-
-
 def canedge_journal(folder: Path) -> list[str]:
     """The real drive replayed into a journal; nothing when the recording or the MF4 reader is missing."""
     data = Path(os.environ.get("OUTRIDER_DATA", ROOT.parent / "shared" / "data")) / "canedge"
@@ -100,20 +87,7 @@ def section(title: str, command: list[str], extra: list[str], note: str) -> str:
     text = f"## {title}\n\n{note}\n\n`{shown}`\n\n"
     if document is None:
         return text + "Did not run on this machine.\n"
-    rows = "".join(f"| {name} | {value} |\n" for name, value in leaves(document))
-    return text + "| what | value |\n|---|---|\n" + rows
-
-
-def header() -> str:
-    machine = (
-        f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
-    )
-    return (
-        "# Benchmarks\n\n"
-        "Written by `make bench`; do not edit by hand. Peers run beside Outrider in the same run, since absolute\n"
-        "times move with the machine: quote the ratios.\n\n"
-        f"{datetime.now(UTC):%Y-%m-%d}, {machine}.\n\n"
-    )
+    return text + table(document)
 
 
 def main() -> int:
@@ -128,13 +102,13 @@ def main() -> int:
 def measure_all(arguments: argparse.Namespace, folder: Path) -> int:
     chosen = [r for r in RUNS if not arguments.only or arguments.only.lower() in r[0].lower()]
     extra = {"Bytes per record": canedge_journal(folder)}
-    page = header() + "\n".join(section(title, command, extra.get(title, []), note) for title, command, note in chosen)
-    page = page.replace(str(folder), "replay")
+    text = machine() + "\n".join(section(title, command, extra.get(title, []), note) for title, command, note in chosen)
+    text = text.replace(str(folder), "replay")
     if arguments.write:
-        arguments.write.write_text(page, encoding="utf-8")
+        write(arguments.write, OWNER, text)
     else:
-        print(page)
-    return 0 if "Did not run" not in page else 1
+        print(text)
+    return 0 if "Did not run" not in text else 1
 
 
 if __name__ == "__main__":
