@@ -116,12 +116,12 @@ class Daemon:
         self._started_us = self._clock.boottime_us()
         self._open_tape(stack)
         stack.callback(self._finish)  # runs when the sources have stopped and the tape is still open
-        control = ControlServer(Path(self._config.terminal.control_socket), self.status)
-        control.start()
-        stack.callback(control.stop)
         if captured(self._config):
             self._desk = self._open_capture(stack)
         self._sources = live_sources(self._config, self._drive_clock, self._desk, profile.tables)
+        control = ControlServer(Path(self._config.terminal.control_socket), self.status)
+        control.start()  # the sources are there by now, not yet open: who waits for them sees them
+        stack.callback(control.stop)
         for source in self._sources:
             source.start(self._deliver)
             stack.callback(source.stop)
