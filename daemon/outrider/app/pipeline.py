@@ -170,7 +170,7 @@ class Pipeline:
                 self._put_snapshot(output)
         for evidence in self.engine.take_evidence():
             for chunk in chunks(evidence):
-                self._intake.put(chunk, self.engine.now_us())
+                self._intake.put(chunk, evidence.last_us)  # not the time of taking, which a replay does not repeat
 
     def _put_event(self, event: Event) -> None:
         self._begin(event.t_detect_us)

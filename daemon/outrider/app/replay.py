@@ -15,7 +15,7 @@ from outrider.files_io import naming, require_regular
 from outrider.model.event import Event, Phase, Snapshot, Trip
 from outrider.ports import Clock, SourceItem
 
-TAPE_CHUNK: Final = 1 << 20
+TAPE_CHUNK: Final = 1 << 14  # little: windows of the flight recorder are taken as soon as they are full, as in a car
 ONE_ACCIDENT_US: Final = 10_000_000
 # Counters of a recording that mean lost or doubtful content (docs/reference/sources.md).
 DOUBTFUL: Final = (

@@ -44,6 +44,11 @@ class Evidence:
         first, last = self.spans_us[0]
         return (last - first) / 1e6
 
+    @property
+    def last_us(self) -> int:
+        """Time of the newest thing in the window; that of the event when it is empty."""
+        return max((last for _first, last in self.spans_us if last), default=self.t0_us)
+
     def signal_records(self) -> list[SignalRecord]:
         return [SignalRecord(t_us, slot, value) for t_us, slot, _rsv, value in _SIGNAL.iter_unpack(self.signals)]
 
