@@ -6,14 +6,13 @@ tell the verdict, so that a grey print says the same.
 
 from __future__ import annotations
 
-import io
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from outrider.report.svg import figure_svg
 from outrider.suite.observed import G_MPS2, Point, thinned
 from outrider.suite.verdict import Line, Verdict
 
@@ -34,21 +33,6 @@ _SHAPES: Final = {
     Verdict.RENAMED: "s",
     Verdict.MISSING: "X",
     Verdict.EXTRA: "^",
-}
-_STYLE: Final = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#8c959f",
-    "axes.grid": True,
-    "grid.color": "#d8dee4",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "text.color": "#1f2328",
-    "axes.labelcolor": "#1f2328",
-    "xtick.color": "#57606a",
-    "ytick.color": "#57606a",
 }
 _SPEED, _ALONG, _ACROSS = "#1f2328", "#0969da", "#bf8700"
 
@@ -84,19 +68,12 @@ def draw(
 
     ``label``: what it shows, for those who cannot see it. ``lanes``: names of the upper and lower lane of events.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
 
-    style: Any = {**_STYLE, "font.size": size.font_pt, "svg.hashsalt": prefix}
-    with mpl.rc_context(style):
-        figure = Figure(figsize=size.inches, layout="constrained")
-        FigureCanvasSVG(figure)
+    def fill(figure: Figure) -> None:
         events = _fill(figure, thinned(tuple(trace), size.points), lines, size)
         events.set_yticks([1.0, 0.0], lanes)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _inline(out.getvalue(), label, prefix)
+
+    return figure_svg(fill, size.inches, size.font_pt, label, prefix)
 
 
 def _fill(figure: Figure, trace: Sequence[Point], lines: Sequence[Line], size: Size) -> Axes:
@@ -189,17 +166,3 @@ def _along(trace: Sequence[Point]) -> list[float]:
         else:
             derived.append((after.speed_kmh - before.speed_kmh) / 3.6 / step / G_MPS2)
     return _values(p.along_g if p.along_g is not None else d for p, d in zip(trace, derived, strict=False))
-
-
-def _inline(svg: str, label: str, prefix: str) -> str:
-    """The element alone, scalable, with ids of its own and a text for those who cannot see it."""
-    from markupsafe import escape
-
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'\bid="', f'id="{prefix}-', body)
-    body = re.sub(r'href="#', f'href="#{prefix}-', body)
-    body = re.sub(r"url\(#", f"url(#{prefix}-", body)
-    head, rest = body.split(">", 1)
-    head = re.sub(r'\s(width|height)="[^"]*"', "", head)
-    return f'{head} role="img" aria-label="{escape(label)}">{rest}'

@@ -10,15 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from outrider.i18n import _
+from outrider.report.page_io import write_page
 from outrider.suite.compare import Comparison, DriveComparison, comparison_sentence, lines_of, release_of
 from outrider.suite.observed import Observed
 from outrider.suite.plot import NARROW, WIDE, Size, draw
 from outrider.suite.results import Results, algorithm_sentence
-from outrider.suite.results_io import replacing
 from outrider.suite.verdict import DriveVerdict, Line, Verdict
 
 
@@ -59,13 +58,7 @@ def write_report(results: Results, verdicts: Sequence[DriveVerdict], path: Path,
 
 def render(template: str, content: Mapping[str, Any], path: Path) -> None:
     """A template of this package into a file."""
-    environment = Environment(
-        loader=PackageLoader("outrider.suite"), autoescape=True, undefined=StrictUndefined, trim_blocks=False
-    )
-    environment.filters["clock"] = clock
-    environment.globals.update(WIDE=WIDE, NARROW=NARROW)
-    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
-        file.writelines(environment.get_template(template).generate(content))
+    write_page("outrider.suite", template, {"WIDE": WIDE, "NARROW": NARROW, **content}, path, {"clock": clock})
 
 
 def clock(t_s: float) -> str:

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from outrider.errors import SuiteError
-from outrider.files_io import naming, read_file
+from outrider.files_io import read_file, replacing
 from outrider.suite.results import Results, decode, encode
 
+__all__ = ["read_results", "replacing", "write_results"]
+
 MAX_BYTES: Final = 1 << 30
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` that takes its place when the block ends well, else goes. OSError names ``path``."""
-    part = path.with_name(f".part-{path.name}")
-    try:
-        with naming(path):
-            yield part
-            part.replace(path)
-    except OSError as err:
-        raise OSError(err.errno, err.strerror, str(path)) from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_results(results: Results, path: Path) -> None:

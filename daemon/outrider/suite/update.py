@@ -57,21 +57,25 @@ def _update_drive(table: Table, verdict: DriveVerdict, path: Path) -> None:
         )
     _update_limits(table, verdict)
     array = tomlkit.aot() if expects is None else expects
-    _update_expects(array, verdict)
+    left_over = _update_expects(array, verdict)
     if expects is None and len(array):
         table.append("expect", array)
     elif expects is not None and not len(array):
         table.remove("expect")
+    if left_over:
+        _add_tail(table, [Whitespace(left_over)])
 
 
-def _update_expects(array: AoT, verdict: DriveVerdict) -> None:
-    """Kept tables with their comments, changed ones in place, new ones between them by time."""
+def _update_expects(array: AoT, verdict: DriveVerdict) -> str:
+    """Kept tables with their comments, changed ones in place, new ones between them by time. Returns comments that
+    have lost their place."""
     times: list[float] = []
+    left_over = ""
     for expect, line in _lines_of(verdict.drive, verdict.lines):
         at = len(times)
         mine = array.body[at]
         if line.found is None:
-            _remove(array, at)
+            left_over += _remove(array, at)
             continue
         if line.verdict is not Verdict.HIT:
             _correct(mine, expect, line.found)
@@ -82,6 +86,7 @@ def _update_expects(array: AoT, verdict: DriveVerdict) -> None:
             at = next((n for n, other in enumerate(times) if other > t_s), len(times))
             _insert(array, at, _new(line.found))
             times.insert(at, t_s)
+    return left_over
 
 
 def _insert(array: AoT, at: int, table: Table) -> None:
@@ -91,12 +96,18 @@ def _insert(array: AoT, at: int, table: Table) -> None:
     _add_tail(table, tail)
 
 
-def _remove(array: AoT, at: int) -> None:
-    """The comments before the next table stay."""
-    tail = _cut_tail(array.body[at])
+def _remove(array: AoT, at: int) -> str:
+    """The comments before the next table stay; returned when there is nothing left to keep them."""
+    table = array.body[at]
+    kept = table.trivia.indent + "".join(item.as_string() for item in _cut_tail(table))
     del array[at]
     if at:
-        _add_tail(array.body[at - 1], tail)
+        _add_tail(array.body[at - 1], [Whitespace(kept)])
+    elif len(array):
+        array.body[0].trivia.indent = kept + array.body[0].trivia.indent
+    else:
+        return kept
+    return ""
 
 
 # -- comments: tomlkit keeps what stands before a table's header at the end of the table before it -------
