@@ -185,9 +185,9 @@ class Journal:
     def _roll(self, lane: Lane, size: int) -> Segment:
         stream = self._current[lane]
         header = SegmentHeader(lane, self._boot_id, self.epoch, stream.next_segment, stream.durable + 1, size // BLOCK)
-        stream.next_segment += 1
         segment = self._pool.create(header)
-        self._stats.full = False
+        stream.next_segment += 1  # a number in the cursor says that its file is there: recovery looks for it
+        self._stats.full = self._pool.reserve_used
         with self._guard:
             stream.segments.append(segment)
         self._active[lane] = segment

@@ -38,6 +38,7 @@ class FilePool:
         self._next = 0
         self.written = 0
         self.reused = 0
+        self.reserve_used = False  # the last segment came from the reserve: there is no room for others
 
     def load(self, names: list[str]) -> None:
         """Take stock of the free files of an earlier run."""
@@ -58,6 +59,7 @@ class FilePool:
     def create(self, header: SegmentHeader) -> Segment:
         """A segment under its final name, durable, open for writing. JournalError; ``is_full``: no room."""
         size = header.blocks * BLOCK
+        self.reserve_used = False
         name = self._take(size, self._kept(size))
         if name is None:
             try:
@@ -66,6 +68,7 @@ class FilePool:
                 name = self._take(size, 0) if header.lane in URGENT and is_full(err) else None
                 if name is None:
                     raise
+                self.reserve_used = True
         return self._begin(name, header)
 
     def _begin(self, name: str, header: SegmentHeader) -> Segment:

@@ -26,7 +26,8 @@ class LaneStats:
 
 @dataclass(slots=True)
 class JournalStats:
-    """quarantined: files set aside. full: a lane could not get a segment when it last tried."""
+    """quarantined: files set aside. full: a lane could not get a segment when it last tried, or only
+    one of the reserve."""
 
     epoch: int
     lanes: dict[Lane, LaneStats]

@@ -6,6 +6,7 @@ import pytest
 
 from outrider.errors import JournalError
 from outrider.model.record import Gap, GapReason, Kind, Lane
+from outrider.record.inspect import inspect
 from outrider.record.journal import Journal
 from outrider.record.options import JournalOptions, LaneOptions
 from outrider.record.storage_memory import MemoryStorage
@@ -58,12 +59,31 @@ def test_telemetry_is_shed_and_comes_back_with_a_gap() -> None:
 
 
 def test_emergency_and_ledger_use_the_reserve() -> None:
-    """With no room at all both are written, durable and readable."""
+    """With no room at all both are written, durable and readable; the device is still called full."""
     storage, journal = nearly_full()
+    fill(journal, Lane.TELEMETRY, 1)
+    assert journal.stats().full
     for lane in (Lane.EMERGENCY, Lane.LEDGER):
         fill(journal, lane, 3)
         assert numbers(journal, lane) == [1, 2, 3]
+        assert journal.stats().full
     assert open_journal(MemoryStorage(storage.files()), OPTIONS, seed=2).epoch == journal.epoch
+
+
+@pytest.mark.parametrize("held", [0, 3])
+def test_a_full_device_ends_no_epoch(held: int) -> None:
+    """A lane that got no segment leaves no trace of one: after a restart the log is whole, goes on, and verifies."""
+    storage, journal = nearly_full(extra_segments=held and 1)
+    fill(journal, Lane.TELEMETRY, held + 1)
+    assert journal.stats().full
+    fill(journal, Lane.LEDGER, 1)
+    journal.maintain()
+    again = MemoryStorage(storage.files())
+    assert inspect(MemoryStorage(storage.files())).damage == []
+    journal = open_journal(again, OPTIONS, seed=2)
+    assert journal.epoch == inspect(MemoryStorage(storage.files())).epoch
+    fill(journal, Lane.TELEMETRY, 1)
+    assert numbers(journal, Lane.TELEMETRY)[:held] == list(range(1, held + 1))
 
 
 def test_the_lower_lane_makes_room_for_the_higher() -> None:
