@@ -11,7 +11,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from outrider.ports import Guard, StorageFile
 
 LOCK_NAME: Final = "journal.lock"
 QUARANTINE: Final = "quarantine"
+_PID_BYTES: Final = 16
 _ADVICE: Final = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
@@ -135,9 +136,8 @@ class DirectoryStorage:
             pid = int(text) if text.isdigit() else None
             who = f"process {pid}" if pid is not None else "another process"
             raise JournalLockedError(f"{self._path}: in use by {who}; stop it first", pid) from None
-        with _told(path):
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
+        with suppress(OSError):  # the pid is for people; a full disk must not keep the daemon from its journal
+            os.pwrite(fd, f"{os.getpid()}\n".encode("ascii").ljust(_PID_BYTES), 0)  # in place: needs no free block
         self._lock_fd = fd
 
     def open(self, name: str, *, create: bool = False) -> StorageFile:

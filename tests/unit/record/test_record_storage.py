@@ -52,6 +52,22 @@ def test_a_second_owner_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> 
     DirectoryStorage(tmp_path).close()
 
 
+def test_a_full_disk_does_not_keep_the_owner_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock holds without its pid, and an existing lock file is never made smaller: that would need a free block."""
+    DirectoryStorage(tmp_path).close()
+    size = (tmp_path / "journal.lock").stat().st_size
+
+    def refuse(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    first = DirectoryStorage(tmp_path)
+    assert (tmp_path / "journal.lock").stat().st_size == size
+    with pytest.raises(JournalLockedError, match="in use by"):
+        DirectoryStorage(tmp_path)
+    first.close()
+
+
 def test_a_journal_gives_its_directory_back(tmp_path: Path) -> None:
     """By close, and when opening fails."""
     journal = Journal.open(DirectoryStorage(tmp_path), SMALL, boot_id=1, rng=random.Random(1))
