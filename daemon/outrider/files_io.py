@@ -56,3 +56,17 @@ def naming(path: Path) -> Iterator[None]:
         if err.filename is not None or err.errno is None:
             raise
         raise OSError(err.errno, err.strerror, str(path)) from None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` that takes its place when the block ends well, else goes. OSError names ``path``."""
+    part = path.with_name(f".part-{path.name}")
+    try:
+        with naming(path):
+            yield part
+            part.replace(path)
+    except OSError as err:
+        raise OSError(err.errno, err.strerror, str(path)) from None
+    finally:
+        part.unlink(missing_ok=True)

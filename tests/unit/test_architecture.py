@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "daemon" / "outrider"
 GROUND = {"errors", "model", "ports", "clock", "i18n", "files_io", "__init__"}
-LEAVES = {"engine", "wire", "profile"}
-STAGES = {"sources", "link", "drive", "record", "uplink", "ingest", "sim", "suite"}
+LEAVES = {"engine", "wire", "profile", "report"}
+STAGES = {"sources", "link", "drive", "record", "uplink", "ingest", "sim", "suite", "evaluate"}
 HOUSE = {"app", "config"}
 HANDS = {"cli"}
 
@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
     **{part: GROUND | {part} for part in LEAVES},
     **{part: GROUND | {"engine", "wire", part} for part in STAGES},
+    **{part: GROUND | {"engine", "report", part} for part in ("suite", "evaluate")},
     "config": GROUND,
     "app": GROUND | LEAVES | STAGES | HOUSE,
     "__main__": {"cli"},
