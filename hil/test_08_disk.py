@@ -76,8 +76,8 @@ def wait_rows(box: Terminal, what: str, more: int = 3) -> None:
 
 
 def test_full(disk: GuestDisk, terminal: MakeTerminal, bus: Vcan | UnixBus, car: Car) -> None:
-    """No space left: telemetry is shed, counted and named as a gap; the crash goes to the reserve; space comes back and
-    so does telemetry. No lane above telemetry misses a number."""
+    """No space left: telemetry is shed, counted and named as a gap; the crash goes to the reserve; a restart changes
+    nothing; space comes back and so does telemetry. No lane above telemetry misses a number."""
     box = terminal(**on(disk.path, bus))
     wait_rows(box, "it records")
     with during(DiskFull(disk.path)):
@@ -86,7 +86,13 @@ def test_full(disk: GuestDisk, terminal: MakeTerminal, bus: Vcan | UnixBus, car:
         before = durable(box.status()).get("emergency", 0)
         car.bags()
         box.wait("the crash is on flash", lambda: durable(box.status()).get("emergency", 0) > before, 60.0)
-        assert box.status()["journal"]["full"]
+        box.wait("it still says so", lambda: box.status()["journal"]["full"])
+        epoch, kept = box.status()["journal"]["epoch"], durable(box.status())
+        assert box.stop() == 0
+        box.start()
+        assert box.status()["journal"]["epoch"] == epoch, "a restart on a full disk ended the epoch"
+        assert durable(box.status())["emergency"] >= kept["emergency"]
+        box.wait("telemetry is shed again", lambda: box.status()["journal"]["lanes"]["telemetry"]["shed"] > 0, 60.0)
     wait_rows(box, "it records again")
     status = box.status()
     assert not status["journal"]["full"]

@@ -48,7 +48,11 @@ class Interface:
         sock.setsockopt(socket.SOL_CAN_RAW, socket.CAN_RAW_FD_FRAMES, 1)
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        sock.bind((self.name,))
+        try:
+            sock.bind((self.name,))
+        except OSError:
+            sock.close()  # there is no such interface now
+            raise
         return sock
 
     def up(self) -> None:

@@ -39,6 +39,7 @@ class Car:
         self.utc: Final = utc
         self.sent = 0
         self.epochs = 0
+        self.sky = True  # False: the receiver speaks, and has no position
         self.fired = threading.Event()
         self._bus, self._gnss = bus, gnss
         self._layout = layout()
@@ -107,6 +108,8 @@ class Car:
         solution = Solution(
             float(second), 3, START[0] + north, START[1], 519.0, self.kmh / 3.6, 0.0, 0.9, 2.0, tuple(range(1, 9))
         )
+        if not self.sky:
+            solution = Solution(float(second), 0)
         sentences = b"".join(epoch(solution, self.utc + timedelta(seconds=second)))
         assert self._gnss is not None
         if self._gnss.mutters(sentences):

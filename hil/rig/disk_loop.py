@@ -6,7 +6,6 @@ written in ``disk_log``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,8 @@ from hil.rig.shell import run, works
 # How the image mounts its data partition (firmware/): what the journal lives on in a car.
 IMAGE_OPTIONS: Final = "noatime,commit=5,data=ordered,errors=remount-ro,nodev,nosuid,noexec"
 SECTOR: Final = 512
+_PIECE: Final = 64 * 1024
+_ZEROS: Final = bytes(_PIECE)
 # Nothing is left for the kernel to initialise later: what is written to the disk is what the test does.
 _MKFS: Final = (
     *("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-J", "size=4"),
@@ -54,15 +55,16 @@ class LoopDevice:
         return self.file.read_bytes()
 
     def write(self, image: bytes | bytearray) -> None:
-        """All of it, through the device, so that the kernel's cache of it is never stale."""
-        fd = os.open(self.device, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            done = 0
-            while done < len(image):
-                done += os.write(fd, memoryview(image)[done : done + (1 << 20)])
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        """All of it; nothing may have the device open, or its cache would be stale. Zeros stay sparse."""
+        whole = memoryview(image)
+        with self.file.open("r+b", buffering=0) as file:
+            file.truncate(0)
+            file.truncate(self.size_bytes)
+            for at in range(0, len(whole), _PIECE):
+                piece = whole[at : at + _PIECE]
+                if piece != _ZEROS:
+                    file.seek(at)
+                    file.write(piece)
 
     def close(self) -> None:
         run("losetup", "--detach", self.device)

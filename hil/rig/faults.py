@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar
 
 from hil.rig.can import Vcan
+from hil.rig.car import Car
 from hil.rig.gnss import GnssPty
 from hil.rig.terminal import Terminal
 
@@ -78,6 +79,21 @@ class GnssUnplugged:
 
     def heal(self) -> None:
         self._gnss.plug_in()
+
+
+class AntennaOff:
+    """The receiver is alive and sees no satellites, as in a tunnel or with a cut antenna cable."""
+
+    name: Final = "antenna off"
+
+    def __init__(self, car: Car) -> None:
+        self._car = car
+
+    def inject(self) -> None:
+        self._car.sky = False
+
+    def heal(self) -> None:
+        self._car.sky = True
 
 
 class BusUnplugged:

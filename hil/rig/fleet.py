@@ -45,6 +45,12 @@ def utc_of_records(receiver: ReceiverProcess) -> list[tuple[int, int, int, int]]
         return [(int(k), int(t), int(u), int(s)) for k, t, u, s in db.execute(query)]
 
 
+def clocks(receiver: ReceiverProcess) -> list[tuple[int, int, int]]:
+    """(t_us, utc_us, source) of every clock record the fleet has."""
+    with _database(receiver) as db:
+        return [(int(t), int(u), int(s)) for t, u, s in db.execute("SELECT t_us, utc_us, source FROM clock_fixes")]
+
+
 @contextmanager
 def _database(receiver: ReceiverProcess) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(f"{receiver.database.absolute().as_uri()}?mode=ro", uri=True)) as db:

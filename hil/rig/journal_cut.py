@@ -26,7 +26,7 @@ from outrider.record.storage_io import DirectoryStorage
 from outrider.record.writer_io import JournalWriter, WriterOptions
 from tests.support.powercut_journal import OPTIONS, History, ViolationError, check_journal, demand, go_on
 
-DISK_BYTES = 24 << 20
+DISK_BYTES = 12 << 20
 LOG_BYTES = 192 << 20  # sparse: costs what is written
 QUICK = WriterOptions(event_commit_s=0.01, telemetry_commit_s=0.03, telemetry_commit_moving_fast_s=0.03)
 
