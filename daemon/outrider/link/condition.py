@@ -123,7 +123,7 @@ def asleep(*, sees_errors: bool) -> Finding:
         return Finding(BusCondition.ASLEEP, _("no frames and no errors: the bus is silent, the car sleeps"))
     return Finding(
         BusCondition.ASLEEP,
-        _("no frames; errors are not reported by this link, so a wrong bit rate would look the same"),
+        _("no frames; this link may not report errors, so a wrong bit rate could look the same"),
         _("if the car is awake: set the link with berr-reporting on, or run `outrider bus detect`"),
     )
 
