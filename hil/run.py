@@ -8,6 +8,7 @@ Exit code: that of pytest; 1 when a test of the virtual bus was skipped; 69 when
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,6 +105,7 @@ def _run_here(command: list[str], limit_s: float) -> int:
 
 def _run_in_guest(command: list[str], limit_s: float) -> int:
     _need(PACKAGES)
+    _need_static_busybox()
     _compile()
     machine = Machine(find_vng(), find_kernel(), RESULTS)
     click.echo(f"rig: booting {machine.kernel.version} in a virtual machine", err=True)
@@ -114,6 +116,14 @@ def _need(packages: tuple[str, ...]) -> None:
     """The Debian packages, by command."""
     if subprocess.run([ROOT / ".ci/need", *packages], check=False).returncode:
         raise RigError("packages are missing, see above")
+
+
+def _need_static_busybox() -> None:
+    """The guest starts with nothing but busybox: one that needs libraries would not run there."""
+    path = shutil.which("busybox") or "/bin/busybox"
+    told = subprocess.run(["file", "-L", path], check=False, capture_output=True, text=True).stdout
+    if "statically linked" not in told:
+        raise RigError(f"{path} needs libraries; please run: sudo apt-get install busybox-static")
 
 
 def _compile() -> None:
