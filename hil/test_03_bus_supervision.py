@@ -1,0 +1,187 @@
+"""What the terminal says of its buses, and what it does about them, on real interfaces and real drivers.
+
+Emulated controllers have no bit timing: that a controller at a wrong rate reports errors is played here, not proven.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hil.conftest import MakeTerminal
+from hil.rig.can import Sja1000, Vcan
+from hil.rig.nursery import Launcher
+from hil.rig.patience import Patience
+from hil.rig.resources import need
+from hil.rig.slcan import ACTIVE, BUS_OFF, OVERFLOW, PASSIVE, SlcanAdapter, slcan_missing
+from hil.rig.terminal import Terminal
+from outrider.cli.bus import cli as bus_command
+from tests.support.can_feed import CAN_ERR, classic
+
+ERR_BUS_OFF = CAN_ERR | 0x40
+ERR_PROTOCOL = CAN_ERR | 0x88  # protocol violation, bus error
+
+
+def bus(box: Terminal, name: object) -> dict[str, Any]:
+    """The ``buses`` entry of one interface."""
+    (found,) = [entry for entry in box.status()["buses"] if entry["name"] == str(name)]
+    return dict(found)
+
+
+def wait_condition(box: Terminal, name: object, condition: str) -> dict[str, Any]:
+    box.wait(f"{name} is {condition}", lambda: bus(box, name)["condition"] == condition)
+    return bus(box, name)
+
+
+def command(*arguments: object) -> Result:
+    """``outrider bus ...``: the very command, in this process."""
+    return CliRunner().invoke(bus_command, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def slcan(health: list[Terminal], patience: Patience) -> Iterator[SlcanAdapter]:
+    """An adapter of the kernel's slcan driver, plugged in, on a silent wire."""
+    need(slcan_missing())
+    adapter = SlcanAdapter()
+    yield adapter
+    adapter.pull_out(patience)
+
+
+@pytest.fixture
+def helper_socket(slcan: SlcanAdapter, tmp_path: Path, launcher: Launcher, patience: Patience) -> Iterator[Path]:
+    """The privileged helper as a process, allowed to set the adapter."""
+    path = tmp_path / "bus.sock"
+    process = launcher(("bus", "helper", "--allow", slcan.name, "--socket", path), tmp_path / "helper.log")
+    patience.wait("the helper listens", path.exists)
+    yield path
+    process.kill()
+    process.wait(patience.bound_s(10))
+    path.unlink(missing_ok=True)
+
+
+def test_error_frames_and_bus_off_on_a_virtual_bus(terminal: MakeTerminal, vcan: tuple[Vcan, ...]) -> None:
+    """Traffic is listening, errors alone a wrong rate, bus-off bus-off; good frames end each, silence is sleep."""
+    box = terminal(can=[vcan[0]])
+    box.expect_log("rigcan0: wrong-bitrate: .*check the wiring")
+    box.expect_log("rigcan0: bus-off: ")
+    with vcan[0].sender() as sender:
+        sender.send(classic(0x100, b"\1"))
+        assert wait_condition(box, vcan[0], "listening")["action"] == ""
+        for _error in range(20):
+            sender.send(classic(ERR_PROTOCOL, bytes(8)))
+        assert "disturbed" in wait_condition(box, vcan[0], "wrong-bitrate")["reason"]
+        sender.send(classic(0x100, b"\1"))
+        wait_condition(box, vcan[0], "listening")
+        sender.send(classic(ERR_BUS_OFF, bytes(8)))
+        assert wait_condition(box, vcan[0], "bus-off")["requests"] == {}
+        sender.send(classic(0x100, b"\1"))
+        wait_condition(box, vcan[0], "listening")
+    asleep = wait_condition(box, vcan[0], "asleep")
+    assert asleep["lost"] == {"controller": 0, "socket": 0, "queue": 0}
+
+
+def test_a_bus_that_goes_and_comes_back_is_opened_at_once(terminal: MakeTerminal, vcan: tuple[Vcan, ...]) -> None:
+    """Down and up, deleted and made anew: each told apart, and opened because the link is back, not by the back-off."""
+    box = terminal(can=[vcan[1]])
+    box.allow_log("socketcan:rigcan1: (.*Network is down|.*No such device)")
+    vcan[1].down()
+    assert "outrider bus set" in wait_condition(box, vcan[1], "down")["action"]
+    box.wait("it tries in vain", lambda: box.source("rigcan1").get("failures", 0) >= 1)
+    vcan[1].make()
+    box.wait("it is open again", lambda: box.source("rigcan1")["state"] in {"up", "silent"})
+    vcan[1].remove()
+    wait_condition(box, vcan[1], "missing")
+    box.wait("it has lost it", lambda: box.source("rigcan1")["state"] not in {"up", "silent"})
+    vcan[1].make()
+    box.wait("it is open again", lambda: box.source("rigcan1")["state"] in {"up", "silent"})
+    box.wait("that was asked for", lambda: bus(box, vcan[1])["requests"].get("reopen", 0) >= 1)
+    with vcan[1].sender() as sender:
+        sender.send(classic(0x100, b"\1"))
+    wait_condition(box, vcan[1], "listening")
+
+
+def test_controllers_listening_and_not(terminal: MakeTerminal, sja1000: tuple[Sja1000, Sja1000]) -> None:
+    """A controller that only listens is fine, one that acknowledges is told loudly; mode and counters are read."""
+    first, second = sja1000
+    first.configure(listen_only="on", berr_reporting="on")
+    box = terminal(can=[{"channel": first.name, "bitrate": 500_000}, {"channel": second.name}])
+    box.expect_log(f"{second}: wrong-mode: .*acknowledges")
+    with second.sender() as sender:
+        for _frame in range(10):
+            sender.send(classic(0x123, bytes(8)))
+    listening = wait_condition(box, first, "listening")
+    assert listening["link"]["mode"] == "listen-only"
+    assert (listening["link"]["bitrate"], listening["link"]["state"]) == (500_000, "ERROR-ACTIVE")
+    assert wait_condition(box, second, "wrong-mode")["link"]["mode"] == "active"
+    shown = command("status", first.name, "--socket", box.socket, "--json")
+    (document,) = json.loads(shown.stdout)
+    assert (document["kind"], document["sample_point"], document["rx_packets"] >= 10) == ("can", 0.875, True)
+    assert document["error_reporting"] is True
+    assert document["daemon"]["condition"] == "listening"
+    assert first.name in command("list").stdout
+
+
+def test_an_adapter_is_set_and_restarted_by_the_helper(
+    terminal: MakeTerminal, slcan: SlcanAdapter, helper_socket: Path, tmp_path: Path
+) -> None:
+    """Fresh from the factory: set as configured, listening only. Bus-off: restarted. Both by the helper alone."""
+    box = terminal(
+        can=[{"channel": slcan.name, "link": "helper", "bitrate": 500_000}],
+        config={"bus": {"helper_socket": str(helper_socket)}},
+        wait=False,
+    )
+    box.allow_log("socketcan:can[0-9]+: .*Network is down")
+    box.expect_log(f"{slcan}: error-passive: .*check the wiring")
+    box.expect_log(f"{slcan}: bus-off: .*a restart is asked for")
+    box.wait("the adapter is opened, listening only", lambda: slcan.opened == "L")
+    assert slcan.rate == 500_000
+    box.wait("the bus is open", lambda: box.source(slcan.name)["state"] in {"up", "silent"})
+    slcan.wire = 500_000
+    wait_condition(box, slcan, "listening")
+    slcan.says(PASSIVE)
+    wait_condition(box, slcan, "error-passive")
+    slcan.says(ACTIVE)
+    wait_condition(box, slcan, "listening")
+    slcan.wire = None
+    slcan.commands.clear()
+    slcan.says(BUS_OFF)
+    box.wait("it was restarted", lambda: slcan.commands[-1:] == ["L"])
+    slcan.wire = 500_000
+    restarted = wait_condition(box, slcan, "listening")
+    assert restarted["requests"]["restart"] >= 1
+    assert restarted["helper_refusal"] == ""
+    log = (tmp_path / "helper.log").read_text(encoding="utf-8")
+    assert "RestartLink" in log
+    assert "SetLink" in log
+    assert "Traceback" not in log
+
+
+def test_overflows_of_the_controller_are_counted_apart(terminal: MakeTerminal, slcan: SlcanAdapter) -> None:
+    """The controller's buffer overflowed: lost there, and nowhere else."""
+    assert command("set", slcan.name, "--bitrate", 250_000).exit_code == 0
+    assert (slcan.rate, slcan.opened) == (250_000, "L")
+    box = terminal(can=[slcan.name])
+    box.tolerate("controller_overflows")
+    slcan.says(OVERFLOW, OVERFLOW)
+    box.wait("two overflows", lambda: bus(box, slcan)["lost"]["controller"] == 2)
+    assert bus(box, slcan)["lost"] == {"controller": 2, "socket": 0, "queue": 0}
+
+
+@pytest.mark.parametrize(("wire", "outcome"), [(250_000, "found"), (None, "asleep"), (800_000, "failed")])
+def test_detecting_the_rate(slcan: SlcanAdapter, tmp_path: Path, wire: int | None, outcome: str) -> None:
+    """An adapter that hears errors at wrong rates: found and left listening; silence and strangers are left down."""
+    slcan.wire = wire
+    done = command(
+        "detect", slcan.name, "--window", 0.5, "--found", tmp_path / "f.json", "--socket", tmp_path / "none", "--json"
+    )
+    document = json.loads(done.stdout)
+    assert document["outcome"] == outcome
+    assert document["bitrate"] == (wire if outcome == "found" else None)
+    assert (done.exit_code, slcan.is_up) == ((0, True) if outcome == "found" else (1, False))
+    assert "O" not in slcan.commands, "it never acknowledged"
+    assert (tmp_path / "f.json").exists() is (outcome == "found")
