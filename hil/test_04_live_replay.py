@@ -76,9 +76,8 @@ def played(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, patience: Patience, launcher: Launcher
 ) -> Iterator[dict[str, Future[Played]]]:
     """All drives that the chosen tests want, played; what went wrong with one comes out in its own test."""
-    wanted = {
-        item.callspec.params["play"] for item in request.session.items if "play" in getattr(item, "fixturenames", ())
-    }
+    functions = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    wanted = {item.callspec.params.get("play") for item in functions if hasattr(item, "callspec")}
     if not load("city-crash"):
         prepare_all()
     with ExitStack() as stack:

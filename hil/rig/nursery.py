@@ -137,15 +137,16 @@ def serve(channel: socket.socket) -> list[str] | None:
     requests: deque[bytes] = deque()
     rest = b""
     while True:
-        for ready in select.select([channel, *running], [], [])[0]:
-            if ready is channel:
-                received = channel.recv(65536)
-                if not received:
-                    return None
-                *lines, rest = (rest + received).split(b"\n")
-                requests.extend(lines)
-            else:
-                _tell_end(channel, running.pop(ready), ready)
+        ready: list[int] = select.select([channel.fileno(), *running], [], [])[0]
+        for pidfd in ready:
+            if pidfd in running:
+                _tell_end(channel, running.pop(pidfd), pidfd)
+        if channel.fileno() in ready:
+            received = channel.recv(65536)
+            if not received:
+                return None
+            *lines, rest = (rest + received).split(b"\n")
+            requests.extend(lines)
         while requests:
             request = json.loads(requests.popleft())
             pid = os.fork()
