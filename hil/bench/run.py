@@ -71,8 +71,8 @@ PARTS: Final = (
         "Highest lossless rate, one bus",
         "Frames of 8 bytes on vcan. Outrider captures, decodes, detects and records; `candump -l` only writes them "
         "down; python-can reads and cantools decodes. A rate counts when nothing was lost and the reader was done with "
-        "the sender. Bars: at least as much as candump, at least 12 times python-can with cantools. `ended_by` tells what "
-        "stopped the climb: `sender` means that the guest could not send faster.",
+        "the sender. Bars: at least as much as candump, at least 12 times python-can with cantools. `ended_by`: "
+        "what stopped the climb; `sender`: the guest cannot send faster.",
     ),
     Part(
         "four_buses",
