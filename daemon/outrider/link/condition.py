@@ -51,13 +51,22 @@ def missing(name: str) -> Finding:
     )
 
 
-def down(name: str, *, carrier: bool) -> Finding:
-    if not carrier:
-        return Finding(BusCondition.DOWN, _("the other end of {name} is down").format(name=name), _("set it up"))
+def down(name: str) -> Finding:
     return Finding(
         BusCondition.DOWN,
         _("the interface {name} is down").format(name=name),
         _("set it up: `outrider bus set {name} --bitrate N`, or systemd-networkd").format(name=name),
+    )
+
+
+def stopped(name: str, *, virtual: bool) -> Finding:
+    """Set up, but nothing goes through."""
+    if virtual:
+        return Finding(BusCondition.DOWN, _("the other end of {name} is down").format(name=name), _("set it up"))
+    return Finding(
+        BusCondition.DOWN,
+        _("the controller of {name} is stopped").format(name=name),
+        _("take the link down and set it up again"),
     )
 
 

@@ -105,6 +105,7 @@ class _Evidence:
     frame_us: int | None = None
     fault_us: int | None = None
     faults_since_frame: int = 0
+    rate: int | None = None  # the link's bit rate at the last good frame
     off: bool = False  # the last word of the error frames: bus-off
 
 
@@ -158,10 +159,8 @@ class BusSupervisor:
         """report: None = no such interface, a text = why nobody can say. For a bus without a link anything."""
         before = self._counters or dataclasses.replace(counters, frames=0, bus_faults=0, bus_offs=0, restarts=0)
         self._note(now_us, before, counters)
-        if isinstance(report, LinkReport):
-            self._note_link(report)
-        elif report is None:
-            self._report = None
+        if not isinstance(report, str):
+            self._note_link(report, heard=self._evidence.frame_us == now_us)
         finding = self._judge(now_us, report, counters)
         if finding.condition is not self.finding.condition:
             self.since_us = now_us
@@ -194,11 +193,15 @@ class BusSupervisor:
             evidence.faults_since_frame = 0
             evidence.off = evidence.off and now.bus_offs > before.bus_offs
 
-    def _note_link(self, report: LinkReport) -> None:
-        last = self._report
-        if report.up and (last is None or not last.up or last.ifindex != report.ifindex):
+    def _note_link(self, report: LinkReport | None, *, heard: bool) -> None:
+        last, self._report = self._report, report
+        if report is None or not report.up:
+            self._evidence.off = False  # whoever sets it up again begins anew
+            return
+        if heard:
+            self._evidence.rate = report.bitrate
+        if last is None or not last.up or last.ifindex != report.ifindex:
             self._ups += 1
-        self._report = report
 
     # -- judgement -----------------------------------------------------------------------------------------
 
@@ -221,14 +224,14 @@ class BusSupervisor:
 
     def _by_link(self, now_us: int, report: LinkReport) -> Finding:
         if not report.up:
-            return findings.down(report.name, carrier=True)
+            return findings.down(report.name)
         known = report.state is not None
         if report.state is ControllerState.BUS_OFF or (self._evidence.off and not known):
             return findings.bus_off(report.restart_ms, helper=self._helps(report))
         if known:
             self._evidence.off = False  # the controller has the last word
         if not report.carrier and report.state is not ControllerState.SLEEPING:
-            return findings.down(report.name, carrier=False)
+            return findings.stopped(report.name, virtual=report.kind is not LinkKind.CAN)
         return self._by_setting(report) or self._by_errors(now_us, report)
 
     def _by_setting(self, report: LinkReport) -> Finding | None:
@@ -258,7 +261,8 @@ class BusSupervisor:
         recent = evidence.fault_us is not None and now_us - evidence.fault_us <= ERROR_MEMORY_US
         if not recent or evidence.faults_since_frame < ERRORS_MIN:
             return None
-        return findings.errors_only(bitrate, evidence.faults_since_frame, heard_before=evidence.frame_us is not None)
+        heard_before = evidence.frame_us is not None and evidence.rate == bitrate
+        return findings.errors_only(bitrate, evidence.faults_since_frame, heard_before=heard_before)
 
     def _by_traffic(self, now_us: int, *, sees_errors: bool, warning: bool = False, why: str = "") -> Finding:
         heard_us = self._evidence.frame_us

@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from outrider.link.condition import BusCondition
-from outrider.link.report import LinkReport
+from outrider.link.report import ControllerState, LinkReport
 from outrider.link.supervisor import (
     LOG_BURST,
     BusCounters,
@@ -96,6 +96,16 @@ def test_errors_on_a_bus_that_was_read_before_are_the_wiring() -> None:
     assert "detect" not in step.finding.action
 
 
+def test_errors_at_another_rate_than_the_one_that_was_read_are_the_rate() -> None:
+    """Somebody set the link anew: what was read before speaks for the old rate only."""
+    bus = Bench()
+    bus.look(frames=10)
+    bus.report = dataclasses.replace(LISTENING, bitrate=125_000)
+    step = bus.look(bus_faults=50)
+    assert "125000" in step.finding.reason
+    assert "detect" in step.finding.action
+
+
 def test_a_spoilt_frame_or_two_between_good_ones_is_nothing() -> None:
     """Frames and errors together: it listens. Two errors of a bus that wakes up: nothing yet."""
     bus = Bench()
@@ -120,8 +130,13 @@ def test_down_missing_and_back() -> None:
 
 
 def test_a_peer_that_is_down() -> None:
-    """vxcan with its other end down."""
-    assert Bench(recorded_report("vxcan_lowerdown")).condition() is BusCondition.DOWN
+    """vxcan with its other end down; a controller that is up and stopped."""
+    bus = Bench(recorded_report("vxcan_lowerdown"))
+    assert bus.condition() is BusCondition.DOWN
+    assert "other end" in bus.machine.finding.reason
+    bus.report = dataclasses.replace(LISTENING, carrier=False, state=ControllerState.STOPPED)
+    assert bus.condition() is BusCondition.DOWN
+    assert "controller" in bus.machine.finding.reason
 
 
 @pytest.mark.parametrize(
@@ -186,6 +201,11 @@ def test_bus_off_told_by_an_error_frame_on_a_link_without_a_state() -> None:
     assert bus.condition(frames=1) is BusCondition.LISTENING
     bus.look(bus_offs=1)
     assert bus.condition(6, restarts=1) is BusCondition.ASLEEP
+    bus.look(bus_offs=1)
+    bus.report = None
+    bus.look()
+    bus.report = VCAN
+    assert bus.condition() is BusCondition.ASLEEP, "made anew"
 
 
 def test_a_controller_that_recovered_is_believed() -> None:
