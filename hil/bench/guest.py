@@ -17,6 +17,7 @@ from typing import Any, Final
 from hil.bench import footprint, latency, lossless, per_frame
 from hil.bench.load import dbc_file
 from hil.rig.strategy import VCAN_NAMES, vcans
+from tests.bench.page import machine
 
 RECEIVERS: Final = ("outrider", "candump", "python-can")
 CRASHES: Final = 24  # shared by four terminals; a guest without KVM has no time for more
@@ -39,13 +40,17 @@ def parts(dbc: Path) -> dict[str, Callable[[], dict[str, Any]]]:
     }
 
 
+def document(result: dict[str, Any]) -> dict[str, Any]:
+    """A result with the machine that made it, as ``run.py`` keeps it."""
+    return {"machine": machine().strip(), "result": result}
+
+
 def main() -> None:
     wanted = sys.argv[1:]
     vcans()
     measures = parts(dbc_file())
     for name in wanted or measures:
-        result = measures[name]()
-        text = json.dumps(result, indent=1)
+        text = json.dumps(document(measures[name]()), indent=1)
         log(f"{name}: {text}")
         results = os.environ.get("OUTRIDER_HIL_RESULTS")
         if results:

@@ -189,27 +189,30 @@ def measure(
         start_us = boot_us() + round(LEAD_S * 1e6)
         player.start(start_us, 0)
         sent = player.play(batch)
-        wanted = rounds * terminals
-        wait.wait("the last acknowledgement", lambda: listener.acknowledged() >= wanted, TAIL_S)
-        return report(drive, start_us, listener, devices, sent.late_p99_us)
+        wanted, deadline = rounds * terminals, time.monotonic() + wait.bound_s(TAIL_S)
+        while listener.acknowledged() < wanted and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return {"played": wanted} | report(drive, start_us, listener, devices, sent.late_p99_us)
 
 
 def report(
     drive: CrashDrive, start_us: int, listener: Listener, devices: Sequence[str], late_p99_us: int
 ) -> dict[str, Any]:
-    """Latencies of all crashes, and how many samples could not be told."""
-    to_record, to_ack, untold = [], [], 0
+    """Latencies of all crashes. without_a_sample: told at a time when no sample was on the bus (a stretched pulse)."""
+    to_record, to_ack, untold, unacknowledged = [], [], 0, 0
     for number, device in enumerate(devices):
         for crash in listener.crashes.get(device, []):
             due = due_us(drive, start_us, number, len(devices), crash.t_detect_us)
+            unacknowledged += crash.acked_us is None
+            untold += due is None
             if due is None or crash.acked_us is None:
-                untold += 1
                 continue
             to_record.append((crash.arrived_us - due) / 1000)
             to_ack.append((crash.acked_us - due) / 1000)
     return {
         "crashes": len(to_ack),
         "without_a_sample": untold,
+        "unacknowledged": unacknowledged,
         "terminals": len(devices),
         "sample_to_record_committed_and_sent": spread(to_record),
         "sample_to_acknowledgement": spread(to_ack),

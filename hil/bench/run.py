@@ -21,10 +21,10 @@ from typing import Any, Final
 import click
 
 from hil.bench import footprint, latency, per_frame
-from hil.bench.guest import CRASHES, SHARE_VARIABLE
+from hil.bench.guest import CRASHES, SHARE_VARIABLE, document
 from hil.bench.load import dbc_file
 from hil.run import RESULTS
-from tests.bench.page import machine, table, write
+from tests.bench.page import table, write
 
 ROOT: Final = Path(__file__).parents[2]
 KEPT: Final = ROOT / "build" / "hil" / "bench"
@@ -125,7 +125,7 @@ def measure(part: Part) -> None:
     """Runs one part and keeps its result; click.ClickException when it failed."""
     _say(f"{part.title} ...")
     if part.here is not None:
-        keep(part.name, part.here())
+        keep(part.name, document(part.here()))
         return
     environment = os.environ | {SHARE_VARIABLE: str(guest_share())}
     command = [sys.executable, "-m", "hil.run", "--limit", str(GUEST_LIMIT_S), "--module", "hil.bench.guest", part.name]
@@ -144,10 +144,9 @@ def guest_share() -> float:
     return round(min(1.0, SHARE_OF_HIGHEST * reached), 2)
 
 
-def keep(name: str, result: dict[str, Any]) -> None:
+def keep(name: str, made: dict[str, Any]) -> None:
     KEPT.mkdir(parents=True, exist_ok=True)
-    document = {"machine": machine().strip(), "result": result}
-    (KEPT / f"{name}.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+    (KEPT / f"{name}.json").write_text(json.dumps(made, indent=1), encoding="utf-8")
 
 
 def kept(name: str) -> dict[str, Any] | None:
