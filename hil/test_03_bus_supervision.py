@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hil.conftest import MakeTerminal
-from hil.rig.can import Sja1000, Vcan
+from hil.rig.can import SYS_NET, Sja1000, Vcan
 from hil.rig.nursery import Launcher
 from hil.rig.patience import Patience
 from hil.rig.resources import need
@@ -23,6 +23,7 @@ from hil.rig.terminal import Terminal
 from outrider.cli.bus import cli as bus_command
 from tests.support.can_feed import CAN_ERR, classic
 
+DRIVER = Path("/sys/bus/pci/drivers/kvaser_pci")
 ERR_BUS_OFF = CAN_ERR | 0x40
 ERR_PROTOCOL = CAN_ERR | 0x88  # protocol violation, bus error
 
@@ -124,6 +125,27 @@ def test_controllers_listening_and_not(terminal: MakeTerminal, sja1000: tuple[Sj
     assert document["error_reporting"] is True
     assert document["daemon"]["condition"] == "listening"
     assert first.name in command("list").stdout
+
+
+def test_a_controller_is_pulled_out_and_plugged_in(terminal: MakeTerminal, sja1000: tuple[Sja1000, Sja1000]) -> None:
+    """Its driver lets go of the hardware: missing. Back it is fresh and down; set again, it is opened at once."""
+    first, second = sja1000
+    first.configure(listen_only="on")
+    box = terminal(can=[first.name])
+    box.allow_log(f"socketcan:{first}: ")
+    slot = (SYS_NET / first.name / "device").resolve().name
+    (DRIVER / "unbind").write_text(slot)
+    try:
+        wait_condition(box, first, "missing")
+    finally:
+        (DRIVER / "bind").write_text(slot)
+    assert first.exists
+    wait_condition(box, first, "down")
+    first.configure(listen_only="on")
+    box.wait("it is open again", lambda: box.source(first.name)["state"] in {"up", "silent"})
+    with second.sender() as sender:
+        sender.send(classic(0x123, bytes(8)))
+    wait_condition(box, first, "listening")
 
 
 def test_an_adapter_is_set_and_restarted_by_the_helper(

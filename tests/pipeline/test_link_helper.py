@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from outrider.app.control import ask
@@ -16,7 +17,9 @@ from outrider.errors import LinkError
 from outrider.link.helper_client_io import HelperClient
 from outrider.link.settings import LinkUp, SetLink
 from tests.support.links import FakeIp
-from tests.support.terminal import outrider, wait_until
+from tests.support.terminal import ROOT, outrider, wait_until
+
+SCHEMA = json.loads((ROOT / "docs" / "reference" / "cli-schema.json").read_text(encoding="utf-8"))
 
 CONFIG = """
 [terminal]
@@ -135,6 +138,8 @@ def test_a_daemon_has_its_link_set(processes: Processes) -> None:
     wait_until("the link is set", listens)
     processes.ip.add("sja1000_set_down")
     wait_until("and set again", lambda: len(processes.ip.changes()) >= 6 and listens())
+    (document,) = ask(socket, "status")["buses"]
+    jsonschema.validate(document, {"$ref": "#/$defs/bus-condition", "$defs": SCHEMA["$defs"]})
     shown = subprocess.run(outrider("status", "--socket", socket), capture_output=True, text=True, check=True)
     assert "250000 bit/s listen-only" in shown.stdout
     daemon.send_signal(signal.SIGTERM)
