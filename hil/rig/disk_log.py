@@ -90,12 +90,12 @@ class Cut:
         return f"cut after entry {self.done}" + ("" if self.seed is None else f", unflushed writes by seed {self.seed}")
 
 
-def choose_cuts(entries: Sequence[Entry], count: int, seed: int, first: int = 0) -> list[Cut]:
+def choose_cuts(entries: Sequence[Entry], count: int, seed: int) -> list[Cut]:
     """About ``count`` cuts, in order: half after flushes, FUA writes and marks, half amid unflushed writes.
 
-    Spread evenly over the log from entry ``first`` on; all of them where there are fewer than asked for.
+    Spread evenly over the log; all of them where there are fewer than asked for.
     """
-    places = range(first + 1, len(entries) + 1)
+    places = range(1, len(entries) + 1)
     settled = [done for done in places if entries[done - 1].barrier or entries[done - 1].mark]
     pending = [done for done in places if entries[done - 1].changes and not entries[done - 1].barrier]
     rng = random.Random(seed)
