@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 20
 NATIVE := $(shell find native -name '*.[ch]' -o -name '*.py' 2>/dev/null)
 export PYTHON
 
-.PHONY: help setup demo test hil lint type fuzz bench bench-hil docs clean
+.PHONY: help setup demo test hil evaluate lint type fuzz bench bench-hil docs clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
@@ -39,6 +39,10 @@ test: $(VENV)/.dev ## Run all tests
 
 hil: $(VENV)/.dev ## Run the tests of the rig on virtual CAN, in a virtual machine where the kernel has none (HIL_ARGS=...)
 	@PATH="$$PATH:/usr/sbin:/sbin" PYTHONPATH=. $(PY) -m hil.run $(HIL_ARGS)
+
+evaluate: $(VENV)/.dev ## Score the detector on recordings (OUTRIDER_DATA=..., default ../shared/data); writes detector-scores.md
+	@mkdir -p build && $(VENV)/bin/outrider evaluate "$${OUTRIDER_DATA:-../shared/data}" --html build/evaluation.html \
+		--json build/evaluation.json --markdown docs/reference/detector-scores.md $(EVALUATE_ARGS)
 
 lint: $(VENV)/.dev ## Check style of Python and C; warnings are errors
 	@.ci/need cppcheck=cppcheck

@@ -1,0 +1,90 @@
+"""The fit of the thresholds of harsh driving: one factor on all of them, chosen on some trips, told on another.
+
+One factor and no more: two trips with fourteen and twelve manoeuvres cannot carry four thresholds. Run it by itself
+with ``python -m outrider.evaluate.fit_harsh FOLDER``; ``outrider evaluate`` runs it in row E.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from outrider.evaluate.detect import Episode, detect, episodes
+from outrider.evaluate.recordings import Manoeuvre, Trip
+from outrider.evaluate.statistics import f1
+
+SLACK_S: Final = 0.5
+DEFAULTS: Final[Mapping[str, float]] = {"brake_g": 0.30, "accel_g": 0.25, "corner_g": 0.35, "lane_g": 0.40}
+FACTORS: Final = tuple(round(0.60 + 0.05 * step, 2) for step in range(17))
+
+
+@dataclass(frozen=True)
+class Match:
+    """A trip's manoeuvres and the episodes that overlap each, within SLACK_S; and the episodes that overlap none."""
+
+    real: Sequence[Manoeuvre]
+    found: Sequence[Sequence[Episode]]
+    false: Sequence[Episode]
+
+    @property
+    def hits(self) -> int:
+        return sum(bool(found) for found in self.found)
+
+    @property
+    def missed(self) -> int:
+        return len(self.real) - self.hits
+
+
+def overlaps(episode: Episode, manoeuvre: Manoeuvre) -> bool:
+    return episode.begin_s <= manoeuvre.end_s + SLACK_S and episode.end_s >= manoeuvre.begin_s - SLACK_S
+
+
+def match(manoeuvres: Sequence[Manoeuvre], found: Sequence[Episode]) -> Match:
+    """Aggressive manoeuvres against episodes; one in a calm stretch, or in none, is false."""
+    real = [m for m in manoeuvres if m.kind != "calm"]
+    each = [[e for e in found if overlaps(e, m)] for m in real]
+    return Match(real, each, [e for e in found if not any(overlaps(e, m) for m in real)])
+
+
+def run_trip(trip: Trip, factor: float = 1.0) -> Match:
+    """The trip through a new detector whose harsh thresholds are ``factor`` times the defaults."""
+    motion = None if factor == 1.0 else {name: value * factor for name, value in DEFAULTS.items()}
+    return match(trip.manoeuvres, episodes(detect(trip.samples, motion=motion)))
+
+
+def pooled_f1(matches: Sequence[Match]) -> float:
+    return f1(sum(m.hits for m in matches), sum(len(m.false) for m in matches), sum(m.missed for m in matches))
+
+
+def fit(trips: Sequence[Trip]) -> tuple[float, float]:
+    """The factor with the best F1 over the trips together, and that F1; of equals the one nearest to the defaults."""
+    scores = [(pooled_f1([run_trip(trip, factor) for trip in trips]), factor) for factor in FACTORS]
+    best, factor = max(scores, key=lambda pair: (round(pair[0], 6), -abs(pair[1] - 1), pair[1]))
+    return factor, best
+
+
+def main(folder: str) -> None:
+    """Print the fit with each trip left out, and over all of them."""
+    from pathlib import Path
+
+    from outrider.evaluate.loaders_io import FolderRecordings
+
+    def no_frames(_path: Path) -> bytes:
+        return b""
+
+    trips = FolderRecordings(Path(folder), no_frames).trips()
+    for left_out in trips:
+        rest = [trip for trip in trips if trip is not left_out]
+        if rest:
+            factor, inside = fit(rest)
+            outside = pooled_f1([run_trip(left_out, factor)])
+            print(f"without {left_out.name}: x {factor:.2f}, F1 {inside:.2f}; on {left_out.name}: {outside:.2f}")  # noqa: T201
+    factor, inside = fit(trips)
+    print(f"all {len(trips)}: x {factor:.2f}, F1 {inside:.2f}")  # noqa: T201  # a script's output
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(sys.argv[1])
