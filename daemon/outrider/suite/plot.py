@@ -77,7 +77,7 @@ def draw(
 
 
 def _fill(figure: Figure, trace: Sequence[Point], lines: Sequence[Line], size: Size) -> Axes:
-    rows: Any = figure.subplots(3, 1, sharex=True, height_ratios=(2.2, 1.6, 1.1))
+    rows: Any = figure.subplots(3, 1, sharex=True, height_ratios=(2.2, 1.5, 1.3))
     speed, accel, events = rows
     times = [point.t_s for point in trace]
     speed.plot(times, _values(p.speed_kmh for p in trace), color=_SPEED, linewidth=1.2)
@@ -111,9 +111,9 @@ def _time_axis(axes: Axes, size: Size) -> None:
 
 def _events(axes: Axes, lines: Sequence[Line], size: Size, span: tuple[float, float]) -> None:
     axes.set_xlim(*span)
-    axes.set_ylim(-0.75, 1.75)
+    axes.set_ylim(-1.35, 2.35)
     axes.grid(visible=False, axis="y")
-    last = {0.0: -math.inf, 1.0: -math.inf}
+    numbers = _Numbers(axes, size, size.apart * (span[1] - span[0]))
     for number, line in enumerate(lines, 1):
         colour, shape = COLOURS[line.verdict], _SHAPES[line.verdict]
         places = []
@@ -126,19 +126,35 @@ def _events(axes: Axes, lines: Sequence[Line], size: Size, span: tuple[float, fl
             axes.plot(
                 [x], [y], marker=shape, markersize=6, markerfacecolor=inside, markeredgecolor=colour, clip_on=False
             )
-            if x - last[y] >= size.apart * (span[1] - span[0]):
-                above = y > 0.5
-                axes.annotate(
-                    str(number),
-                    (x, y),
-                    xytext=(0, 6 if above else -6),
-                    textcoords="offset points",
-                    ha="center",
-                    va="bottom" if above else "top",
-                    color=colour,
-                    fontsize=size.font_pt - 1,
-                )
-                last[y] = x
+            numbers.put(number, x, y, colour)
+
+
+class _Numbers:
+    """The numbers of the lines at their marks: a row further out where one would touch another, left out where both
+    rows are taken."""
+
+    def __init__(self, axes: Axes, size: Size, apart_s: float) -> None:
+        self._axes = axes
+        self._font_pt = size.font_pt - 1
+        self._apart_s = apart_s
+        self._taken: dict[tuple[float, int], float] = {}
+
+    def put(self, number: int, x: float, y: float, colour: str) -> None:
+        row = next((row for row in (0, 1) if x - self._taken.get((y, row), -math.inf) >= self._apart_s), None)
+        if row is None:
+            return
+        self._taken[y, row] = x
+        out = 6 + row * (self._font_pt + 2)
+        self._axes.annotate(
+            str(number),
+            (x, y),
+            xytext=(0, out if y > 0.5 else -out),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if y > 0.5 else "top",
+            color=colour,
+            fontsize=self._font_pt,
+        )
 
 
 def _moment(line: Line) -> float:
