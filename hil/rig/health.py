@@ -85,6 +85,7 @@ def status_ill(status: Mapping[str, Any], tolerated: frozenset[str] = frozenset(
     found: list[tuple[str, str, int]] = []
     for source in status["sources"]:
         found += [(source["name"], name, source.get(name, 0)) for name in SOURCE_LOSSES]
+    found += [(bus["name"], "controller_overflows", bus["lost"]["controller"]) for bus in status["buses"]]
     found += [("engine", name, int(count)) for name, count in status["refused"].items() if name in REFUSED_LOSSES]
     found += [("writer", f"refused_{lane}", count) for lane, count in status["writer"]["refused"].items()]
     found += [("writer", "failed_commits", status["writer"]["failed_commits"])]
