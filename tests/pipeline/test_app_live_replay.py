@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from outrider.app.session import ReplaySession
+from outrider.model.event import Trip
 from outrider.model.record import ClockFix, ClockSource, Kind, StoredRecord
 from outrider.record.inspect import inspect
 from outrider.record.storage_io import DirectoryStorage
@@ -21,7 +22,7 @@ from outrider.sim.scenario_io import load_scenario
 from outrider.sim.write_io import write_drive
 from outrider.sources.drive_io import Drive, load_drive
 from outrider.wire.bodies import decode_body
-from tests.support.live_drive import Lived, Moment, Vehicle, live, replayed
+from tests.support.live_drive import Lived, Moment, Told, Vehicle, live, replayed
 from tests.support.terminal import data_file
 
 AFTER_S = 5.0  # of the drive; long enough for the rules of silence
@@ -31,6 +32,8 @@ FIX_IN_TIME_US = 150_000  # of the drive, each fix
 T0_US = 100_000  # begin of an event: one tick of the engine
 DETECTED_US = 500_000  # when it was decided: the end of a manoeuvre is where noise crosses a threshold
 DELTA_V_KMH = 1.0
+DISTANCE_M, DISTANCE_SHARE = 20.0, 0.005  # of a trip; a second of a town's speed, and half a percent
+MAX_SPEED_MPS = 0.5
 SIMCAR = Vehicle(["simcar"])
 
 
@@ -64,7 +67,7 @@ def may_hurry() -> bool:
     return True
 
 
-def same_events(folder: Path, drive: Drive, vehicle: Vehicle, speed: int, want: list[Moment]) -> Lived:
+def same_events(folder: Path, drive: Drive, vehicle: Vehicle, speed: int, want: Told) -> Lived:
     """A run that gave the reports of the replay. One that kept its times has to; one that did not is tried again.
 
     In every run nothing is lost, and the tape gives what the daemon put out.
@@ -77,7 +80,8 @@ def same_events(folder: Path, drive: Drive, vehicle: Vehicle, speed: int, want: 
         check_nothing_lost(found, drive)
         check_tape(found, vehicle, place / "journal")
         try:
-            check_events(want, found.moments)
+            check_events(want.moments, found.told.moments)
+            check_trips(want.trips, found.told.trips)
         except AssertionError:
             frames_us, fixes_us = found.playback.frames.late_p99_us * speed, fixes_late_us(found, drive)
             late = (
@@ -130,6 +134,14 @@ def check_events(want: list[Moment], got: list[Moment]) -> None:
             assert abs(b.event.dv_kmh - a.event.dv_kmh) <= DELTA_V_KMH, (a, b)
 
 
+def check_trips(want: list[Trip], got: list[Trip]) -> None:
+    """As many, as long: a trip begins and ends with a second's snapshot, and lasts until the daemon is told to stop."""
+    assert len(got) == len(want)
+    for a, b in zip(want, got, strict=True):
+        assert abs(b.distance_m - a.distance_m) <= max(DISTANCE_M, a.distance_m * DISTANCE_SHARE), (a, b)
+        assert abs(b.max_speed_mps - a.max_speed_mps) <= MAX_SPEED_MPS, (a, b)
+
+
 def told(records: list[StoredRecord]) -> Iterator[tuple[str, int, str, int, bytes]]:
     """What depends on the inputs alone. Evidence is dated when it is read; boot and clock records are the run's own."""
     for stored in records:
@@ -161,7 +173,7 @@ def test_the_beginning_of_a_drive_in_real_time(tmp_path: Path, short: Drive) -> 
     """Harsh braking in a city, played as it was driven."""
     part = short.part(15.0, 42.0)
     want = replayed(files_of(part, tmp_path), SIMCAR, AFTER_S)
-    assert "harsh_brake" in {moment.kind for moment in want}
+    assert "harsh_brake" in {moment.kind for moment in want.moments}
     same_events(tmp_path, part, SIMCAR, 1, want)
 
 
@@ -169,7 +181,7 @@ def test_a_crash_at_ten_times_the_speed(tmp_path: Path, crash: Drive) -> None:
     """The last two minutes of a drive that ends in a crash: airbag and crash with every phase of their reports."""
     part = crash.part(600.0, 720.0)
     want = replayed(files_of(part, tmp_path), SIMCAR, AFTER_S)
-    assert {moment.kind for moment in want} >= {"crash", "airbag"}
+    assert {moment.kind for moment in want.moments} >= {"crash", "airbag"}
     found = same_events(tmp_path, part, SIMCAR, 10, want)
     assert Kind.EVIDENCE in {record.record.kind for record in found.records}
 

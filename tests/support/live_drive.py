@@ -18,7 +18,7 @@ from outrider.app.session import ReplaySession
 from outrider.clock import SystemClock
 from outrider.engine import open_unix
 from outrider.errors import LinkError
-from outrider.model.event import Event
+from outrider.model.event import Event, Trip
 from outrider.model.record import Kind, StoredRecord
 from outrider.record.inspect import inspect
 from outrider.record.storage_io import DirectoryStorage
@@ -73,11 +73,19 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What the terminal said of a drive."""
+
+    moments: list[Moment]
+    trips: list[Trip]  # that have ended
+
+
+@dataclass(frozen=True)
 class Lived:
     """What a played drive left behind."""
 
     zero_us: int  # engine time of the drive's zero
-    moments: list[Moment]  # up to ``after_s`` beyond the drive's end
+    told: Told  # moments up to ``after_s`` beyond the drive's end
     playback: PlaybackStats
     status: dict[str, Any]  # of the last moment
     records: list[StoredRecord]
@@ -156,7 +164,8 @@ def live(folder: Path, drive: Drive, vehicle: Vehicle, speed: int, after_s: floa
         [tape] = (folder / "tapes").iterdir()
         events = [decode_body(r.record.kind, r.record.body) for r in records if r.record.kind is Kind.EVENT]
         found = [moment(event, start_us) for event in events]
-        told = [m for m in found if m.detected_us <= end_us - start_us]
+        trips = [decode_body(r.record.kind, r.record.body) for r in records if r.record.kind is Kind.TRIP]
+        told = Told([m for m in found if m.detected_us <= end_us - start_us], [t for t in trips if t.t_end_us])
         return Lived(start_us, told, done, status, records, tape, box.log())
 
 
@@ -165,15 +174,18 @@ def moment(event: Event, zero_us: int) -> Moment:
     return Moment(*names, event.t0_us - zero_us, event.t_detect_us - zero_us, event)
 
 
-def replayed(files: Sequence[Path], vehicle: Vehicle, after_s: float) -> list[Moment]:
+def replayed(files: Sequence[Path], vehicle: Vehicle, after_s: float) -> Told:
     """The same drive by ``outrider replay``: what its journal would hold."""
     found: list[Moment] = []
+    trips: list[Trip] = []
 
     def note(output: object) -> None:
+        if isinstance(output, Trip) and output.t_end_us:
+            trips.append(output)
         if isinstance(output, Event) and output.phase.name != "BEGIN":  # not kept: its END tells the whole story
             found.append(moment(decode_body(Kind.EVENT, encode_body(output)), BASE_US))
 
     options = {"profiles": list(vehicle.profiles), "dbc": list(vehicle.dbc)}
     with ReplaySession.open(files, on_output=note, **options) as session:  # type: ignore[arg-type]
         session.run(after_s=after_s)
-    return found
+    return Told(found, trips)

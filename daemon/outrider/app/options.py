@@ -98,18 +98,20 @@ def gather_us(config: Config) -> int:
     return 0 if any(bus.interface == UNIX_INTERFACE for bus in config.can) else GATHER_US
 
 
-def check_rig_speed(config: Config, speed: int, sys_net: Path = SYS_NET) -> None:
+def check_rig_speed(config: Config, speed: int, sys_net: Path = SYS_NET, *, path: Path | None = None) -> None:
     """ConfigError unless every bus can be one on which a drive is played ``speed`` times as fast as it was."""
     for bus in config.can if speed != 1 else ():
         if bus.interface not in {CAPTURED_INTERFACE, UNIX_INTERFACE}:
             raise ConfigError(
                 f'--rig-speed {speed}: [[can]] interface "{bus.interface}" has no scaled time; '
-                f'use "{UNIX_INTERFACE}", or "{CAPTURED_INTERFACE}" on a vcan interface'
+                f'use "{UNIX_INTERFACE}", or "{CAPTURED_INTERFACE}" on a vcan interface',
+                path=path,
             )
         if bus.interface == CAPTURED_INTERFACE and (sys_net / bus.channel / "device").exists():
             raise ConfigError(
                 f"--rig-speed {speed}: {bus.channel} has hardware behind it, and a real bus runs in real time; "
-                "leave the option out, or name a vcan interface"
+                "leave the option out, or name a vcan interface",
+                path=path,
             )
 
 

@@ -39,11 +39,13 @@ RIG_NICE = -15
 def cli(file: Path, log_level: str, rig_speed: int) -> None:
     """Run the terminal daemon until SIGTERM or SIGINT."""
     from outrider.app.daemon import Daemon
+    from outrider.app.options import check_rig_speed
     from outrider.clock import SystemClock
     from outrider.config import load_config
 
     logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     config = load_config(file)
+    check_rig_speed(config, rig_speed, path=file)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
