@@ -26,6 +26,8 @@ from hil.rig.terminal import Terminal
 from tests.support.broker import Broker
 from tests.support.terminal import ReceiverProcess
 
+collect_ignore = ["suites"]  # suites are run by `outrider hil run`, and whole by tests/pipeline/test_app_suite.py
+
 MakeTerminal = Callable[..., Terminal]
 NURSERY_FROM = 4.0  # patience of a machine that starts Python so slowly that the rig helps it
 DEVICES = frozenset({"vcan", "sja1000", "gnss_pty", "broker", "guest_disk"})
