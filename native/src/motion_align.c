@@ -96,8 +96,8 @@ void otr_mo_align_imu(otr_motion *m) {
         return;
     }
     double dt = m->imu.dt_s;
-    double w = m->imu.gyro ? otr_mo_dot(m->imu.rate, m->gravity.up)
-                           : (m->speed.heading_rate == m->speed.heading_rate ? -m->speed.heading_rate : 0);
+    double w =
+        m->imu.gyro ? m->gravity.yaw : (m->speed.heading_rate == m->speed.heading_rate ? -m->speed.heading_rate : 0);
     a->sum_h[0] += otr_mo_dot(m->imu.acc, a->e1) * dt;
     a->sum_h[1] += otr_mo_dot(m->imu.acc, a->e2) * dt;
     a->sum_w += w * dt;

@@ -53,7 +53,8 @@ int otr_motion_init(void *mem, size_t size, const otr_motion_config *cfg, otr_mo
         for (int src = 0; src < 8; src++)
             m->kind_us[kind][src] = OTR_MO_NEVER;
     m->imu.last_us = m->imu.saturated_us = m->align.last_us = OTR_MO_NEVER;
-    m->crash.push_us = m->crash.airbag_us = m->crash.power_us = m->crash.stand_us = OTR_MO_NEVER;
+    otr_mo_crash_init(m);
+    otr_mo_harsh_init(m);
     m->infer.quiet_us = m->infer.start_us = m->infer.stand_us = OTR_MO_NEVER;
     m->gravity.unit2 = m->gravity.unit_s = 1; /* taken for right until it has shown otherwise */
     otr_mo_speed_init(&m->speed);
@@ -153,11 +154,8 @@ static void take_bus(otr_motion *m, const otr_sample *s) {
     }
 }
 
-static void dispatch(otr_motion *m, otr_mo_sink *sink, const otr_sample *s) {
+OTR_MO_RARE static void take_other(otr_motion *m, otr_mo_sink *sink, const otr_sample *s) {
     switch (s->kind) {
-    case OTR_IN_IMU:
-        take_imu(m, sink, s);
-        break;
     case OTR_IN_SPEED:
         if (s->q & OTR_Q_SNA) {
             if (s->src < OTR_MO_SOURCES)
@@ -203,10 +201,14 @@ int otr_motion_push(otr_motion *m, const otr_sample *s, otr_event *out, int max)
     if (!m || !s || max < 0 || (max > 0 && !out))
         return OTR_ERR_INVAL;
     otr_mo_sink sink = {out, max, 0};
-    if (otr_mo_check(m, s)) {
-        dispatch(m, &sink, s);
+    if (!otr_mo_check(m, s))
+        return 0;
+    if (s->kind == OTR_IN_IMU)
+        take_imu(m, &sink, s);
+    else
+        take_other(m, &sink, s);
+    if (m->crash.state != OTR_MO_ARMED)
         otr_mo_crash_time(m, &sink);
-    }
     return sink.count;
 }
 

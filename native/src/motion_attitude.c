@@ -22,16 +22,17 @@
 
 static void turn(otr_mo_attitude *t, const otr_motion *m) {
     const otr_mo_imu *imu = &m->imu;
-    double moved[3], n2 = otr_mo_dot(imu->acc, imu->acc) / (OTR_MO_G * OTR_MO_G);
+    double moved[3], n2 = imu->n2, dt = imu->dt_s;
     otr_mo_cross(imu->rate, t->up, moved); /* a fixed direction turns by -w x up in the sensor's frame */
     bool steady = n2 > 0.81 * m->gravity.unit2 && n2 < 1.21 * m->gravity.unit2;
-    double share = imu->gyro ? (steady ? imu->dt_s / TAU_S : 0) : imu->dt_s;
+    double share = imu->gyro ? (steady ? dt / TAU_S : 0) : dt;
     double scale = n2 > 0.0025 ? share / (sqrt(n2) * OTR_MO_G) : 0, keep = n2 > 0.0025 ? share : 0;
-    for (int i = 0; i < 3; i++) {
-        t->up[i] -= moved[i] * imu->dt_s;
-        t->up[i] += scale * imu->acc[i] - keep * t->up[i];
-    }
-    otr_mo_normalise(t->up);
+    double up[3] = {t->up[0] - moved[0] * dt, t->up[1] - moved[1] * dt, t->up[2] - moved[2] * dt};
+    up[0] += scale * imu->acc[0] - keep * up[0];
+    up[1] += scale * imu->acc[1] - keep * up[1];
+    up[2] += scale * imu->acc[2] - keep * up[2];
+    otr_mo_normalise(up);
+    otr_mo_copy(t->up, up);
 }
 
 static bool in_crash(const otr_motion *m) {

@@ -18,9 +18,14 @@
 #define CFC60_MIN_RATE 600.0
 #define HARSH_HZ 2.0
 
+/* Both are false for NaN as well. */
+static inline bool within3(const float *x, float limit) {
+    return fabsf(x[0]) <= limit && fabsf(x[1]) <= limit && fabsf(x[2]) <= limit;
+}
+
 static bool within(const float *x, int n, float limit) {
     for (int i = 0; i < n; i++)
-        if (!(x[i] >= -limit && x[i] <= limit)) /* false for NaN as well */
+        if (!(x[i] >= -limit && x[i] <= limit))
             return false;
     return true;
 }
@@ -34,8 +39,6 @@ static bool any_within(const float *x, int n, float limit) {
 
 static bool numbers_ok(const otr_sample *s) {
     switch (s->kind) {
-    case OTR_IN_IMU:
-        return within(s->x, 3, ACC_LIMIT);
     case OTR_IN_SPEED:
         return within(s->x, 1, SPEED_LIMIT);
     case OTR_IN_WHEELS:
@@ -71,7 +74,7 @@ bool otr_mo_check(otr_motion *m, const otr_sample *s) {
         m->stats.invalid++;
         return false;
     }
-    if (!default_code && !numbers_ok(s)) {
+    if (s->kind == OTR_IN_IMU ? !within3(s->x, ACC_LIMIT) : !default_code && !numbers_ok(s)) {
         m->stats.nan++;
         return false;
     }
@@ -94,23 +97,25 @@ static void learn_period(otr_mo_imu *imu, double dt) {
         imu->period_s = 1e-5;
 }
 
-static void make_filters(otr_mo_imu *imu) {
+static bool filters_fit(const otr_mo_imu *imu) {
     double ratio = imu->filter_rate * imu->period_s;
-    if (imu->count < 4 || (imu->count > 8 && ratio > 0.95 && ratio < 1.05))
-        return;
+    return imu->count < 4 || (imu->count > 8 && ratio > 0.95 && ratio < 1.05);
+}
+
+static void make_filters(otr_mo_imu *imu) {
     double rate = 1 / imu->period_s;
     imu->filter_rate = rate;
     otr_mo_lowpass(HARSH_HZ, rate, &imu->harsh);
     otr_mo_lowpass(CFC60_HZ, rate, &imu->cfc60);
 }
 
-static void pre_filter(otr_mo_imu *imu, const double acc[3]) {
+static void pre_filter(otr_mo_imu *imu) {
     bool was = imu->cfc;
     imu->cfc = imu->filter_rate >= CFC60_MIN_RATE && imu->count >= 16;
-    for (int i = 0; i < 3; i++) {
-        if (imu->cfc && (!was || imu->gap))
-            otr_mo_settle(&imu->cfc60, &imu->cfc_state[i], acc[i]);
-        imu->acc[i] = imu->cfc ? otr_mo_filter(&imu->cfc60, &imu->cfc_state[i], acc[i]) : acc[i];
+    for (int i = 0; i < 3 && imu->cfc; i++) {
+        if (!was || imu->gap)
+            otr_mo_settle(&imu->cfc60, &imu->cfc_state[i], imu->acc[i]);
+        imu->acc[i] = otr_mo_filter(&imu->cfc60, &imu->cfc_state[i], imu->acc[i]);
     }
 }
 
@@ -118,7 +123,19 @@ static bool at_the_stop(const otr_motion *m, const otr_sample *s) {
     if (s->q & OTR_Q_SATURATED)
         return true;
     float stop = 0.98f * m->cfg.imu_range_g * (float)OTR_MO_G;
-    return stop > 0 && !within(s->x, 3, stop);
+    return stop > 0 && !within3(s->x, stop);
+}
+
+static void take_axes(otr_motion *m, const float x[6]) {
+    otr_mo_imu *imu = &m->imu;
+    const double *bias = m->gravity.bias;
+    imu->gyro = within3(x + 3, RATE_LIMIT);
+    imu->acc[0] = (double)x[0];
+    imu->acc[1] = (double)x[1];
+    imu->acc[2] = (double)x[2];
+    imu->rate[0] = imu->gyro ? (double)x[3] - bias[0] : 0;
+    imu->rate[1] = imu->gyro ? (double)x[4] - bias[1] : 0;
+    imu->rate[2] = imu->gyro ? (double)x[5] - bias[2] : 0;
 }
 
 bool otr_mo_imu_take(otr_motion *m, const otr_sample *s) {
@@ -138,13 +155,10 @@ bool otr_mo_imu_take(otr_motion *m, const otr_sample *s) {
         imu->count++;
     if (at_the_stop(m, s))
         imu->saturated_us = s->t_us;
-    imu->gyro = within(s->x + 3, 3, RATE_LIMIT);
-    double acc[3];
-    for (int i = 0; i < 3; i++) {
-        acc[i] = (double)s->x[i];
-        imu->rate[i] = imu->gyro ? (double)s->x[3 + i] - m->gravity.bias[i] : 0;
-    }
-    make_filters(imu);
-    pre_filter(imu, acc);
+    take_axes(m, s->x);
+    if (!filters_fit(imu))
+        make_filters(imu);
+    pre_filter(imu);
+    imu->n2 = otr_mo_dot(imu->acc, imu->acc) / (OTR_MO_G * OTR_MO_G);
     return imu->count >= 2 && imu->filter_rate > 0;
 }

@@ -149,8 +149,6 @@ static void end_confirm(otr_motion *m, otr_mo_sink *sink) {
 
 void otr_mo_crash_time(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_crash *c = &m->crash;
-    if (c->state == OTR_MO_ARMED)
-        return;
     if (c->state == OTR_MO_CAPTURE) {
         if (m->now_us >= c->until_us + LATE_US || m->imu.last_us >= c->until_us)
             end_capture(m, sink);
@@ -181,15 +179,57 @@ static double squared(double kmh) {
     return kmh * kmh / (OTR_MO_KMH * OTR_MO_KMH);
 }
 
-static double pushed(otr_motion *m, int which) {
+static uint64_t dull(double kmh) {
+    double micro = 0.999 * kmh / OTR_MO_KMH * 1e6; /* the margin is for rounding, and a thousand times as much */
+    return (uint64_t)(micro * micro);
+}
+
+void otr_mo_crash_init(otr_motion *m) {
+    double dv150 = (double)m->cfg.dv150_kmh, dv300 = (double)m->cfg.dv300_kmh;
+    m->crash.push_us = m->crash.airbag_us = m->crash.power_us = m->crash.stand_us = OTR_MO_NEVER;
+    dv150 = dv150 < MULTI_KMH ? dv150 : MULTI_KMH;
+    dv300 = dv300 < PUSH_KMH ? dv300 : PUSH_KMH;
+    m->crash.dull2[OTR_MO_W150] = dull(dv150);
+    m->crash.dull2[OTR_MO_W300] = dull(dv300);
+    double push150 = dv150 / OTR_MO_KMH / 0.15, push300 = dv300 / OTR_MO_KMH / 0.3;
+    double loud = 0.99 * (push150 < push300 ? push150 : push300);
+    m->crash.loud2 = loud * loud;
+    m->crash.loud_us = OTR_MO_NEVER;
+}
+
+/* The horizontal part, squared; 0 stands for all that reaches no threshold. */
+static double pushed(const otr_motion *m, int which) {
     double dv[3];
     otr_mo_window_dv(&m->window, which, dv);
     return otr_mo_horizontal2(dv, m->gravity.up);
 }
 
-void otr_mo_crash_imu(otr_motion *m, otr_mo_sink *sink) {
+/* Delta-V over a window is at most its length times the longest push in it. So while no sample of the last 300 ms was
+ * long enough to reach a threshold by itself if it lasted, none is reached, and nothing has to be looked up. The steps of
+ * the sums are means of two samples: either may be the loud one. Times that go back (two sensors) count as loud. */
+static bool is_calm(otr_motion *m) {
     otr_mo_crash *c = &m->crash;
-    double dv150 = pushed(m, OTR_MO_W150), dv300 = pushed(m, OTR_MO_W300);
+    bool before = c->loud;
+    c->loud = otr_mo_dot(m->window.last, m->window.last) >= c->loud2 || m->imu.dt_s < 0;
+    if (c->loud || before)
+        c->loud_us = m->now_us;
+    return OTR_MO_SHORT_CUTS && m->imu.last_us - c->loud_us >= 300000;
+}
+
+static void look_at_pulse(otr_motion *m, otr_mo_sink *sink);
+
+void otr_mo_crash_imu(otr_motion *m, otr_mo_sink *sink) {
+    if (!is_calm(m) || m->crash.state == OTR_MO_CAPTURE)
+        look_at_pulse(m, sink);
+}
+
+OTR_MO_RARE static void look_at_pulse(otr_motion *m, otr_mo_sink *sink) {
+    otr_mo_crash *c = &m->crash;
+    bool dull150 = otr_mo_window_dull(&m->window, OTR_MO_W150, c->dull2[OTR_MO_W150]);
+    bool dull300 = otr_mo_window_dull(&m->window, OTR_MO_W300, c->dull2[OTR_MO_W300]);
+    if (dull150 && dull300 && c->state == OTR_MO_ARMED)
+        return;
+    double dv150 = dull150 ? 0 : pushed(m, OTR_MO_W150), dv300 = dull300 ? 0 : pushed(m, OTR_MO_W300);
     if (dv300 >= squared(PUSH_KMH))
         c->push_us = m->imu.last_us;
     if (c->state == OTR_MO_CAPTURE) {

@@ -21,13 +21,13 @@
 #define TURN_RATE 0.35    /* rad/s: a device that is being handled */
 
 static void note_stillness(otr_mo_gravity *g, const otr_mo_imu *imu, double n2) {
-    double share = imu->dt_s / 1.0 < 1 ? imu->dt_s / 1.0 : 1;
     if (imu->gap) {
         g->mean_n2 = n2;
         g->mean_n4 = n2 * n2;
         g->still_s = 0;
         return;
     }
+    double share = imu->dt_s < 1 ? imu->dt_s : 1; /* of a mean over one second */
     g->mean_n2 += share * (n2 - g->mean_n2);
     g->mean_n4 += share * (n2 * n2 - g->mean_n4);
     double var = g->mean_n4 - g->mean_n2 * g->mean_n2;
@@ -50,15 +50,15 @@ static void note_bias(otr_motion *m) {
         return;
     g->bias_s = g->bias_s < 30 ? g->bias_s + m->imu.dt_s : g->bias_s;
     double share = m->imu.dt_s / (g->bias_s > 1 ? g->bias_s : 1);
-    for (int i = 0; i < 3; i++)
-        g->bias[i] += share * m->imu.rate[i];
+    g->bias[0] += share * m->imu.rate[0];
+    g->bias[1] += share * m->imu.rate[1];
+    g->bias[2] += share * m->imu.rate[2];
 }
 
 static void adopt_up(otr_mo_gravity *g) {
     double up[3] = {g->g[0], g->g[1], g->g[2]};
     if (otr_mo_normalise(up))
-        for (int i = 0; i < 3; i++)
-            g->up[i] = up[i];
+        otr_mo_copy(g->up, up);
 }
 
 /* The box has been turned in its mount: the quick mean has pointed elsewhere for long. Start over. */
@@ -84,8 +84,7 @@ static void note_turned(otr_motion *m, otr_mo_sink *sink) {
     ev.limit = 25;
     ev.t_end_us = m->imu.last_us;
     otr_mo_emit(m, sink, &ev, OTR_PH_CONFIRMED);
-    for (int i = 0; i < 3; i++)
-        g->g[i] = g->fast[i];
+    otr_mo_copy(g->g, g->fast);
     adopt_up(g);
     g->turned_s = 0;
     m->align.aligned = false;
@@ -99,8 +98,7 @@ static void follow_wreck(otr_motion *m) {
     otr_mo_gravity *g = &m->gravity;
     if (!otr_mo_wider(g->fast, g->up, WRECK_COS))
         return;
-    for (int i = 0; i < 3; i++)
-        g->g[i] = g->fast[i];
+    otr_mo_copy(g->g, g->fast);
     adopt_up(g);
     otr_mo_window_reset(&m->window);
 }
@@ -108,21 +106,21 @@ static void follow_wreck(otr_motion *m) {
 void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_gravity *g = &m->gravity;
     const double *a = m->imu.acc;
-    double dt = m->imu.dt_s, n2 = otr_mo_dot(a, a) / (OTR_MO_G * OTR_MO_G);
-    double quick = dt < 1 ? dt : 1;
+    double dt = m->imu.dt_s, n2 = m->imu.n2;
     bool first = !(otr_mo_dot(g->g, g->g) > 0);
     bool frozen = m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM || m->attitude.over;
     if (!frozen)
         note_unit(g, n2, dt);
     bool calm = n2 > 0.6 * g->unit2 && n2 < 1.5 * g->unit2; /* a pulse must not turn `fast` */
-    for (int i = 0; i < 3 && (first || calm); i++)
-        g->fast[i] = first ? a[i] : g->fast[i] + quick * (a[i] - g->fast[i]);
+    if (first)
+        otr_mo_copy(g->fast, a);
+    else if (calm)
+        otr_mo_approach(g->fast, dt < 1 ? dt : 1, a);
     note_stillness(g, &m->imu, n2);
     note_bias(m);
     if (first || (!frozen && n2 > 0.7 * g->unit2 && n2 < 1.3 * g->unit2)) {
         double age = g->age_s + dt, share = first ? 1 : dt / (age < TAU_S ? (age > dt ? age : 1) : TAU_S);
-        for (int i = 0; i < 3; i++)
-            g->g[i] += share * (a[i] - g->g[i]);
+        otr_mo_approach(g->g, share, a);
         g->age_s = age < 1e6 ? age : 1e6;
         adopt_up(g);
     }
@@ -132,4 +130,5 @@ void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink) {
         g->known = g->still_s >= KNOWN_STILL_S || g->age_s >= KNOWN_MOVING_S;
     if (!frozen)
         note_turned(m, sink);
+    g->yaw = m->imu.gyro ? otr_mo_dot(m->imu.rate, g->up) : 0;
 }

@@ -21,7 +21,7 @@
 #define SLOPE_SPAN_S 1.0
 #define LIKELY_BRAKE_G 0.35
 
-static void end_all(otr_motion *m, otr_mo_sink *sink) {
+OTR_MO_RARE static void end_all(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_harsh *h = &m->harsh;
     otr_mo_level none = {0, 0, -1, 0, 0, 0, 0, 0, false};
     for (int i = 0; i < OTR_MO_CLASSES; i++) {
@@ -52,17 +52,16 @@ static void update_filters(otr_motion *m) {
     otr_mo_harsh *h = &m->harsh;
     const otr_mo_align *a = &m->align;
     const double *axis[2] = {a->aligned ? a->fwd : a->e1, a->aligned ? a->left : a->e2};
-    double x[3], yaw = m->imu.gyro ? otr_mo_dot(m->imu.rate, m->gravity.up) : 0;
-    for (int i = 0; i < 3; i++)
-        x[i] = m->imu.acc[i] - m->gravity.g[i];
+    const double *x = m->window.last; /* acceleration without gravity */
+    double yaw = m->gravity.yaw;
     if (!h->settled || m->imu.gap) {
         for (int i = 0; i < 2; i++)
             otr_mo_settle(&m->imu.harsh, &h->f[i], 0);
         h->yaw = yaw;
         h->settled = true;
     }
-    for (int i = 0; i < 2; i++)
-        h->value[i] = otr_mo_filter(&m->imu.harsh, &h->f[i], otr_mo_dot(x, axis[i])) * (1 / OTR_MO_G);
+    h->value[0] = otr_mo_filter(&m->imu.harsh, &h->f[0], otr_mo_dot(x, axis[0])) * (1 / OTR_MO_G);
+    h->value[1] = otr_mo_filter(&m->imu.harsh, &h->f[1], otr_mo_dot(x, axis[1])) * (1 / OTR_MO_G);
     double share = m->imu.dt_s / YAW_TAU_S;
     h->yaw += (share < 1 ? share : 1) * (yaw - h->yaw);
 }
@@ -118,9 +117,9 @@ static void look_for_flip(otr_motion *m, double value) {
     }
 }
 
-static void judge_axes(otr_motion *m, otr_mo_sink *sink) {
+OTR_MO_RARE static void judge_axes(otr_motion *m, otr_mo_sink *sink) {
     const otr_mo_harsh *h = &m->harsh;
-    double along = h->value[0], across = h->value[1] < 0 ? -h->value[1] : h->value[1];
+    double along = h->value[0], across = fabs(h->value[1]);
     step(m, sink, OTR_MO_BRAKE, -along, (double)m->cfg.brake_g, -1);
     step(m, sink, OTR_MO_ACCEL, along, (double)m->cfg.accel_g, 1);
     look_for_flip(m, across);
@@ -133,13 +132,17 @@ static bool is_turning(const otr_motion *m, double size) {
     return yaw > TURN_RATE || otr_mo_speed_now(m) * yaw > TURN_SHARE * size * OTR_MO_G;
 }
 
+static double lowest(const otr_motion_config *c) {
+    float low = c->brake_g < c->accel_g ? c->brake_g : c->accel_g;
+    return (double)(low < c->corner_g ? low : c->corner_g);
+}
+
 /* The threshold in the plane: that of the class where the speed helps to tell it, the lowest of the three otherwise. */
 static double plane_limit(const otr_motion *m, bool turning, int way) {
     const otr_motion_config *c = &m->cfg;
     if (m->speed.src != OTR_SRC_NONE)
         return (double)(turning ? c->corner_g : way > 0 ? c->accel_g : c->brake_g);
-    float low = c->brake_g < c->accel_g ? c->brake_g : c->accel_g;
-    return (double)(low < c->corner_g ? low : c->corner_g);
+    return lowest(c);
 }
 
 /* What a manoeuvre in the plane is, as far as known. */
@@ -158,7 +161,7 @@ static void name_plane(otr_mo_episode *e) {
     }
 }
 
-static void judge_plane(otr_motion *m, otr_mo_sink *sink) {
+OTR_MO_RARE static void judge_plane(otr_motion *m, otr_mo_sink *sink) {
     const otr_mo_harsh *h = &m->harsh;
     otr_mo_episode *e = &m->harsh.ep[OTR_MO_CORNER];
     double size = sqrt(h->value[0] * h->value[0] + h->value[1] * h->value[1]);
@@ -178,6 +181,19 @@ static void judge_plane(otr_motion *m, otr_mo_sink *sink) {
     step(m, sink, OTR_MO_CORNER, size, limit, 1);
 }
 
+/* Nothing goes on, and nothing begins: no class is open, and the push is under every threshold in any direction. */
+static bool is_calm(const otr_motion *m) {
+    const otr_mo_harsh *h = &m->harsh;
+    double size2 = h->value[0] * h->value[0] + h->value[1] * h->value[1];
+    int open = h->ep[OTR_MO_BRAKE].state | h->ep[OTR_MO_ACCEL].state | h->ep[OTR_MO_CORNER].state;
+    return OTR_MO_SHORT_CUTS && !open && size2 < h->calm2;
+}
+
+void otr_mo_harsh_init(otr_motion *m) {
+    double low = lowest(&m->cfg);
+    m->harsh.calm2 = 0.999 * low * low;
+}
+
 void otr_mo_harsh_imu(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_harsh *h = &m->harsh;
     if (!m->gravity.known || !m->align.basis)
@@ -191,7 +207,7 @@ void otr_mo_harsh_imu(otr_motion *m, otr_mo_sink *sink) {
     h->frame_aligned = m->align.aligned;
     update_filters(m);
     keep_mean(h, m->imu.last_us, m->imu.dt_s);
-    if (crash)
+    if (crash || is_calm(m))
         return;
     if (h->frame_aligned)
         judge_axes(m, sink);

@@ -27,6 +27,20 @@ static inline double otr_mo_dot(const double a[3], const double b[3]) {
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
 
+/* Loops over three axes are written out where they run for every sample: at -O2 the compiler leaves them loops. */
+static inline void otr_mo_copy(double ret[3], const double v[3]) {
+    ret[0] = v[0];
+    ret[1] = v[1];
+    ret[2] = v[2];
+}
+
+/* Moves v by a share of the way to a. */
+static inline void otr_mo_approach(double v[3], double share, const double a[3]) {
+    v[0] += share * (a[0] - v[0]);
+    v[1] += share * (a[1] - v[1]);
+    v[2] += share * (a[2] - v[2]);
+}
+
 static inline void otr_mo_cross(const double a[3], const double b[3], double ret[3]) {
     ret[0] = a[1] * b[2] - a[2] * b[1];
     ret[1] = a[2] * b[0] - a[0] * b[2];
@@ -39,8 +53,9 @@ static inline bool otr_mo_normalise(double v[3]) {
     if (!(n > 1e-6))
         return false;
     double scale = 1 / n;
-    for (int i = 0; i < 3; i++)
-        v[i] *= scale;
+    v[0] *= scale;
+    v[1] *= scale;
+    v[2] *= scale;
     return true;
 }
 

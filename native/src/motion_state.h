@@ -14,6 +14,15 @@
 #define OTR_MO_NEVER (-((int64_t)1 << 61))
 #define OTR_MO_S 1000000 /* one second */
 
+/* Runs for few samples: kept out of what runs for every one, which then has few registers to save. */
+#define OTR_MO_RARE __attribute__((noinline))
+
+/* What cannot reach a threshold is not looked up. A test builds the detector without these short cuts as well, and
+ * holds that not a bit of any event depends on them. */
+#ifndef OTR_MO_SHORT_CUTS
+#define OTR_MO_SHORT_CUTS 1
+#endif
+
 /* Where events go during one push. */
 typedef struct {
     otr_event *out;
@@ -36,6 +45,7 @@ typedef struct {
     int64_t saturated_us; /* last sample at the end of the range */
     double dt_s;          /* to the sample before */
     double acc[3];        /* specific force, filtered when cfc */
+    double n2;            /* its length in g, squared */
     double rate[3];       /* rad/s, bias removed at standstill; 0 without a gyro */
 } otr_mo_imu;
 
@@ -43,6 +53,7 @@ typedef struct {
 typedef struct {
     double g[3]; /* m/s2 */
     double up[3];
+    double yaw;     /* rate about up, rad/s; 0 without a gyro */
     double age_s;   /* of signal that went into g */
     double still_s; /* for how long the sensor has lain still */
     double mean_n2; /* fast mean of |a|^2 in g^2, and of its square: the stillness test */
@@ -58,7 +69,7 @@ typedef struct {
 
 /* ---- motion_window.c: running sums of x = a - g, as integers: exact differences, no drift ------- */
 #define OTR_MO_RING 1024u /* power of two; 0.64 s at 1600 Hz */
-enum { OTR_MO_W10, OTR_MO_W20, OTR_MO_W50, OTR_MO_W150, OTR_MO_W300, OTR_MO_WINDOWS };
+enum { OTR_MO_W150, OTR_MO_W300, OTR_MO_WINDOWS };
 typedef struct {
     uint32_t t;   /* low half of the time; differences are good for 71 minutes */
     int32_t s[3]; /* micrometres per second, modulo 2^32 */
@@ -68,7 +79,7 @@ typedef struct {
     uint32_t head;  /* entries ever written; the newest is head - 1 */
     uint32_t first; /* oldest entry that may be used */
     uint32_t tail[OTR_MO_WINDOWS];
-    double last[3]; /* previous x */
+    double last[3]; /* newest x */
     double rest[3]; /* what rounding left over */
 } otr_mo_window;
 
@@ -158,6 +169,10 @@ typedef struct {
     int64_t next_us;            /* next look at the evidence */
     int64_t push_us;            /* last time dV300 reached 5 km/h: a push worth the name */
     double up[3], before_up[3]; /* frozen at the trigger */
+    double loud2;               /* (m/s2)^2: a steady push that is shorter reaches no threshold in any window */
+    int64_t loud_us;            /* newest time at which it was longer */
+    bool loud;                  /* it was in the sample before */
+    uint64_t dull2[2];          /* by window: shorter than the root of this, in um/s, reaches no threshold */
     double gyro_peak;           /* rad/s */
     double v_pre, v_min;        /* m/s, NaN unknown */
     int64_t stand_us;           /* since when it has stood after the impact */
@@ -206,6 +221,7 @@ typedef struct {
     double yaw;         /* rad/s, low-passed */
     bool settled;
     double value[2];
+    double calm2; /* g^2: under the square of every threshold */
     bool frame_aligned;
     double bucket_sum[10][2], bucket_s[10];
     int64_t bucket_no[10], bucket_end_us;
@@ -265,7 +281,8 @@ void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink);
 /* motion_window.c */
 void otr_mo_window_push(otr_motion *m);
 void otr_mo_window_reset(otr_mo_window *w);
-double otr_mo_window_dv(otr_mo_window *w, int which, double ret[3]);      /* m/s vector; returns covered seconds */
+bool otr_mo_window_dull(otr_mo_window *w, int which, uint64_t limit2);    /* (um/s)^2: is delta-V certainly shorter? */
+void otr_mo_window_dv(const otr_mo_window *w, int which, double ret[3]);  /* m/s vector; after otr_mo_window_dull */
 bool otr_mo_window_at(const otr_mo_window *w, uint32_t t, double ret[3]); /* sum at time t relative to the newest */
 /* motion_pulse.c */
 int64_t otr_mo_pulse_t0(const otr_motion *m, int64_t *ret_base_us);
@@ -285,6 +302,7 @@ double otr_mo_speed_extreme(const otr_motion *m, int64_t from, int64_t to, bool 
 bool otr_mo_speed_slope(const otr_mo_track *t, double span_s, double *ret_slope, double *ret_before);
 double otr_mo_gnss_speed(const otr_motion *m, int64_t max_age_us); /* NaN unknown */
 /* motion_crash.c, motion_verdict.c */
+void otr_mo_crash_init(otr_motion *m);
 void otr_mo_crash_imu(otr_motion *m, otr_mo_sink *sink);
 void otr_mo_crash_time(otr_motion *m, otr_mo_sink *sink);
 void otr_mo_crash_airbag(otr_motion *m, otr_mo_sink *sink, bool fired);
@@ -299,6 +317,7 @@ void otr_mo_infer_speed(otr_motion *m, otr_mo_sink *sink, uint8_t src);
 void otr_mo_infer_sna(otr_motion *m, otr_mo_sink *sink, uint8_t src);
 void otr_mo_infer_tick(otr_motion *m, otr_mo_sink *sink);
 /* motion_harsh.c, motion_slope.c */
+void otr_mo_harsh_init(otr_motion *m);
 void otr_mo_harsh_imu(otr_motion *m, otr_mo_sink *sink);
 void otr_mo_slope_speed(otr_motion *m, otr_mo_sink *sink, uint8_t src);
 /* motion_episode.c */

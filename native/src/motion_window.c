@@ -10,9 +10,10 @@
 #include "motion_state.h"
 
 #define MASK (OTR_MO_RING - 1u)
-#define UNIT 1e-6 /* m/s */
+#define UNIT 1e-6    /* m/s */
+#define STEP_MAX 1e9 /* 1000 m/s in one step: no sensor; keeps the conversion defined */
 
-static const uint32_t WINDOW_US[OTR_MO_WINDOWS] = {10000, 20000, 50000, 150000, 300000};
+static const uint32_t WINDOW_US[OTR_MO_WINDOWS] = {150000, 300000};
 
 void otr_mo_window_reset(otr_mo_window *w) {
     w->first = w->head ? w->head - 1u : 0;
@@ -20,27 +21,32 @@ void otr_mo_window_reset(otr_mo_window *w) {
         w->tail[i] = w->first;
 }
 
-static int32_t step_of(otr_mo_window *w, int axis, double x, double dt) {
+/* Rounds half away from zero, and without a branch: its way would be as good as random. */
+static inline int32_t step_of(otr_mo_window *w, int axis, double x, double dt) {
     double exact = (w->last[axis] + x) * 0.5 * dt / UNIT + w->rest[axis];
-    if (exact > 1e9) /* 1000 m/s in one step: no sensor; keeps the conversion defined */
-        exact = 1e9;
-    if (exact < -1e9)
-        exact = -1e9;
-    int32_t whole = (int32_t)(exact + (exact < 0 ? -0.5 : 0.5));
+    exact = exact > STEP_MAX ? STEP_MAX : exact;
+    exact = exact < -STEP_MAX ? -STEP_MAX : exact;
+    int32_t whole = (int32_t)(exact + copysign(0.5, exact));
     w->rest[axis] = exact - (double)whole;
     return whole;
 }
 
+static inline int32_t wrapping_sum(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
 void otr_mo_window_push(otr_motion *m) {
     otr_mo_window *w = &m->window;
-    const otr_mo_sum *before = &w->ring[(w->head - 1u) & MASK];
-    otr_mo_sum next = {(uint32_t)(uint64_t)m->imu.last_us, {0, 0, 0}};
-    for (int i = 0; i < 3; i++) {
-        double x = m->imu.acc[i] - m->gravity.g[i];
-        int32_t step = m->imu.gap ? 0 : step_of(w, i, x, m->imu.dt_s);
-        next.s[i] = (int32_t)((uint32_t)before->s[i] + (uint32_t)step);
-        w->last[i] = x;
+    const double *acc = m->imu.acc, *g = m->gravity.g;
+    double x[3] = {acc[0] - g[0], acc[1] - g[1], acc[2] - g[2]}, dt = m->imu.dt_s;
+    otr_mo_sum next = w->ring[(w->head - 1u) & MASK];
+    next.t = (uint32_t)(uint64_t)m->imu.last_us;
+    if (!m->imu.gap) {
+        next.s[0] = wrapping_sum(next.s[0], step_of(w, 0, x[0], dt));
+        next.s[1] = wrapping_sum(next.s[1], step_of(w, 1, x[1], dt));
+        next.s[2] = wrapping_sum(next.s[2], step_of(w, 2, x[2], dt));
     }
+    otr_mo_copy(w->last, x);
     w->ring[w->head & MASK] = next;
     w->head++;
     if (m->imu.gap)
@@ -68,16 +74,39 @@ static void difference(const otr_mo_window *w, uint32_t i, uint32_t t, double re
         ret[k] = between(now->s[k], a->s[k]) - share * between(b->s[k], a->s[k]);
 }
 
-double otr_mo_window_dv(otr_mo_window *w, int which, double ret[3]) {
-    uint32_t now = w->ring[(w->head - 1u) & MASK].t, want = now - WINDOW_US[which];
-    uint32_t *tail = &w->tail[which];
-    if (w->head - *tail > OTR_MO_RING)
-        *tail = w->first;
-    while (*tail + 1u != w->head && (int32_t)(w->ring[(*tail + 1u) & MASK].t - want) <= 0)
-        (*tail)++;
-    difference(w, *tail, want, ret);
-    int32_t span = (int32_t)(now - w->ring[*tail & MASK].t);
-    return (double)(span < (int32_t)WINDOW_US[which] ? span : (int32_t)WINDOW_US[which]) * 1e-6;
+static uint32_t begin_of(const otr_mo_window *w, int which) {
+    return w->ring[(w->head - 1u) & MASK].t - WINDOW_US[which];
+}
+
+/* The window's tail goes to the last entry at or before its begin. */
+static uint32_t follow(otr_mo_window *w, int which) {
+    uint32_t want = begin_of(w, which), tail = w->tail[which];
+    if (w->head - tail > OTR_MO_RING)
+        tail = w->first;
+    while (tail + 1u != w->head && (int32_t)(w->ring[(tail + 1u) & MASK].t - want) <= 0)
+        tail++;
+    w->tail[which] = tail;
+    return tail;
+}
+
+static inline uint64_t length2(const otr_mo_sum *a, const otr_mo_sum *b) {
+    int64_t x = (int32_t)((uint32_t)a->s[0] - (uint32_t)b->s[0]);
+    int64_t y = (int32_t)((uint32_t)a->s[1] - (uint32_t)b->s[1]);
+    int64_t z = (int32_t)((uint32_t)a->s[2] - (uint32_t)b->s[2]);
+    return (uint64_t)(x * x) + (uint64_t)(y * y) + (uint64_t)(z * z);
+}
+
+/* Delta-V lies on the straight line between the differences to the two entries around the begin: when both are short
+ * it is short, and nothing has to be interpolated. So it is in all but a few samples of a drive. */
+bool otr_mo_window_dull(otr_mo_window *w, int which, uint64_t limit2) {
+    uint32_t i = follow(w, which), after = i + 1u != w->head ? i + 1u : i;
+    const otr_mo_sum *now = &w->ring[(w->head - 1u) & MASK];
+    return OTR_MO_SHORT_CUTS && length2(now, &w->ring[i & MASK]) < limit2 &&
+           length2(now, &w->ring[after & MASK]) < limit2;
+}
+
+void otr_mo_window_dv(const otr_mo_window *w, int which, double ret[3]) {
+    difference(w, w->tail[which], begin_of(w, which), ret);
 }
 
 /* Binary search: the last entry at or before t. */

@@ -88,21 +88,24 @@ def build(*extra: str, out: str = "libmotion.so", cc: str | None = None, sources
 
 
 @cache
-def library() -> tuple[Any, Any]:
+def library(*flags: str) -> tuple[Any, Any]:
     ffi = cffi.FFI()
     ffi.cdef(declarations())
     driver = Path(__file__).parent / "motion_driver.c"
-    lib = ffi.dlopen(str(build("-shared", "-fPIC", sources=[driver])))
+    lib = ffi.dlopen(str(build("-shared", "-fPIC", *flags, sources=[driver])))
     assert ffi.sizeof("otr_sample") == SAMPLE.itemsize
     assert ffi.sizeof("otr_event") == EVENT.itemsize
     return ffi, lib
 
 
 class Detector:
-    """One detector. ``Detector(imu_range_g=8.0)``: any field of otr_motion_config by name."""
+    """One detector. ``Detector(imu_range_g=8.0)``: any field of otr_motion_config by name.
 
-    def __init__(self, **config: float) -> None:
-        self.ffi, self.lib = library()
+    flags: for the compiler, to build a detector of another kind.
+    """
+
+    def __init__(self, *flags: str, **config: float) -> None:
+        self.ffi, self.lib = library(*flags)
         cfg = self.ffi.new("otr_motion_config *")
         self.lib.otr_motion_config_default(cfg)
         for name, value in config.items():
