@@ -1,149 +1,236 @@
-"""The bars of the scoring table, on the recordings at hand. Skipped where they are missing."""
+"""The bars of the scoring table, on the recordings at hand. Skipped where they are missing.
+
+``outrider evaluate`` does the same with more random runs; what is asserted here is at least as strict as its bars.
+"""
 
 from __future__ import annotations
 
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from tests.evaluation import loaders as ld
-from tests.evaluation import rows, rows_drive, rows_robust
+from outrider.app.evaluate import open_recordings
+from outrider.evaluate.layouts import CRASH_TESTS, DRIVES, OBD_LOGS, PULSES, STRETCHES, TRIPS, WINDOWS, Layout
+from outrider.evaluate.loaders_io import FolderRecordings
+from outrider.evaluate.results import RowResult
+from outrider.evaluate.rows import injected, robustness, sensor_model
+from outrider.evaluate.rows.effort import Effort
+from outrider.evaluate.rows.table import ROWS
+from outrider.evaluate.worse import BROKEN, WORSE_DRIVES, scaled
+
+DATA = Path(os.environ.get("OUTRIDER_DATA", Path(__file__).parents[3] / "shared" / "data"))
+EFFORT = Effort(seed=2, injections=200, repeats=2, cuts=3)
 
 
-def needs(*folders: str) -> pytest.MarkDecorator:
-    """Skips, naming the folder, where a recording is not at hand."""
-    missing = [str(ld.data_dir() / name) for name in folders if not (ld.data_dir() / name).exists()]
-    return pytest.mark.skipif(bool(missing), reason=f"recordings missing: {', '.join(missing)} (see OUTRIDER_DATA)")
+@cache
+def recordings() -> FolderRecordings:
+    return open_recordings(DATA)
 
 
-@needs("vzcrash")
+@cache
+def score(row: str) -> RowResult:
+    return ROWS[row][1](recordings(), EFFORT)
+
+
+def needs(*layouts: Layout) -> pytest.MarkDecorator:
+    """Skips, naming what is missing, where a recording is not at hand."""
+    found = recordings().files if DATA.is_dir() else {}
+    missing = [layout.title for layout in layouts if not found.get(layout.key)]
+    return pytest.mark.skipif(bool(missing), reason=f"no {', '.join(missing)} in {DATA} (see OUTRIDER_DATA)")
+
+
+@needs(*(WINDOWS, PULSES, DRIVES, CRASH_TESTS, STRETCHES, TRIPS, OBD_LOGS))
+def test_every_recording_is_read() -> None:
+    """No file of a known layout is left out."""
+    for row in "ABCDE":
+        score(row)
+    assert recordings().left_out == {}
+
+
+@needs(WINDOWS)
 def test_every_crash_window_is_found_and_no_calm_one() -> None:
     """A: recall 1 and no false alarm on the sample."""
-    score = rows.row_a()
-    assert score["crashes"] == 9
-    assert score["calm"] == 8
-    assert score["found"] == 9, score
-    assert score["false"] == 0, score
+    numbers = score("A").numbers
+    assert numbers["crashes"] == 9
+    assert numbers["calm"] == 8
+    assert numbers["found"] == 9, numbers
+    assert numbers["false"] == 0, numbers
 
 
-@needs("ciss-edr", "canedge")
-@pytest.mark.parametrize("range_g", [8.0, 16.0, 64.0])
-def test_injected_pulses_are_found_and_measured(range_g: float) -> None:
+@needs(PULSES, DRIVES)
+@pytest.mark.parametrize("range_g", ["8 g", "16 g", "64 g"])
+def test_injected_pulses_are_found_and_measured(range_g: str) -> None:
     """B: recorded pulses at random places and directions of a real drive, at three sensor ranges."""
-    score = rows.row_b(range_g, 200, seed=2)
-    assert score["recall"] >= 0.98, score
-    assert score["extra"] == 0, score
-    assert score["flag_wrong"] == 0, score
-    assert score["dv_error_p50_p95"][0] <= 5, score
-    assert score["dv_error_p50_p95"][1] <= 20, score
-    assert score["pdof_error_p50_p95"][1] <= 10, score
-    assert score["trigger_ms_p50_p95"][0] <= 60, score
+    numbers = score("B").numbers[range_g]
+    assert numbers["injections"] == 200
+    assert numbers["recall"] >= 0.98, numbers
+    assert numbers["extra"] == 0, numbers
+    assert numbers["flag_wrong"] == 0, numbers
+    assert numbers["dv_error_percent"]["p50"] <= 5, numbers
+    assert numbers["dv_error_percent"]["p95"] <= 20, numbers
+    assert numbers["pdof_error_deg"]["p95"] <= 10, numbers
+    assert numbers["trigger_ms"]["p50"] <= 60, numbers
 
 
-@needs("ciss-edr", "canedge")
+@needs(PULSES, DRIVES)
 def test_the_trigger_is_quick_except_on_the_one_soft_pulse() -> None:
     """B: 95 % within 120 ms of the recorder's zero; 24878 takes 200 ms to reach 6.5 km/h and is named apart."""
-    injector = rows.Injector(64)
-    pulses = [p for p in injector.pulses if "24878" not in p.name]
-    delays = sorted(r["trigger_ms"] for r in (injector.run(pulses[i % len(pulses)]) for i in range(140)) if r["hit"])
+    pulses = [pulse for pulse in recordings().pulses() if "24878" not in pulse.name]
+    drives = [drive for drive in recordings().drives() if drive.seconds > 100]
+    found = injected.inject(drives, pulses, 64.0, Effort(seed=1, injections=140))
+    delays = sorted(one.trigger_ms for one in found if one.trigger_ms is not None)
     assert len(delays) == 140
     assert delays[int(0.95 * len(delays))] <= 120, delays[-10:]
 
 
-@needs("nhtsa")
+@needs(CRASH_TESTS)
 @pytest.mark.parametrize("rate", [50, 100, 200, 400, 800, 1600])
 @pytest.mark.parametrize("range_g", [8, 16, 32, 200])
 def test_range_decides_and_rate_does_not(range_g: float, rate: float) -> None:
     """C: a 57 km/h barrier test: within 5 % where unsaturated, flagged as a lower bound where not."""
-    for channel in ("093", "099"):
-        score = rows.row_c(channel, range_g, rate)
-        assert score["alarms"] == 1, score
-        assert score["flagged"] == score["saturated"], score
-        assert abs(score["pdof"]) <= 2, score
-        if score["saturated"]:
-            assert score["dv"] < score["true_dv"], score
+    strong = [test for test in recordings().crash_tests() if test.channel != "097"]
+    assert len(strong) == 4
+    for test in strong:
+        reading = sensor_model.read(test, range_g, rate)
+        assert reading.alarms == 1, reading
+        assert reading.flagged == reading.saturated, reading
+        assert abs(reading.pdof_deg or 0) <= 2, reading
+        assert reading.error is not None
+        if reading.saturated:
+            assert reading.error < 0, reading
         else:
-            assert abs(score["error"]) <= 0.05, score
+            assert abs(reading.error) <= 0.05, reading
 
 
-@needs("nhtsa")
+@needs(CRASH_TESTS)
 def test_the_vertical_channel_of_a_crash_test_is_no_crash() -> None:
-    """C: the same test's weakest channel (a delta-V of 4 km/h) raises nothing."""
-    assert rows.row_c("097", 200, 400)["alarms"] == 0
+    """C: the same test's weakest channel (a delta-V of 4 km/h) raises nothing, through any sensor."""
+    assert score("C").numbers["weak"] == {"readings": 24, "alarms": 0}
 
 
-@needs("canedge")
-def test_no_alarm_in_normal_driving() -> None:
-    """D: 0 crash alarms in 41 km with IMU, GNSS, OBD and its five invalid IMU frames."""
-    score = rows.row_d_drive()
-    assert score["alarms"] == 0, score
-    assert score["km"] > 40, score
+@needs(DRIVES, OBD_LOGS, STRETCHES, TRIPS)
+def test_no_alarm_without_a_crash() -> None:
+    """D: 41 km with IMU, GNSS, OBD and five invalid IMU frames; 2.8 h of whole-km/h OBD; potholes and bumps leaking
+    into the plane at 20 degrees of tilt, also at three times their size; 26 deliberately harsh manoeuvres."""
+    numbers = score("D").numbers
+    drives, obd, *roads, harsh = numbers.values()
+    assert len(roads) == 2
+    assert drives["km"] > 40
+    assert obd["hours"] > 2.7
+    assert all(road["recordings"] > 100 for road in roads)
+    assert harsh["recordings"] == 2
+    assert [one["alarms"] for one in numbers.values()] == [0] * 5, numbers
 
 
-@needs("obd-etios")
-def test_no_alarm_from_obd_alone() -> None:
-    """D: 0 crash alarms in 2.8 hours of whole-km/h OBD speed."""
-    assert rows.row_d_obd()["alarms"] == 0
-
-
-@needs("potholes")
-@pytest.mark.parametrize("scale", [1, 3])
-def test_no_alarm_from_bad_roads(scale: float) -> None:
-    """D: potholes and bumps leaking into the plane at 20 degrees of tilt, also at three times their size."""
-    score = rows.row_d_potholes(scale)
-    assert score["stretches"] > 100, score
-    assert score["alarms"] == 0, score
-
-
-@needs("harsh-jair")
-def test_no_alarm_from_aggressive_driving() -> None:
-    """D: 26 deliberately harsh manoeuvres in a phone's frame raise no crash and no rollover."""
-    assert rows.row_d_harsh()["alarms"] == 0
-
-
-@needs("harsh-jair")
+@needs(TRIPS)
 def test_harsh_manoeuvres_are_found() -> None:
     """E: floors under the measured F1 (0.72 and 1.00); soft accelerations of trip 17 are the known gap."""
-    first, second = rows_drive.row_e("17"), rows_drive.row_e("20")
-    assert first["f1"] >= 0.70, first
-    assert first["class_n_found_named"]["brake"] == [6, 6, 6], first
-    assert second["f1"] >= 0.95, second
+    first, second = score("E").numbers["17"], score("E").numbers["20"]
+    assert first["shipped"]["f1"] >= 0.70, first
+    brake = first["classes"]["brake"]
+    assert (brake["driven"], brake["found"], brake["named"]) == (6, 6, 6), first
+    assert second["shipped"]["f1"] >= 0.95, second
 
 
-@needs("canedge")
+@needs(TRIPS)
+def test_a_fit_on_the_other_trip_is_told_on_this_one() -> None:
+    """E: the factor chosen without a trip, and F1 on the trip it never saw."""
+    first, second = score("E").numbers["17"], score("E").numbers["20"]
+    assert first["factor"] is not None
+    assert second["factor"] is not None
+    assert first["fitted"]["f1"] >= 0.70, first
+    assert second["fitted"]["f1"] >= 0.85, second
+
+
+@needs(DRIVES)
 def test_the_mounting_is_found() -> None:
     """F: within 8 degrees of the all-file answer at 300 s, never a claim that is off by more than 20."""
-    score = rows_drive.row_f()
-    assert len(score["deg_at_300_s"]) == 4, score
-    assert max(score["deg_at_300_s"].values()) <= 8, score
-    assert score["worst_claim_deg"] <= 20, score
+    numbers = score("F").numbers
+    assert len(numbers["deg_at_300_s"]) == 4, numbers
+    assert max(numbers["deg_at_300_s"].values()) <= 8, numbers
+    assert numbers["worst_claim_deg"] <= 20, numbers
 
 
-@needs("obd-etios")
+@needs(OBD_LOGS)
 def test_cut_logs_are_told_apart() -> None:
-    """G: silence, zeros, default codes and frozen values at speed get the right name."""
-    score = rows_drive.row_g(3)
-    assert score["cuts"] > 150, score
-    assert score["share"] >= 0.98, score
+    """G: silence, zeros, default codes and frozen values at speed get the right name; whole logs get none."""
+    numbers = score("G").numbers
+    assert numbers["cuts"] > 150, numbers
+    assert numbers["share"] >= 0.98, numbers
+    assert not any(numbers["uncut"].values()), numbers
 
 
-@needs("vzcrash")
+@needs(WINDOWS)
 def test_no_verdict_moves_with_a_worse_sensor() -> None:
     """A, robustness: any mounting, lost samples, gains of 0.9 and 1.1, noise, half the rate, jitter, no speed."""
-    for name, score in rows_robust.robust_a(repeats=2).items():
-        assert score["found"] == score["crashes"] == 18, (name, score)
-        assert score["false"] == 0, (name, score)
+    for name, count in score("H").numbers["windows"].items():
+        assert count["found"] == count["crashes"] == 18, (name, count)
+        assert count["false"] == 0, (name, count)
 
 
-@needs("vzcrash")
+@needs(WINDOWS)
 @pytest.mark.parametrize("gain", [0.8, 1.2])
 def test_a_sensor_that_is_a_fifth_off_is_not_blind(gain: float) -> None:
     """A: the sensor's own g is learnt, so that a wrong gain costs its share of delta-V and nothing else."""
-    score = rows_robust.robust_a(repeats=1, variants={"gain": rows_robust.scaled(gain)})["gain"]
-    assert score["found"] == 9, score
-    assert score["false"] == 0, score
+    windows = list(recordings().windows())
+    count = robustness.on_windows(windows, Effort(repeats=1), {"gain": scaled(gain)})["gain"]
+    assert count["found"] == 9, count
+    assert count["false"] == 0, count
 
 
-@needs("canedge")
-def test_the_calm_drive_stays_calm_with_a_worse_sensor() -> None:
+@needs(DRIVES)
+@pytest.mark.parametrize("name", WORSE_DRIVES)
+def test_the_calm_drive_stays_calm_with_a_worse_sensor(name: str) -> None:
     """D, robustness: gain 1.2 and noise; any mounting and lost samples; no speed and jitter."""
-    for name, score in rows_robust.robust_d().items():
-        assert score["alarms"] == 0, (name, score)
+    assert score("H").numbers["drives"][name]["alarms"] == 0, name
+
+
+GAPS = {
+    "one axis at the end of its range": "an axis that jumps to 2 g and stays is called a crash",
+    "mounting turned within a sample": "gravity that jumps to another axis is called a crash before device_moved",
+}
+
+
+def _broken(name: str) -> Any:
+    marks = [pytest.mark.xfail(reason=GAPS[name])] if name in GAPS else []
+    return pytest.param(name, marks=marks, id=name)
+
+
+@needs(DRIVES)
+@pytest.mark.parametrize("name", [_broken(name) for name in BROKEN])
+def test_a_broken_sensor_alone_is_no_crash(name: str) -> None:
+    """H: NaN, invalid frames, wrong times, gaps, doubled answers, first fixes, stuck and stopping sensors. The known
+    gaps are expected to fail, and to be taken from the list when they no longer do."""
+    counts = robustness.on_drives(recordings().drives(), EFFORT, {name: BROKEN[name]})
+    assert counts[name]["alarms"] == 0, counts
+
+
+@needs(PULSES, DRIVES)
+def test_turning_the_sensor_changes_nothing() -> None:
+    """H: delta-V within 1 % and direction within 1 degree under any rotation of the sensor."""
+    rotation = score("H").numbers["rotation"]
+    assert rotation["rotations"] >= 70, rotation
+    assert rotation["dv_change_percent"]["p100"] < 1, rotation
+    assert rotation["pdof_change_deg"]["p100"] < 1, rotation
+
+
+def test_the_cost_is_told() -> None:
+    """I: a ratio to the reference loop and the bytes of state; the machine's own nanoseconds are no bar of a test."""
+    numbers = score("I").numbers
+    assert numbers["ratio"] > 1
+    assert numbers["state_bytes"] < 32_768
+
+
+@needs(WINDOWS, PULSES, DRIVES)
+@pytest.mark.parametrize("row", ["A", "B", "G"])
+def test_the_same_seed_gives_the_same_numbers(row: str) -> None:
+    """Two runs over the same recordings, read anew, agree in every digit; another seed injects elsewhere."""
+    few = Effort(seed=5, injections=8, repeats=1, cuts=1)
+    runs = [ROWS[row][1](open_recordings(DATA), few).document() for _ in range(2)]
+    assert runs[0] == runs[1]
+    if row == "B":
+        other = ROWS[row][1](recordings(), Effort(seed=6, injections=8)).document()
+        assert other != runs[0]

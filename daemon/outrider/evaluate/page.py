@@ -42,8 +42,8 @@ def _data(evaluation: Evaluation) -> list[str]:
     ]
     columns = ("data", "set known to us", "files", "licence of that set", "told by")
     note = (
-        "Files are found by their content anywhere in the folder. No recording is part of the project, and none was "
-        "held back by it: the whole of what is at hand was in sight while the detector was built (rows say more)."
+        "Files are found by their content anywhere in the folder. No recording is part of the project. What it has for "
+        "development was in sight while the detector was built; the rows say more."
     )
     left = [f"- left out: `{name}`: {why}" for name, why in evaluation.left_out.items()]
     return ["## Data", "", *_table(columns, rows), "", note, *left, ""]

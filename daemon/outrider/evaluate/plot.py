@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COLOURS: Final = {"hit": "#1a7f37", "miss": "#cf222e", "false": "#0550ae", "plain": "#57606a"}
 WORDS: Final = {"hit": "", "miss": "missed: ", "false": "false: ", "plain": ""}
-_ROLES: Final = {"main": "#1f2328", "second": "#0969da", "third": "#bf8700", "faint": "#afb8c1"}
+_ROLES: Final = {"main": "#1f2328", "second": "#0969da", "third": "#bf8700", "fourth": "#8250df", "faint": "#afb8c1"}
 _WIDTH_IN, _PANEL_IN, _REST_IN = 8.2, 1.55, 0.55
 _FONT_PT = 9.0
 _POINTS = 1500

@@ -41,7 +41,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line of a panel; ``dots``: single points. Colours are chosen by ``role``: main, second, third, faint."""
+    """One line of a panel; ``dots``: single points. Colours by ``role``: main, second, third, fourth, faint."""
 
     label: str
     x: Array
@@ -146,7 +146,7 @@ def tidy(value: Any) -> Any:
 
 def share(value: float | None, digits: int = 2) -> str:
     """A share or another number for people; an en dash for none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def interval(ends: tuple[float, float], digits: int = 2) -> str:

@@ -15,6 +15,10 @@ GENERAL = (
     "events.md; no row chose one. The weights of a crash's confidence are priors: there are too few labelled crashes "
     "to fit them, so 'confirmed' says less than 'found'."
 )
+SEEN = (
+    "What the project has for development was seen while the detector was built: on it this row shows no "
+    "generalisation. On recordings that were not, it is a test."
+)
 
 
 def verdict_of(bar: Bar) -> str:

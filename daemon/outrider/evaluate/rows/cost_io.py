@@ -6,33 +6,29 @@ The one row that reads a clock, and the one whose numbers differ from run to run
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from outrider.engine import MotionDetector, detector_bytes, reference_loop
 from outrider.evaluate import samples as sm
-from outrider.evaluate.detect import feed, raw
+from outrider.evaluate.detect import raw
 from outrider.evaluate.recordings import Recordings
 from outrider.evaluate.results import RowResult, Table, at_most, share
 from outrider.evaluate.rows.effort import Effort
 
 SAMPLES = 20_000
+PIECE = 1_000  # short enough to fit between two interruptions
 ROUNDS = 120
 
 
 def score(_recordings: Recordings, effort: Effort) -> RowResult:
-    """A made-up drive at 100 Hz; of many short rounds the least disturbed one counts, for both."""
+    """A made-up drive at 100 Hz, in short pieces; the least disturbed round of each piece counts, for both."""
     result = RowResult(row="I", title="Cost", layouts=(), method=METHOD, limits=LIMITS)
     samples = _drive(effort.random(ord("I")))
-    data = raw(samples)
-    reference = detector = float("inf")
-    for _ in range(ROUNDS):
-        begin = time.perf_counter_ns()
-        reference_loop(data)
-        middle = time.perf_counter_ns()
-        feed(MotionDetector(16.0), samples)
-        reference = min(reference, (middle - begin) / SAMPLES)
-        detector = min(detector, (time.perf_counter_ns() - middle) / SAMPLES)
+    pieces = [raw(samples[begin : begin + PIECE]) for begin in range(0, SAMPLES, PIECE)]
+    rounds = np.array([_round(pieces) for _ in range(ROUNDS)])
+    reference, detector = (float(best.sum()) / SAMPLES for best in rounds.min(axis=0).T)
     size = detector_bytes()
     result.numbers = {
         "ns_per_imu_sample": detector,
@@ -48,9 +44,22 @@ def score(_recordings: Recordings, effort: Effort) -> RowResult:
     )
     result.tables = [Table(title="On this machine", columns=("", "measured"), rows=rows)]
     result.bars = [
-        at_most("ns an IMU sample", 150, detector, unit=" ns", digits=0, note="on this machine, one batch call"),
+        at_most("ns an IMU sample", 150, detector, unit=" ns", digits=0, note="on this machine"),
     ]
     return result
+
+
+def _round(pieces: Sequence[memoryview]) -> list[tuple[int, int]]:
+    """Nanoseconds that each piece takes the reference loop and a detector that goes on from piece to piece."""
+    motion = MotionDetector(16.0)
+    out = []
+    for piece in pieces:
+        begin = time.perf_counter_ns()
+        reference_loop(piece)
+        middle = time.perf_counter_ns()
+        motion.push(piece)
+        out.append((middle - begin, time.perf_counter_ns() - middle))
+    return out
 
 
 def _drive(rng: np.random.Generator) -> sm.Samples:
@@ -61,7 +70,7 @@ def _drive(rng: np.random.Generator) -> sm.Samples:
 
 
 METHOD = (
-    f"{SAMPLES} samples of a made-up drive in one call, the best of {ROUNDS} rounds; the reference is three biquads a "
-    "sample in C (native/src/motion_reference.c), timed in the same rounds."
+    f"{SAMPLES} samples of a made-up drive in pieces of {PIECE}, of each the best of {ROUNDS} rounds; the reference is "
+    "three biquads a sample in C (native/src/motion_reference.c), timed in the same rounds."
 )
 LIMITS = "Nanoseconds are those of the machine it ran on; the ratio is what carries to another."

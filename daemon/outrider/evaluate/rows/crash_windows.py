@@ -31,6 +31,7 @@ from outrider.evaluate.results import (
 from outrider.evaluate.rows.effort import Effort
 from outrider.evaluate.samples import Array
 from outrider.evaluate.statistics import f1, percentile, wilson
+from outrider.evaluate.words import SEEN
 from outrider.model.event import Event
 
 TRIGGER_KMH = 6.5  # over 150 ms, drawn as a level
@@ -172,8 +173,9 @@ METHOD = (
     "detector's own (GB 39732 4.1.3), as the windows bear no time of the impact."
 )
 LIMITS = (
-    "Few windows, chosen by their publisher with the strongest crashes in front: recall on all crashes is lower. "
+    "The windows known to us are few and chosen by their publisher, with the strongest crashes in front: recall on all "
+    "crashes is lower. "
     "Precision depends on the shares of crash and calm windows, which are not those of the road."
 )
-SEEN = "The windows at hand were seen while the thresholds were chosen: their row shows no generalisation."
+
 TRIGGER_NOTE = "soft pulses that take longer than 120 ms to gather 6.5 km/h cannot trigger sooner"

@@ -174,7 +174,7 @@ def _picture(cut_: Cut) -> Picture:
 
 METHOD = (
     f"Logs of ordinary driving, changed at moments above {MIN_KMH} km/h: {BEFORE_S} s before and {AFTER_S} s after, "
-    "with or without a GNSS of its own power that stops or goes on. Right: the incident's last kind is the expected."
+    "with or without a GNSS of its own power that stops or goes on. Right: the incident ends as what is expected."
 )
 LIMITS = (
     "The cuts are ours and cleaner than life: real losses come with half-written frames, brown-outs and late buses. "

@@ -18,6 +18,7 @@ from outrider.evaluate.results import Curve, Mark, Panel, Picture, RowResult, Ta
 from outrider.evaluate.rows.effort import Effort
 from outrider.evaluate.samples import Array, Samples
 from outrider.evaluate.statistics import upper_rate
+from outrider.evaluate.words import SEEN
 from outrider.model.event import Event
 
 SCALES: Final = (1.0, 3.0)
@@ -175,4 +176,3 @@ LIMITS = (
     "Short exposure: with no alarm in T hours the true rate may still be 3/T (95 %). The bounds say how little the "
     "data show, not how good the detector is. Not in the data: slammed doors, kerbs, jacks, towing, devices that fall."
 )
-SEEN = "The recordings at hand were seen while the thresholds were chosen."

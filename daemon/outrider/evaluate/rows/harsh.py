@@ -212,18 +212,18 @@ def _smooth(values: Array, t: Array, seconds: float = 0.5) -> Array:
 
 
 METHOD = (
-    "Manoeuvres driven on purpose, with the times that the driver's companion noted. An event counts as found when an "
+    "Manoeuvres driven on purpose, with the times that the makers of the set noted. An event counts as found when an "
     f"episode overlaps it within ±{fh.SLACK_S:g} s; an episode that overlaps none is false. No speed, mounting "
     "unknown: the hardest case for the detector. Fitted: one factor on all four thresholds, 0.60 to 1.40, the best F1 "
-    "on the other trips, told on the one left out. F1's interval is Wilson's of hits / (hits + false + missed), carried "
-    "over. A manoeuvre of several episodes bears its own name when any of them says it."
+    "on the other trips, told on the one left out. F1's interval is Wilson's of hits / (hits + false + missed), "
+    "carried over. A manoeuvre of several episodes bears its own name when any of them says it."
 )
 LIMITS = (
-    "Two trips, one phone, one car, one driver: intervals within a trip say nothing about other drivers. Trip 17 holds "
-    "brakes, accelerations and lane changes, trip 20 curves and calm driving: a fit on one never saw the classes of "
-    "the other. The notes of the times are themselves good to about half a second."
+    "Known to us are two trips of one phone, car and driver: intervals within a trip say nothing about other drivers. "
+    "17 holds brakes, accelerations and lane changes, 20 curves and calm driving: a fit on one never saw the classes "
+    "of the other. What was driven and not noted counts as false; the notes are good to about half a second."
 )
 SEEN = (
-    "The thresholds are those of the trade, chosen before; the rules between the classes were built with both trips in "
-    "sight."
+    "The thresholds are those of the trade, chosen before; the rules between the classes were built with trips 17 and "
+    "20 in sight."
 )

@@ -31,6 +31,7 @@ from outrider.evaluate.results import (
 from outrider.evaluate.rows.effort import Effort
 from outrider.evaluate.samples import Array
 from outrider.evaluate.statistics import percentile, wilson
+from outrider.evaluate.words import SEEN
 from outrider.model.event import Event, EventFlag
 
 RANGES_G: Final = (8.0, 16.0, 64.0)
@@ -245,18 +246,26 @@ def _by_pulse(every: Sequence[Injection], pulses: Sequence[EdrPulse]) -> Table:
 
 
 def _bars(every: Sequence[Injection]) -> list[Bar]:
-    n = numbers(every)
+    each = [numbers([i for i in every if i.range_g == range_g]) for range_g in RANGES_G]
     slow = sorted({i.pulse.name for i in every if i.strong and i.trigger_ms is not None and i.trigger_ms > 120})
-    note = f"later than 120 ms: only {', '.join(slow)}" if slow else ""
+    note = f"ever later than 120 ms: {', '.join(slow)}" if slow else ""
+
+    def worst(name: str, end: str) -> float | None:
+        return max((n[name][end] for n in each if n[name][end] is not None), default=None)
+
     return [
-        at_least("found at ΔV ≥ 8 km/h (recall)", 0.98, n["recall"], digits=3),
-        at_most("|ΔV error| p50, unsaturated", 5, n["dv_error_percent"]["p50"], unit=" %", digits=1),
-        at_most("|ΔV error| p95, unsaturated", 20, n["dv_error_percent"]["p95"], unit=" %", digits=1),
-        exactly("lower-bound flags that are wrong", 0, n["flag_wrong"]),
-        at_most("PDOF error p95, unsaturated", 10, n["pdof_error_deg"]["p95"], unit="°", digits=1),
-        at_most("trigger p95", 120, n["trigger_ms"]["p95"], unit=" ms", digits=0, note=note),
-        exactly("extra alarms", 0, n["extra"]),
+        at_least("found at ΔV ≥ 8 km/h (recall), worst range", 0.98, _least([n["recall"] for n in each]), digits=3),
+        at_most("ΔV error p50, unsaturated, worst range", 5, worst("dv_error_percent", "p50"), unit=" %", digits=1),
+        at_most("ΔV error p95, unsaturated, worst range", 20, worst("dv_error_percent", "p95"), unit=" %", digits=1),
+        exactly("lower-bound flags that are wrong", 0, sum(n["flag_wrong"] for n in each)),
+        at_most("PDOF error p95, unsaturated, worst range", 10, worst("pdof_error_deg", "p95"), unit="°", digits=1),
+        at_most("trigger p95, worst range", 120, worst("trigger_ms", "p95"), unit=" ms", digits=0, note=note),
+        exactly("extra alarms", 0, sum(n["extra"] for n in each)),
     ]
+
+
+def _least(values: Sequence[float | None]) -> float | None:
+    return min((value for value in values if value is not None), default=None)
 
 
 # -- the picture ---------------------------------------------------------------------------------------------------
@@ -285,7 +294,7 @@ def _miss(one: Injection, at: Scene) -> Picture:
     flat = np.clip(at.acc[near], -limit, limit)
     flat = flat - np.mean(at.acc[at.t < -0.1], axis=0)
     flat = flat - (flat @ at.up)[:, None] * at.up
-    total = np.cumsum(flat, axis=0) * np.gradient(t)[:, None] * 3.6
+    total = np.cumsum(flat * np.gradient(t)[:, None], axis=0) * 3.6
     shift = np.array([np.searchsorted(t, now - 0.15) for now in t])
     window = np.linalg.norm(total - total[shift], axis=1)
     panels = [
@@ -308,8 +317,7 @@ METHOD = (
     "own IMU noise, road and rate (101 Hz) do to the result is in it."
 )
 LIMITS = (
-    "The vehicle's real turn, bounce and the sensor's bandwidth during the crash are not in it; eight pulses, and the "
-    "same in all ranges. The recorder's curve is taken for the truth (its own error is about 10 %). Coverage of "
+    "The vehicle's real turn, bounce and the sensor's bandwidth during the crash are not in it; few pulses, and the "
+    "same in all ranges. The recorder's curve is taken for the truth (49 CFR 563 allows it 10 %). Coverage of "
     "delta-V intervals is not scored: the detector states none yet."
 )
-SEEN = "Pulses and drives at hand were seen while the thresholds were chosen."

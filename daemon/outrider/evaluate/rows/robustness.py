@@ -13,7 +13,7 @@ from outrider.evaluate import samples as sm
 from outrider.evaluate.detect import alarms, captured, detect, feed, final_kinds, is_confirmed
 from outrider.evaluate.layouts import DRIVES, PULSES, WINDOWS
 from outrider.evaluate.recordings import DRIVE_RANGE_G, Drive, MissingError, Recordings, Window
-from outrider.evaluate.results import Picture, RowResult, Table, at_most, exactly, share
+from outrider.evaluate.results import Picture, RowResult, Table, at_most, exactly
 from outrider.evaluate.rows import injected
 from outrider.evaluate.rows.effort import Effort
 from outrider.evaluate.rows.false_alarms import alarm_picture
@@ -186,12 +186,16 @@ def _rotations(result: RowResult, recordings: Recordings, effort: Effort) -> Non
     }
     result.numbers["rotation"] = numbers
     rows = (
-        ("ΔV, change in %", *(share(value, 4) for value in numbers["dv_change_percent"].values())),
-        ("direction, change in °", *(share(value, 4) for value in numbers["pdof_change_deg"].values())),
+        ("ΔV, change in %", *(_small(value) for value in numbers["dv_change_percent"].values())),
+        ("direction, change in °", *(_small(value) for value in numbers["pdof_change_deg"].values())),
     )
     title = f"Sensor turned at random, {len(found)} injected pulses"
     result.tables.append(Table(title=title, columns=("", "median", "largest"), rows=rows))
     result.bars.append(at_most("ΔV change under rotation, largest", 1, max(dv, default=None), unit=" %", digits=3))
+
+
+def _small(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1g}"
 
 
 METHOD = (

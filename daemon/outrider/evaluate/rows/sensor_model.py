@@ -16,6 +16,7 @@ from outrider.evaluate.recordings import CrashTest, Recordings
 from outrider.evaluate.results import Bar, Curve, Panel, Picture, RowResult, Table, at_most, exactly, share
 from outrider.evaluate.rows.effort import Effort
 from outrider.evaluate.samples import Array
+from outrider.evaluate.words import SEEN
 from outrider.model.event import EventFlag
 
 RANGES_G: Final = (8, 16, 32, 200)
@@ -165,7 +166,7 @@ def _picture(test: CrashTest, readings: Sequence[Reading]) -> Picture:
         for g, role in ((200, "main"), (16, "second"), (8, "third"))
         if r.dv_kmh is not None and r.range_g == g and r.rate_hz == 100
     ]
-    panels = [Panel("g", traces), Panel("ΔV, km/h", [Curve("true", at, speed[near], "faint"), *dots])]
+    panels = [Panel("g", traces), Panel("ΔV, km/h", [Curve("true", at, speed[near], "fourth"), *dots])]
     found = sum(bool(r.alarms) for r in readings)
     sentence = f"{found} of {len(readings)} sensors raised an alarm. Dots: ΔV as measured at 100 Hz."
     return Picture(test.name, sentence, panels, "hit" if found else "plain")
@@ -177,7 +178,6 @@ METHOD = (
     "the same trace without the range. A channel counts as a crash from 8 km/h within the detector's window on."
 )
 LIMITS = (
-    "One test, a barrier at 57 km/h; its channels are not independent. The vertical channel stands for a push that is "
-    "no crash. Sensor noise, temperature and the resonance of the housing are not modelled."
+    "Known to us is one test, a barrier at 57 km/h; its channels are not independent. Its vertical one stands for a "
+    "push that is no crash. Sensor noise, temperature and the resonance of the housing are not modelled."
 )
-SEEN = "The test at hand was seen while the thresholds were chosen."
