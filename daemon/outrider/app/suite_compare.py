@@ -34,8 +34,13 @@ def compare_sides(
 
 
 def _program(side: str) -> tuple[str, ...] | None:
-    """A program is what can be executed; anything else is read as results."""
-    return find_program(side)
+    """A program is what can be executed, unless it begins as results do (some file systems let everything be executed);
+    anything else is read as results."""
+    program = find_program(side)
+    if program is None:
+        return None
+    with Path(program[0]).open("rb") as file:
+        return None if file.read(1) == b"{" else program
 
 
 def _check(side: str, loaded: LoadedSuite | None) -> None:

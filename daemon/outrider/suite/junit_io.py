@@ -30,7 +30,7 @@ def write_junit(results: Results, path: Path) -> None:
 
 
 def _algorithm_case(results: Results) -> TestCase:
-    case = TestCase(ALGORITHM_CASE, _xml_text(results.suite), 0)
+    case = TestCase(ALGORITHM_CASE, _xml_text(results.suite))
     if not results.algorithm_ok:
         case.result = [Failure(algorithm_sentence(results), "algorithm")]
     return case
@@ -38,7 +38,7 @@ def _algorithm_case(results: Results) -> TestCase:
 
 def _case(results: Results, drive: DriveResult) -> TestCase:
     seen = drive.observed
-    case = TestCase(_xml_text(seen.name), _xml_text(results.suite), seen.duration_s)
+    case = TestCase(_xml_text(seen.name), _xml_text(results.suite))
     if seen.error is not None:
         case.result = [Error(_xml_text(seen.error), "error")]
     elif not drive.ok:
