@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 FINAL_PHASES: Final = {"end", "closed", "confirmed", "cancelled"}  # updates tell how far a verdict has got, on the way
-STALL_NEAR_US: Final = 5_000_000
+NEAR_S: Final = 1.0  # what an event looks at before and behind itself
 EARTH_M_PER_DEG: Final = 111_320.0
 Content = dict[str, Any]
+Span = tuple[float, float]  # seconds of the drive
 
 
 @dataclass(frozen=True)
@@ -45,26 +46,34 @@ def final(events: Sequence[Content], until_s: float = math.inf) -> list[Content]
 
 def shifted(events: Sequence[Content], zero_us: int) -> list[Content]:
     """The same events with times from ``zero_us`` on."""
-    return [e | {name: e[name] - zero_us for name in ("t0_us", "t_detect_us")} for e in events]
+    names = ("t0_us", "t_detect_us", "t_end_us")  # zero: has no end
+    return [e | {name: e[name] - zero_us for name in names if e[name]} for e in events]
 
 
-def set_aside(expected: Sequence[Content], found: Sequence[Content]) -> tuple[list[Content], list[Content], int]:
-    """Both lists without what a stalled machine made of them, and the number of stalls.
+def set_aside(
+    expected: Sequence[Content], found: Sequence[Content], disturbed: Sequence[Span]
+) -> tuple[list[Content], list[Content]]:
+    """Both lists without what lies in a disturbed part of the drive, or overlaps an event that does.
 
-    A sender that stands still for 50 ms of a drive at ten times its speed makes a silence of half a second, which is
-    an event of its own (buses fall silent at speed, and it goes on) and may spoil others around it. Whether it was the
-    sender that stalled is for the caller to check: he knows how late it was.
+    Where the sender was late the terminal heard another drive: a silence of half a second is an event of its own, and
+    may cut a turn in two. What it says about the rest must be right.
     """
-    stalls = [e for e in found if _is_stall(e)]
+    spans, wanted, got = list(disturbed), list(expected), list(found)
+    while spoiled := [event for event in (*wanted, *got) if _touches(event, spans)]:
+        wanted = [event for event in wanted if not _touches(event, spans)]
+        got = [event for event in got if not _touches(event, spans)]
+        spans = [_span(event) for event in spoiled]
+    return wanted, got
 
-    def clear(event: Content) -> bool:
-        return not any(abs(event["t0_us"] - stall["t0_us"]) < STALL_NEAR_US for stall in stalls)
 
-    return [e for e in expected if clear(e)], [e for e in found if clear(e)], len(stalls)
+def _span(event: Content) -> Span:
+    first, last = event["t0_us"] / 1e6, max(event["t0_us"], event["t_end_us"]) / 1e6
+    return first - NEAR_S, last + NEAR_S
 
 
-def _is_stall(event: Content) -> bool:
-    return bool(event["kind"] == "bus_lost_moving" and event["phase"] == "cancelled")
+def _touches(event: Content, spans: Sequence[Span]) -> bool:
+    first, last = _span(event)
+    return any(first <= end and begin <= last for begin, end in spans)
 
 
 def disagreements(

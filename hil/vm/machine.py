@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -77,29 +77,47 @@ class Machine:
         code_file.unlink(missing_ok=True)
         own = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         own["PATH"] = f"{self.vng.parent}:{own['PATH']}"  # vng calls its own helpers by name
-        process = subprocess.Popen(
-            self.command(inner, environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,  # QEMU writes to a pipe in order; a file it would open anew, and write over itself
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=own,
-        )
-        stream = threading.Thread(target=_stream, args=(process,), daemon=True)
-        stream.start()
+        process: subprocess.Popen[bytes] | None = None
         try:
+            with _signals_held():
+                process = subprocess.Popen(
+                    self.command(inner, environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,  # in order; a file QEMU would open anew, and write over itself
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    env=own,
+                )
+            stream = threading.Thread(target=_stream, args=(process,), daemon=True)
+            stream.start()
             process.wait(timeout=limit_s)
+            stream.join(END_S)
         except subprocess.TimeoutExpired:
             raise RigError(f"the virtual machine was not done within {limit_s:.0f} s (--limit) and was ended") from None
         finally:
-            _end(process)
-            stream.join(END_S)
+            if process is not None:
+                _end(process)
         try:
             return int(code_file.read_text())
         except (OSError, ValueError):
             raise RigError(
                 f"the virtual machine ended with {process.returncode} and brought no result back: short of memory?"
             ) from None
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """What would end this program within the block, ends it behind: nothing is started that nobody knows of."""
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda got, _frame: came.append(got)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _stream(process: subprocess.Popen[bytes]) -> None:

@@ -12,8 +12,8 @@ from hil.rig.agreement import Tolerance, disagreements, final, set_aside, shifte
 def event(kind: str = "harsh_brake", t_s: float = 10.0, **changes: Any) -> dict[str, Any]:
     t_us = round(t_s * 1e6)
     return {
-        "kind": kind, "phase": "end", "level": 1, "t0_us": t_us, "t_detect_us": t_us + 500_000, "dv_kmh": 20.0,
-        "lat_deg": 48.1, "lon_deg": 11.6,
+        "kind": kind, "phase": "end", "level": 1, "t0_us": t_us, "t_detect_us": t_us + 500_000, "t_end_us": 0,
+        "dv_kmh": 20.0, "lat_deg": 48.1, "lon_deg": 11.6,
     } | changes  # fmt: skip
 
 
@@ -65,11 +65,12 @@ def test_what_counts() -> None:
     assert [(e["kind"], e["t0_us"], e["t_detect_us"]) for e in kept] == [("harsh_brake", 2_000_000, 2_500_000)]
 
 
-def test_a_stalled_machine_spoils_only_what_is_near() -> None:
-    """Events around a silence that was none of the drive's are not compared; those far from it are."""
+def test_what_is_disturbed_is_not_compared() -> None:
+    """Events in a disturbed span, and those that overlap them, are set aside; those far from it stay."""
     expected = [event(t_s=10), event(t_s=30), event(t_s=60)]
-    stall = event("bus_lost_moving", 31.0, phase="cancelled")
-    compared, found, stalls = set_aside(expected, [event(t_s=10), stall, event(t_s=60)])
-    assert stalls == 1
+    extra = event("bus_lost_moving", 31.5, phase="cancelled")  # near the one at 30, which is near the span
+    moved = event(t_s=32.9)
+    compared, found = set_aside(expected, [event(t_s=10), extra, moved, event(t_s=60)], [(28.0, 29.5)])
     assert compared == found == [event(t_s=10), event(t_s=60)]
-    assert set_aside(expected, expected) == (expected, expected, 0)
+    assert set_aside(expected, expected, []) == (expected, expected)
+    assert set_aside(expected, [event(t_s=10), extra], [(80.0, 81.0)]) == (expected, [event(t_s=10), extra])
