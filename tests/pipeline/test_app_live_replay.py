@@ -36,6 +36,7 @@ DELTA_V_KMH = 1.0
 DISTANCE_M, DISTANCE_SHARE = 20.0, 0.005  # of a trip; a second of a town's speed, and half a percent
 MAX_SPEED_MPS = 0.5
 SIMCAR = Vehicle(["simcar"])
+pytestmark = pytest.mark.slow
 
 
 def simulated(scenario: str, folder: Path) -> Drive:
@@ -186,7 +187,6 @@ def test_a_crash_at_ten_times_the_speed(tmp_path: Path, crash: Drive) -> None:
     assert Kind.EVIDENCE in {record.record.kind for record in found.records}
 
 
-@pytest.mark.slow
 def test_a_loggers_drive_at_ten_times_the_speed(tmp_path: Path) -> None:
     """Ten minutes of a real car, MF4 of a CAN logger."""
     pytest.importorskip("asammdf")
