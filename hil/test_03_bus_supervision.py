@@ -65,7 +65,7 @@ def helper_socket(slcan: SlcanAdapter, tmp_path: Path, launcher: Launcher, patie
     path.unlink(missing_ok=True)
 
 
-def test_error_frames_and_bus_off_on_a_virtual_bus(terminal: MakeTerminal, vcan: tuple[Vcan, ...]) -> None:
+def test_error_frames_and_bus_off_on_a_virtual_bus(vcan: tuple[Vcan, ...], terminal: MakeTerminal) -> None:
     """Traffic is listening, errors alone a wrong rate, bus-off bus-off; good frames end each, silence is sleep."""
     box = terminal(can=[vcan[0]])
     box.expect_log("rigcan0: wrong-bitrate: .*check the wiring")
@@ -86,7 +86,7 @@ def test_error_frames_and_bus_off_on_a_virtual_bus(terminal: MakeTerminal, vcan:
     assert asleep["lost"] == {"controller": 0, "socket": 0, "queue": 0}
 
 
-def test_a_bus_that_goes_and_comes_back_is_opened_at_once(terminal: MakeTerminal, vcan: tuple[Vcan, ...]) -> None:
+def test_a_bus_that_goes_and_comes_back_is_opened_at_once(vcan: tuple[Vcan, ...], terminal: MakeTerminal) -> None:
     """Down and up, deleted and made anew: each told apart, and opened because the link is back, not by the back-off."""
     box = terminal(can=[vcan[1]])
     box.allow_log("socketcan:rigcan1: (.*Network is down|.*No such device)")
@@ -106,22 +106,23 @@ def test_a_bus_that_goes_and_comes_back_is_opened_at_once(terminal: MakeTerminal
     wait_condition(box, vcan[1], "listening")
 
 
-def test_controllers_listening_and_not(terminal: MakeTerminal, sja1000: tuple[Sja1000, Sja1000]) -> None:
+def test_controllers_listening_and_not(sja1000: tuple[Sja1000, Sja1000], terminal: MakeTerminal) -> None:
     """A controller that only listens is fine, one that acknowledges is told loudly; mode and counters are read."""
     first, second = sja1000
     first.configure(listen_only="on", berr_reporting="on")
     box = terminal(can=[{"channel": first.name, "bitrate": 500_000}, {"channel": second.name}])
     box.expect_log(f"{second}: wrong-mode: .*acknowledges")
     with second.sender() as sender:
-        for _frame in range(10):
-            sender.send(classic(0x123, bytes(8)))
+        for _frame in range(5):  # as many as the controller's 64 bytes hold, however slow the guest is
+            sender.send(classic(0x123, b""))
     listening = wait_condition(box, first, "listening")
+    box.wait("all are counted", lambda: box.source(first.name)["frames"] == 5)
     assert listening["link"]["mode"] == "listen-only"
     assert (listening["link"]["bitrate"], listening["link"]["state"]) == (500_000, "ERROR-ACTIVE")
     assert wait_condition(box, second, "wrong-mode")["link"]["mode"] == "active"
     shown = command("status", first.name, "--socket", box.socket, "--json")
     (document,) = json.loads(shown.stdout)
-    assert (document["kind"], document["sample_point"], document["rx_packets"] >= 10) == ("can", 0.875, True)
+    assert (document["kind"], document["sample_point"], document["rx_packets"] >= 5) == ("can", 0.875, True)
     assert document["error_reporting"] is True
     assert document["daemon"]["condition"] == "listening"
     assert first.name in command("list").stdout
@@ -132,7 +133,7 @@ def test_a_controller_is_pulled_out_and_plugged_in(terminal: MakeTerminal, sja10
     first, second = sja1000
     first.configure(listen_only="on")
     box = terminal(can=[first.name])
-    box.allow_log(f"socketcan:{first}: ")
+    box.allow_log(rf"\b{first}\b")
     slot = (SYS_NET / first.name / "device").resolve().name
     (DRIVER / "unbind").write_text(slot)
     try:
@@ -149,9 +150,12 @@ def test_a_controller_is_pulled_out_and_plugged_in(terminal: MakeTerminal, sja10
 
 
 def test_an_adapter_is_set_and_restarted_by_the_helper(
-    terminal: MakeTerminal, slcan: SlcanAdapter, helper_socket: Path, tmp_path: Path
+    slcan: SlcanAdapter, helper_socket: Path, terminal: MakeTerminal, tmp_path: Path
 ) -> None:
-    """Fresh from the factory: set as configured, listening only. Bus-off: restarted. Both by the helper alone."""
+    """Fresh from the factory: set as configured, listening only. Bus-off: restarted. Both by the helper alone.
+
+    Frames that the controller itself lost are counted as lost there, and nowhere else.
+    """
     box = terminal(
         can=[{"channel": slcan.name, "link": "helper", "bitrate": 500_000}],
         config={"bus": {"helper_socket": str(helper_socket)}},
@@ -177,33 +181,25 @@ def test_an_adapter_is_set_and_restarted_by_the_helper(
     restarted = wait_condition(box, slcan, "listening")
     assert restarted["requests"]["restart"] >= 1
     assert restarted["helper_refusal"] == ""
+    box.tolerate("controller_overflows")
+    slcan.says(OVERFLOW, OVERFLOW)
+    box.wait("two overflows", lambda: bus(box, slcan)["lost"]["controller"] == 2)
+    assert bus(box, slcan)["lost"] == {"controller": 2, "socket": 0, "queue": 0}
     log = (tmp_path / "helper.log").read_text(encoding="utf-8")
     assert "RestartLink" in log
     assert "SetLink" in log
     assert "Traceback" not in log
 
 
-def test_overflows_of_the_controller_are_counted_apart(terminal: MakeTerminal, slcan: SlcanAdapter) -> None:
-    """The controller's buffer overflowed: lost there, and nowhere else."""
-    assert command("set", slcan.name, "--bitrate", 250_000).exit_code == 0
-    assert (slcan.rate, slcan.opened) == (250_000, "L")
-    box = terminal(can=[slcan.name])
-    box.tolerate("controller_overflows")
-    slcan.says(OVERFLOW, OVERFLOW)
-    box.wait("two overflows", lambda: bus(box, slcan)["lost"]["controller"] == 2)
-    assert bus(box, slcan)["lost"] == {"controller": 2, "socket": 0, "queue": 0}
-
-
 @pytest.mark.parametrize(("wire", "outcome"), [(250_000, "found"), (None, "asleep"), (800_000, "failed")])
 def test_detecting_the_rate(slcan: SlcanAdapter, tmp_path: Path, wire: int | None, outcome: str) -> None:
     """An adapter that hears errors at wrong rates: found and left listening; silence and strangers are left down."""
     slcan.wire = wire
-    done = command(
-        "detect", slcan.name, "--window", 0.5, "--found", tmp_path / "f.json", "--socket", tmp_path / "none", "--json"
-    )
+    found, rates = tmp_path / "found.json", ("--bitrate", 500_000, "--bitrate", 250_000)
+    done = command("detect", slcan.name, *rates, "--found", found, "--socket", tmp_path / "none", "--json")
     document = json.loads(done.stdout)
     assert document["outcome"] == outcome
     assert document["bitrate"] == (wire if outcome == "found" else None)
     assert (done.exit_code, slcan.is_up) == ((0, True) if outcome == "found" else (1, False))
     assert "O" not in slcan.commands, "it never acknowledged"
-    assert (tmp_path / "f.json").exists() is (outcome == "found")
+    assert found.exists() is (outcome == "found")
