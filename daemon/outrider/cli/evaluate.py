@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from outrider.evaluate.results import Evaluation, RowResult
 
-_FILE = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_STDOUT = Path("-")
 _ROWS = "ABCDEFGHI"
 _WIDE = 160
 
@@ -54,7 +56,8 @@ def cli(folder: Path, **args: Any) -> None:
     from outrider.evaluate.rows.effort import Effort
 
     recordings = open_recordings(folder)
-    quiet = args["json_file"] == Path("-")
+    _check_places(args)
+    quiet = args["json_file"] == _STDOUT
     console = _console()
 
     def show(row: RowResult) -> None:
@@ -74,10 +77,17 @@ def cli(folder: Path, **args: Any) -> None:
         click.echo(whole_sentence(evaluation))
 
 
+def _check_places(args: dict[str, Any]) -> None:
+    """What cannot be written is said before minutes are spent on it."""
+    for path in (args["html"], args["json_file"], args["markdown"]):
+        if path is not None and path != _STDOUT and not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, _("no such folder to write into"), str(path))
+
+
 def _write(evaluation: Evaluation, args: dict[str, Any]) -> None:
     from outrider.evaluate import report_io
 
-    if args["json_file"] == Path("-"):
+    if args["json_file"] == _STDOUT:
         click.echo(report_io.json_text(evaluation), nl=False)
     elif args["json_file"]:
         report_io.write_json(evaluation, args["json_file"])
