@@ -5,7 +5,12 @@ Emulated controllers have no bit timing: that a controller at a wrong rate repor
 
 from __future__ import annotations
 
+import grp
 import json
+import os
+import socket
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +22,17 @@ from hil.conftest import MakeTerminal
 from hil.rig.can import SYS_NET, Sja1000, Vcan
 from hil.rig.nursery import Launcher
 from hil.rig.patience import Patience
-from hil.rig.resources import need
+from hil.rig.resources import VM_HINT, need
 from hil.rig.slcan import ACTIVE, BUS_OFF, OVERFLOW, PASSIVE, SlcanAdapter, slcan_missing
 from hil.rig.terminal import Terminal
 from outrider.cli.bus import cli as bus_command
+from outrider.link.helper_io import BusHelper, HelperOptions
+from outrider.link.set_io import RecordingLinkSetter
+from outrider.link.settings import LinkUp, encode_request
 from tests.support.can_feed import CAN_ERR, classic
 
 DRIVER = Path("/sys/bus/pci/drivers/kvaser_pci")
+NOBODY = 65_534
 ERR_BUS_OFF = CAN_ERR | 0x40
 ERR_PROTOCOL = CAN_ERR | 0x88  # protocol violation, bus error
 
@@ -203,3 +212,57 @@ def test_detecting_the_rate(slcan: SlcanAdapter, tmp_path: Path, wire: int | Non
     assert (done.exit_code, slcan.is_up) == ((0, True) if outcome == "found" else (1, False))
     assert "O" not in slcan.commands, "it never acknowledged"
     assert found.exists() is (outcome == "found")
+
+
+def ask_as(user: int, groups: list[int], path: Path, go: int) -> tuple[int, int]:
+    """A child that becomes this user, waits for a byte on ``go``, and asks; its pid, and where it tells the answer."""
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups(groups)
+            os.setgid(user)
+            os.setuid(user)
+            os.read(go, 1)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.connect(str(path))
+                sock.sendall(encode_request(LinkUp("can0")))
+                os.write(tell, sock.recv(4096))
+        finally:
+            os._exit(0)
+    os.close(tell)
+    return pid, told
+
+
+def test_the_helper_hears_its_group_alone() -> None:
+    """Whatever the mode of its socket has become, the kernel says who asks: a stranger is refused, a member is not."""
+    if os.geteuid():
+        pytest.skip(f"becomes other users, which needs root: {VM_HINT}")
+    group = grp.getgrnam("users")
+    setter = RecordingLinkSetter()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder, "bus.sock")
+        ready, go = os.pipe()
+        children = [ask_as(NOBODY, groups, path, ready) for groups in ([], [group.gr_gid])]
+        service = BusHelper(HelperOptions(path, frozenset({"can0"}), group.gr_name), setter)
+        service.open()
+        path.chmod(0o666)
+        stop, wake = threading.Event(), os.eventfd(0)
+        thread = threading.Thread(target=service.serve, args=(stop, wake))
+        thread.start()
+        os.write(go, b"go")
+        answers = []
+        for pid, told in children:
+            os.waitpid(pid, 0)
+            answers.append(os.read(told, 4096))
+            os.close(told)
+        stop.set()
+        os.eventfd_write(wake, 1)
+        thread.join()
+        service.close()
+        for fd in (ready, go, wake):
+            os.close(fd)
+    assert b"you may not ask" in answers[0]
+    assert json.loads(answers[1]) == {"ok": True}
+    assert setter.requests == [LinkUp("can0")]
