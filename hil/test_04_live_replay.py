@@ -25,14 +25,16 @@ from hil.rig.gnss import GnssPty
 from hil.rig.health import terminal_ill
 from hil.rig.nursery import Launcher
 from hil.rig.patience import Patience
-from hil.rig.punctual import Span, Watch
+from hil.rig.punctual import LATE_US, Span, late_spans
 from hil.rig.resources import vcan_missing
 from hil.rig.terminal import Terminal, journal
 from hil.rig.unix_bus import UnixBus
 from outrider.app.session import ReplaySession
 from outrider.clock import SystemClock
+from outrider.model.frame import FRAME
 from outrider.sources.drive_io import Drive, load_drive
 from outrider.sources.playback_io import Playback, PlaybackStats
+from tests.support.can_feed import seen
 
 REPLAY_BASE_US: Final = 1_000_000  # the time line of a replay begins at one second
 REAL_TIME: Final = 10  # priority of what sends
@@ -47,13 +49,29 @@ class Played:
     """A drive that was played to its end, and the terminal that heard it, stopped."""
 
     drive: PreparedDrive
+    content: Drive
     speed: int
     terminal: Terminal
     stats: PlaybackStats
-    disturbed: tuple[Span, ...]
     zero_us: int  # engine time of the drive's beginning
-    duration_us: int
-    frames: int
+
+    @property
+    def late_s(self) -> float:
+        """The latest frame, in seconds of the drive."""
+        return self.stats.frames.late_max_us / 1e6 * self.speed
+
+    def disturbed(self) -> list[Span]:
+        """Spans of the drive that were heard late. Slow: only asked when something differs."""
+        heard = [frame for path in self.tapes() for frame in seen(path.read_bytes())]
+        recorded = [(frame[0], frame[2]) for frame in FRAME.iter_unpack(self.content.frames)]
+        buses = [
+            ([t_us for t_us, bus in recorded if bus == number], [frame.t_us for frame in heard if frame.bus == place])
+            for place, number in enumerate(self.content.buses)
+        ]
+        return late_spans(buses, self.zero_us)
+
+    def tapes(self) -> list[Path]:
+        return sorted((self.terminal.directory / "tapes").glob("*.tape"))
 
 
 @dataclass
@@ -141,13 +159,11 @@ def _play(stage: Stage, patience: Patience) -> Played:
         playback = stack.enter_context(Playback(drive, fds, SystemClock(), gnss_fd=gnss_fd, speed=speed))
         zero_us = playback.start() * speed
         _prefer("player")
-        watch = Watch(drive, speed)
-        watch.follow(playback, SystemClock().boottime_us, drive.duration_us / 1e6 / speed + patience.bound_s(30))
-        stats = playback.wait(patience.bound_s(30))
+        stats = playback.wait(drive.duration_us / 1e6 / speed + patience.bound_s(30))
     box.wait("all frames are counted", lambda: _frames(box) == drive.frame_count)
     box.wait("the engine has got there", lambda: _engine_us(box) >= zero_us + drive.duration_us - 1_000_000)
     assert box.stop() == 0
-    return Played(stage.drive, speed, box, stats, tuple(watch.disturbed), zero_us, drive.duration_us, drive.frame_count)
+    return Played(stage.drive, drive, speed, box, stats, zero_us)
 
 
 def _prefer(name: str) -> None:
@@ -180,34 +196,41 @@ def test_live_equals_replay(play: Played) -> None:
     """Same events in the same order, with times, sizes and places within the stated tolerances; nothing lost."""
     assert play.stats.complete, play.stats
     found = shifted(play.terminal.events(), play.zero_us)
-    found = final(found, until_s=play.duration_us / 1e6)
+    found = final(found, until_s=play.content.duration_us / 1e6)
     expected = final(shifted(play.drive.events, REPLAY_BASE_US))
-    compared, told = set_aside(expected, found, play.disturbed)
-    wrong, most = disagreements(compared, told, Tolerance(t_s=JITTER_S * play.speed))
-    late_s, disturbed_s = play.stats.frames.late_max_us / 1e6, sum(end - begin for begin, end in play.disturbed)
+    tolerance = Tolerance(t_s=JITTER_S * play.speed)
+    wrong, most = disagreements(expected, found, tolerance)
+    compared = expected
+    if wrong and play.late_s > LATE_US / 1e6:
+        disturbed = play.disturbed()
+        compared, told = set_aside(expected, found, disturbed)
+        wrong, most = disagreements(compared, told, tolerance)
+        print(f"{play.drive.name} x{play.speed}: {sum(b - a for a, b in disturbed):.1f} s of the drive came late")
     print(
         f"{play.drive.name} x{play.speed}: {len(compared)} of {len(expected)} events compared, at most {most} apart, "
-        f"{play.frames} frames, sender {late_s:.3f} s late at most, {disturbed_s:.1f} s of the drive disturbed by it"
+        f"{play.content.frame_count} frames, the latest by {play.late_s:.3f} s of the drive"
     )
-    assert len(compared) >= len(expected) / 2, f"the machine was too busy to play {disturbed_s:.0f} s in time: again"
+    assert len(compared) >= len(expected) / 2, "the machine was too busy to play the drive in time: run it again"
     assert not wrong, "\n".join(wrong)
     assert not terminal_ill(play.terminal)
 
 
 def test_tape_gives_the_same_records(play: Played, tmp_path: Path) -> None:
     """What the terminal put into its journal comes out of its tape again, byte for byte."""
-    tapes = sorted((play.terminal.directory / "tapes").glob("*.tape"))
+    tapes = play.tapes()
     assert len(tapes) == 1
     again = tmp_path / "journal"
     profiles = {"profiles": play.drive.profiles, "dbc": play.drive.dbc}
     with ReplaySession.open(tapes, journal=again, **profiles) as session:  # type: ignore[arg-type]
         session.run()
         assert not session.deliver()["lost"]
-    first, second = _telling(play.terminal.journal), _telling(again)
+    # A window of the flight recorder waits until it is taken, and the next one for that: a stalled owner takes it late.
+    kinds = TELLING if play.late_s < LATE_US / 1e6 else TELLING - {"evidence"}
+    first, second = _telling(play.terminal.journal, kinds), _telling(again, kinds)
     assert len(first) > 10
     assert first == second
 
 
-def _telling(directory: Path) -> list[tuple[Any, ...]]:
+def _telling(directory: Path, kinds: set[str]) -> list[tuple[Any, ...]]:
     records = map(json.loads, journal("export", directory).splitlines())
-    return [(r["lane"], r["kind"], r["t_us"], r["body"]) for r in records if r["kind"] in TELLING]
+    return [(r["lane"], r["kind"], r["t_us"], r["body"]) for r in records if r["kind"] in kinds]
