@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -13,32 +15,40 @@ from hil.rig.can import Vcan
 from hil.rig.patience import Patience
 from outrider.engine import Decoder
 from outrider.model.frame import EFF, FrameBatch
+from outrider.model.vehicle import BitField, MessageDef, SignalDef, VehicleTables
 from outrider.profile.load_io import load_profile
 from outrider.sources.can_io import CanOptions, open_bus
 from outrider.sources.filters import profile_filters
 from tests.support.can_feed import CAN_EFF, CAN_ERR, CAN_RTR, classic, fd_frame
 
-PROFILES: Final = ["simcar", "obd2", "j1939"]
 PROC_EXACT: Final = {False: Path("/proc/net/can/rcvlist_sff"), True: Path("/proc/net/can/rcvlist_eff")}
 
 
-def identifiers(count: int) -> list[tuple[int, bool]]:
-    """Those of the profile, of ECUs' answers, their neighbours, and others at random."""
+@cache
+def car() -> VehicleTables:
+    """The simulated car with OBD-II, and two parameter groups of J1939: one to all, one to a destination."""
+    tables = load_profile(["simcar", "obd2"]).tables
+    signals = (SignalDef("s", 0, BitField(0, 8)),)
+    groups = (MessageDef("m", can_id, True, 8, signals, j1939=True) for can_id in (0x18FEF100, 0x18EA0021))
+    return replace(tables, messages=(*tables.messages, *groups))
+
+
+def identifiers() -> list[tuple[int, bool]]:
+    """Those of the profile, of ECUs' answers, their neighbours, and others at random; each often enough to tell."""
     rng = random.Random(7)
-    tables = load_profile(PROFILES).tables
-    known = [(m.frame_id, m.extended) for m in tables.messages] + [(0x7E8, False), (0x18DAF142, True)]
-    near = [((i ^ 1 << rng.randrange(29 if e else 11)), e) for i, e in known for _ in range(3)]
+    known = [(m.frame_id, m.extended) for m in car().messages] + [(0x7E8, False), (0x18DAF142, True)]
+    near = [(i ^ 1 << rng.randrange(29 if e else 11), e) for i, e in known for _ in range(3)]
     other = [(rng.randrange(1 << 29), True) if rng.random() < 0.5 else (rng.randrange(1 << 11), False) for _ in known]
     found = known + near + other
     rng.shuffle(found)
-    return found[:count]
+    return found
 
 
 def wanted(can_id: int, extended: bool) -> bool:
     """Whether the profile decodes it, or an ECU answers a tester with it."""
     if can_id >> 8 == 0x18DAF1 if extended else 0x7E8 <= can_id <= 0x7EF:
         return True
-    batch, decoder = FrameBatch(), Decoder(load_profile(PROFILES).tables)
+    batch, decoder = FrameBatch(), Decoder(car())
     batch.append(0, can_id, bytes(8), EFF if extended else 0)
     decoder.decode(batch)
     return decoder.stats().matched == 1
@@ -47,9 +57,9 @@ def wanted(can_id: int, extended: bool) -> bool:
 @pytest.mark.parametrize("fd", [False, True], ids=["classic", "fd"])
 def test_the_kernel_lets_through_what_the_profile_decodes(vcan: tuple[Vcan, ...], patience: Patience, fd: bool) -> None:
     """Identifiers inside and outside, and the same ones as remote frames: exactly the profile's data frames arrive."""
-    filters = profile_filters(load_profile(PROFILES).tables, 0)
+    filters = profile_filters(car(), 0)
     assert filters is not None
-    sent = identifiers(300)
+    sent = identifiers()
     bus = open_bus(CanOptions("socketcan", vcan[0].name, fd=True, filters=filters))
     try:
         with vcan[0].sender() as sender:
