@@ -284,7 +284,7 @@ def _picture(every: Sequence[Injection], pulse: EdrPulse, range_g: float) -> Pic
         f"{found} of {len(mine)} found; {sum(i.saturated for i in mine)} saturated. Each thin line is one injection."
     )
     panel = Panel("|ΔV|, km/h", curves)
-    return Picture(f"{pulse.name} at ±{range_g:g} g", sentence, [panel], verdict, x_label="s from T0")
+    return Picture(f"{pulse.name} at ±{range_g:g} g", sentence, [panel], verdict, x_label="s, each from its own zero")
 
 
 def _miss(one: Injection, at: Scene) -> Picture:
