@@ -29,6 +29,7 @@ def replayed() -> Results:
     return run_of("replay", 1, jobs=2)
 
 
+@pytest.mark.slow
 def test_the_example_passes_as_a_replay(replayed: Results) -> None:
     """All six drives, and the algorithm they are pinned to."""
     assert {drive.observed.name: drive.problems for drive in replayed.drives if not drive.ok} == {}
@@ -36,6 +37,7 @@ def test_the_example_passes_as_a_replay(replayed: Results) -> None:
     assert len(replayed.drives) == 6
 
 
+@pytest.mark.slow
 def test_the_example_passes_on_a_bus(replayed: Results) -> None:
     """The short drives through ``outrider run``, at ten times real time: they meet the suite, no frame is lost, and
     what was found is what the replay finds, within the jitter of a live bus."""
