@@ -148,6 +148,7 @@ class World(RuleBasedStateMachine):
         """Without a single error, on a link that is as configured, nothing is wrong."""
         well = (
             isinstance(self.report, LinkReport)
+            and self.counters.open
             and self.report.up
             and self.report.listen_only
             and self.report.bitrate == self.policy.bitrate

@@ -70,6 +70,15 @@ def stopped(name: str, *, virtual: bool) -> Finding:
     )
 
 
+def unread(name: str, error: str) -> Finding:
+    """The link is fine; the reader is not."""
+    return Finding(
+        BusCondition.DOWN,
+        _("the interface {name} is up, but cannot be read: {error}").format(name=name, error=error),
+        _("it is tried again; see the log of the source"),
+    )
+
+
 def bus_off(restart_ms: int, *, helper: bool) -> Finding:
     if restart_ms:
         reason = _("the controller left the bus after too many errors; the kernel restarts it after {ms} ms")

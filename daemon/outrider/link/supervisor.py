@@ -212,7 +212,7 @@ class BusSupervisor:
             return findings.missing(self.policy.name)
         if isinstance(report, str):
             return self._by_traffic(now_us, sees_errors=False, why=report)
-        return self._by_link(now_us, report)
+        return self._by_link(now_us, report, counters)
 
     def _by_reader(self, now_us: int, counters: BusCounters) -> Finding:
         """A bus without a link: the reader's word."""
@@ -222,7 +222,7 @@ class BusSupervisor:
             return findings.bus_off(0, helper=False)
         return self._errors(now_us, None) or self._by_traffic(now_us, sees_errors=True)
 
-    def _by_link(self, now_us: int, report: LinkReport) -> Finding:
+    def _by_link(self, now_us: int, report: LinkReport, counters: BusCounters) -> Finding:
         if not report.up:
             return findings.down(report.name)
         known = report.state is not None
@@ -232,7 +232,10 @@ class BusSupervisor:
             self._evidence.off = False  # the controller has the last word
         if not report.carrier and report.state is not ControllerState.SLEEPING:
             return findings.stopped(report.name, virtual=report.kind is not LinkKind.CAN)
-        return self._by_setting(report) or self._by_errors(now_us, report)
+        setting = self._by_setting(report)
+        if setting is None and not counters.open and counters.error:
+            return findings.unread(report.name, counters.error)  # nobody listens: that is neither sleep nor traffic
+        return setting or self._by_errors(now_us, report)
 
     def _by_setting(self, report: LinkReport) -> Finding | None:
         policy = self.policy

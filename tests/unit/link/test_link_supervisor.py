@@ -269,6 +269,16 @@ def test_a_link_that_came_back_is_opened_at_once_and_once() -> None:
     assert len(bus.requests) == 3
 
 
+def test_a_reader_that_cannot_open_a_healthy_link_is_no_sleep() -> None:
+    """Up, listening, and nobody hears it: down, with the reader's words; a wrong mode is still told first."""
+    bus = Bench()
+    bus.counters = BusCounters(open=False, error="Permission denied")
+    assert bus.condition(60) is BusCondition.DOWN
+    assert "Permission denied" in bus.machine.finding.reason
+    bus.report = ACTIVE
+    assert bus.condition() is BusCondition.WRONG_MODE
+
+
 def test_nobody_can_read_the_link() -> None:
     """Traffic is still traffic; without it the reason says why nothing is known."""
     bus = Bench("the program `ip` was not found")
