@@ -42,7 +42,7 @@ hil: $(VENV)/.dev ## Run the tests of the rig on virtual CAN, in a virtual machi
 
 evaluate: $(VENV)/.dev ## Score the detector on recordings (OUTRIDER_DATA=..., default ../shared/data); writes detector-scores.md
 	@mkdir -p build && $(VENV)/bin/outrider evaluate "$${OUTRIDER_DATA:-../shared/data}" --html build/evaluation.html \
-		--json build/evaluation.json --markdown docs/reference/detector-scores.md $(EVALUATE_ARGS)
+		--json build/evaluation.json --markdown $(if $(EVALUATE_ARGS),build,docs/reference)/detector-scores.md $(EVALUATE_ARGS)
 
 lint: $(VENV)/.dev ## Check style of Python and C; warnings are errors
 	@.ci/need cppcheck=cppcheck

@@ -292,3 +292,21 @@ def test_the_same_seed_gives_the_same_document(everything: FolderRecordings) -> 
     assert more["8 g"]["injections"] == 5
     other = [row.document() for row in score_rows(everything, "B", Effort(seed=2, injections=4))]
     assert other != [once[1]]
+
+
+@pytest.mark.parametrize("row", "ABCDEFGHI")
+def test_odd_recordings_do_not_stop_a_row(row: str, tmp_path: Path) -> None:
+    """Recordings without a number where one was hoped for, too short, or with nothing in them: a row is scored or
+    says what is missing."""
+    window = sd.write_window(tmp_path / "holes.json", "crash", 20.0)
+    window.write_text(window.read_text(encoding="utf-8").replace("[0.0, 0.0,", "[null, NaN,", 1), encoding="utf-8")
+    sd.write_pulse(tmp_path / "nothing.json", 0.0)
+    sd.write_obd_log(tmp_path / "standing.csv", 60, 0.0)
+    sd.write_trip(tmp_path / "calm", {}, ())
+    sd.write_stretch(tmp_path / "road" / "a.csv", 0.1)
+    sd.write_drive(tmp_path / "short.MF4")
+    (result,) = score_rows(FolderRecordings(tmp_path, lambda _path: sd.canmod_frames(30)), [row], FEW)
+    assert (result.missing is not None) == (row in "BC"), result.missing
+    page_of = [cell for table in result.tables for line in table.rows for cell in line]
+    assert all(cell is None or isinstance(cell, str | int | float) for cell in page_of)
+    tidy(result.document())

@@ -61,13 +61,17 @@ class Judged:
 def score(recordings: Recordings, effort: Effort) -> RowResult:
     """Every window once, as recorded."""
     result = RowResult(row="A", title="Crash windows", layouts=(WINDOWS,), method=METHOD, limits=LIMITS, seen=SEEN)
-    judged = []
+    judged: list[Judged] = []
+    drawn: Counter[str] = Counter()
     for window in recordings.windows():
         one = judge(window)
         judged.append(one)
-        if one.verdict != "plain" and len(result.pictures) < effort.pictures:
+        drawn[one.verdict] += 1
+        if one.verdict != "plain" and drawn[one.verdict] <= effort.pictures:
             result.pictures.append(_picture(window, one))
     fill(result, judged)
+    left = sum(max(0, count - effort.pictures) for verdict, count in drawn.items() if verdict != "plain")
+    result.limits += f" {left} pictures more than {effort.pictures} of a kind are not drawn." if left else ""
     return result
 
 
@@ -150,7 +154,7 @@ def _picture(window: Window, one: Judged) -> Picture:
 
 def delta_v_150(window: Window) -> Array:
     """|horizontal delta-V| over 150 ms [km/h], gravity taken from the first 3 s: for drawing only."""
-    start = np.median(window.acc[: int(3 * window.rate_hz)], axis=0)
+    start = np.nanmedian(window.acc[: int(3 * window.rate_hz)], axis=0)
     up = start / max(float(np.linalg.norm(start)), 1e-9)
     flat = window.acc - start
     flat = flat - (flat @ up)[:, None] * up

@@ -13,7 +13,7 @@ from outrider.engine import MotionDetector
 from outrider.evaluate import samples as sm
 from outrider.evaluate.detect import Captured, alarms, captured, feed
 from outrider.evaluate.layouts import DRIVES, PULSES
-from outrider.evaluate.recordings import Drive, EdrPulse, Recordings
+from outrider.evaluate.recordings import Drive, EdrPulse, MissingError, Recordings
 from outrider.evaluate.results import (
     Bar,
     Curve,
@@ -38,6 +38,7 @@ RANGES_G: Final = (8.0, 16.0, 64.0)
 TRIGGER_KMH: Final = 6.5  # over 150 ms, drawn as a level
 STRONG_KMH: Final = 8.0  # the trigger threshold of 49 CFR 563 and GB 39732
 _BEFORE_S, _AFTER_S = 25.0, 14.0
+_TRIES, _GAP_S = 50, 0.1  # places with a hole in the recording are passed over
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def score(recordings: Recordings, effort: Effort) -> RowResult:
     result = RowResult(
         row="B", title="Injected crashes", layouts=(PULSES, DRIVES), method=METHOD, limits=LIMITS, seen=SEEN
     )
-    drives = [drive for drive in recordings.drives() if drive.seconds > 100]
+    drives = long_drives(recordings)
     pulses = recordings.pulses()
     every: list[Injection] = []
     for range_g in RANGES_G:
@@ -93,6 +94,14 @@ def score(recordings: Recordings, effort: Effort) -> RowResult:
     result.pictures = [_miss(i, i.missed_at) for i in every if i.missed_at is not None and i.strong]
     result.pictures += [_picture(every, pulse, range_g) for pulse in pulses for range_g in RANGES_G]
     return result
+
+
+def long_drives(recordings: Recordings) -> list[Drive]:
+    """Drives with more than 100 s of sound IMU; MissingError without one."""
+    found = [d for d in recordings.drives() if len(d.sound_imu) and np.ptp(d.sound_imu[:, 0]) > 100]
+    if not found:
+        raise MissingError("no drive with more than 100 s of an IMU")
+    return found
 
 
 def inject(drives: Sequence[Drive], pulses: Sequence[EdrPulse], range_g: float, effort: Effort) -> list[Injection]:
@@ -108,9 +117,12 @@ def inject(drives: Sequence[Drive], pulses: Sequence[EdrPulse], range_g: float, 
 def scene(drive: Drive, pulse: EdrPulse, rng: np.random.Generator) -> Scene:
     """The pulse at a random time of the drive, in a random horizontal direction, mirrored or not."""
     imu = drive.sound_imu
-    when = rng.uniform(imu[0, 0] + 40, imu[-1, 0] - 20)
-    ends = np.searchsorted(imu[:, 0], (when - _BEFORE_S, when + _AFTER_S))
-    part = imu[ends[0] : ends[1]]
+    for _ in range(_TRIES):
+        when = rng.uniform(imu[0, 0] + 40, imu[-1, 0] - 20)
+        ends = np.searchsorted(imu[:, 0], (when - _BEFORE_S, when + _AFTER_S))
+        part = imu[ends[0] : ends[1]]
+        if len(part) > 2 and np.diff(part[:, 0]).max() < _GAP_S:
+            break
     up = np.mean(part[:, 1:4], axis=0)
     up /= np.linalg.norm(up)
     forward = rng.normal(size=3)
@@ -160,7 +172,7 @@ def judge(
         hit=True,
         extra=len(first) - 1,
         trigger_ms=(hit[0].t_detect_us - zero_us) / 1e3,
-        dv_error=None if final.dv_kmh is None else final.dv_kmh / pulse.size_kmh - 1,
+        dv_error=None if final.dv_kmh is None or not pulse.size_kmh else final.dv_kmh / pulse.size_kmh - 1,
         pdof_error=None if direction is None else abs(direction),
         flagged=bool(final.flags & EventFlag.DV_LOWER_BOUND),
         curve=curve,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -71,21 +71,20 @@ def score(recordings: Recordings, effort: Effort) -> RowResult:
 
 
 def on_windows(
-    windows: Sequence[Window], effort: Effort, changes: Mapping[str, Change] = WORSE
+    windows: Iterable[Window], effort: Effort, changes: Mapping[str, Change] = WORSE
 ) -> dict[str, dict[str, Any]]:
-    """Each window ``effort.repeats`` times through each sensor."""
-    out = {}
-    for k, (name, change) in enumerate(changes.items()):
-        count = Count()
-        for i, window in enumerate(windows):
+    """Each window ``effort.repeats`` times through each sensor; one window in memory at a time."""
+    counts = {name: Count() for name in changes}
+    for i, window in enumerate(windows):
+        for k, (name, change) in enumerate(changes.items()):
             for repeat in range(effort.repeats):
-                count.add(window, detect(change(window.samples, effort.random(ord("H"), k, i, repeat))))
-        out[name] = count.numbers()
-    return out
+                changed = change(window.samples, effort.random(ord("H"), k, i, repeat))
+                counts[name].add(window, detect(changed))
+    return {name: count.numbers() for name, count in counts.items()}
 
 
 def _windows(result: RowResult, recordings: Recordings, effort: Effort) -> None:
-    counts = on_windows(list(recordings.windows()), effort)
+    counts = on_windows(recordings.windows(), effort)
     result.numbers["windows"] = counts
     rows = tuple(
         (name, f"{n['found']} of {n['crashes']}", n["confirmed"], f"{n['false']} of {n['calm']}")
@@ -149,7 +148,7 @@ class Turn:
 
 def turns(recordings: Recordings, effort: Effort, count: int = ROTATIONS) -> list[Turn]:
     """Injected pulses measured twice: as mounted, and with sensor and known mounting turned."""
-    drives = [drive for drive in recordings.drives() if drive.seconds > 100]
+    drives = injected.long_drives(recordings)
     pulses = [pulse for pulse in recordings.pulses() if pulse.size_kmh >= injected.STRONG_KMH]
     out = []
     for i in range(count):

@@ -13,7 +13,7 @@ from outrider.evaluate import samples as sm
 from outrider.evaluate.detect import alarms, captured, feed
 from outrider.evaluate.layouts import CRASH_TESTS
 from outrider.evaluate.recordings import CrashTest, Recordings
-from outrider.evaluate.results import Bar, Curve, Panel, Picture, RowResult, Table, at_most, exactly, share
+from outrider.evaluate.results import Bar, Curve, Panel, Picture, RowResult, Table, Verdict, at_most, exactly, share
 from outrider.evaluate.rows.effort import Effort
 from outrider.evaluate.samples import Array
 from outrider.evaluate.words import SEEN
@@ -154,6 +154,7 @@ def _cell(reading: Reading) -> str:
 
 def _picture(test: CrashTest, readings: Sequence[Reading]) -> Picture:
     near = (test.t > -0.02) & (test.t < 0.25)
+    near = near if near.any() else np.ones_like(near)
     speed = _speed(test)
     at = test.t[near]
     traces = [
@@ -167,9 +168,11 @@ def _picture(test: CrashTest, readings: Sequence[Reading]) -> Picture:
         if r.dv_kmh is not None and r.range_g == g and r.rate_hz == 100
     ]
     panels = [Panel("g", traces), Panel("ΔV, km/h", [Curve("true", at, speed[near], "fourth"), *dots])]
-    found = sum(bool(r.alarms) for r in readings)
+    found = sum(r.alarms > 0 for r in readings)
     sentence = f"{found} of {len(readings)} sensors raised an alarm. Dots: ΔV as measured at 100 Hz."
-    return Picture(test.name, sentence, panels, "hit" if found else "plain")
+    strong = any(r.true_kmh >= STRONG_KMH for r in readings)
+    verdict: Verdict = "plain" if not (strong or found) else "false" if not strong else "hit"
+    return Picture(test.name, sentence, panels, "miss" if strong and found < len(readings) else verdict)
 
 
 METHOD = (
