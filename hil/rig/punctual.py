@@ -1,7 +1,7 @@
 """When a drive was not heard as it was recorded, because the machine did not let the sender send in time. Pure.
 
 A frame that is late by 50 ms at ten times the speed is late by half a second of the drive: a silence that is an event
-of its own; a fifth of that cuts a turn in two. The tape that the terminal left tells when each frame was heard.
+of its own; a tenth of that may cut a turn in two. The tape that the terminal left tells when each frame was heard.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-LATE_US: Final = 50_000  # of the drive: five samples of a sensor at 100 Hz
+LATE_US: Final = 30_000  # of the drive: with the pause before it, four samples of a sensor at 100 Hz are missing
 Span = tuple[float, float]  # seconds of the drive
 
 
