@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Machine:
     def command(self, inner: Sequence[str], environment: Mapping[str, str]) -> list[str]:
         """The command that boots the guest, runs ``inner`` in it and switches it off."""
         words = ["env", *(f"{k}={v}" for k, v in environment.items()), str(ROOT / "hil/vm/guest.sh"), str(self.results)]
-        words += [sys.prefix, os.path.realpath(sys.base_prefix), str(ROOT), *inner]
+        words += [sys.prefix, os.path.realpath(sysconfig.get_path("stdlib")), str(ROOT), *inner]
         return [
             str(self.vng),
             *(() if self.kvm else ("--disable-kvm",)),
