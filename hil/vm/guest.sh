@@ -16,7 +16,7 @@ done
 mount --bind /run/rig/results "$results"
 # A terminal has no workstation extra: python-can would import asammdf (numpy, pandas) at every start, if it were there.
 for package in "$prefix"/lib/python3*/site-packages/asammdf; do
-    [ -d "$package" ] && mount -t tmpfs none "$package"
+    if [ -d "$package" ]; then mount -t tmpfs none "$package"; fi
 done
 ip link set lo up
 modprobe -a can can-raw vcan kvaser_pci loop ext4
