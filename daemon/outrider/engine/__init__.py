@@ -7,7 +7,14 @@ here; what the engine does is documented in ``native/include/outrider/*.h`` and 
 from outrider.engine.candump import Candump, CandumpParser, parse_candump
 from outrider.engine.capture_io import ERROR_CLASSES, BusStats, Capture, CaptureEnd, CaptureOptions, disconnect
 from outrider.engine.decode import Decoded, Decoder
-from outrider.engine.detector import SAMPLE_SIZE, MotionDetector, Pulse, detector_bytes, reference_loop
+from outrider.engine.detector import (
+    SAMPLE_SIZE,
+    MotionDetector,
+    Pulse,
+    default_thresholds,
+    detector_bytes,
+    reference_loop,
+)
 from outrider.engine.engine import ALGORITHM, Engine
 from outrider.engine.evidence import Evidence, SignalRecord
 from outrider.engine.native import crc32c
@@ -43,6 +50,7 @@ __all__ = [
     "Pulse",
     "SignalRecord",
     "crc32c",
+    "default_thresholds",
     "detector_bytes",
     "disconnect",
     "ensure_virtual",

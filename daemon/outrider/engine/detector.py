@@ -108,6 +108,13 @@ class MotionDetector:
         return ret
 
 
+def default_thresholds() -> dict[str, float]:
+    """The detector's own thresholds by the names of MOTION_FIELDS; units in motion.h."""
+    config = ffi.new("otr_motion_config *")
+    lib.otr_motion_config_default(config)
+    return {name: float(getattr(config, name)) for name in MOTION_FIELDS}
+
+
 def detector_bytes() -> int:
     """State of one detector, bytes."""
     return int(lib.otr_motion_size())

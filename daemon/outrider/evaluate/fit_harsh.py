@@ -6,16 +6,17 @@ with ``python -m outrider.evaluate.fit_harsh FOLDER``; ``outrider evaluate`` run
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from outrider.engine import default_thresholds
 from outrider.evaluate.detect import Episode, detect, episodes
 from outrider.evaluate.recordings import Manoeuvre, Trip
 from outrider.evaluate.statistics import f1
 
 SLACK_S: Final = 0.5
-DEFAULTS: Final[Mapping[str, float]] = {"brake_g": 0.30, "accel_g": 0.25, "corner_g": 0.35, "lane_g": 0.40}
+THRESHOLDS: Final = ("brake_g", "accel_g", "corner_g", "lane_g")
 FACTORS: Final = tuple(round(0.60 + 0.05 * step, 2) for step in range(17))
 
 
@@ -49,7 +50,8 @@ def match(manoeuvres: Sequence[Manoeuvre], found: Sequence[Episode]) -> Match:
 
 def run_trip(trip: Trip, factor: float = 1.0) -> Match:
     """The trip through a new detector whose harsh thresholds are ``factor`` times the defaults."""
-    motion = None if factor == 1.0 else {name: value * factor for name, value in DEFAULTS.items()}
+    shipped = default_thresholds()
+    motion = None if factor == 1.0 else {name: shipped[name] * factor for name in THRESHOLDS}
     return match(trip.manoeuvres, episodes(detect(trip.samples, motion=motion)))
 
 

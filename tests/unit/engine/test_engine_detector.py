@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from outrider.engine import SAMPLE_SIZE, MotionDetector, detector_bytes, reference_loop
+from outrider.engine import SAMPLE_SIZE, MotionDetector, default_thresholds, detector_bytes, reference_loop
 from outrider.engine.convert import SAMPLE
 from outrider.engine.native import lib
 from outrider.errors import EngineError
@@ -75,6 +75,13 @@ def test_thresholds_are_checked() -> None:
         MotionDetector(motion={"brake": 0.3})
     with pytest.raises(EngineError, match="out of range"):
         MotionDetector(motion={"brake_g": 50})
+
+
+def test_the_thresholds_as_shipped_are_told() -> None:
+    """Every threshold by its name; giving them back changes nothing."""
+    shipped = default_thresholds()
+    assert (shipped["dv150_kmh"], shipped["confirm_s"]) == (6.5, 10)
+    assert repr(MotionDetector(200, shipped).push(drive())) == repr(MotionDetector(200).push(drive()))
 
 
 def test_the_yardstick_runs_and_the_state_is_bounded() -> None:

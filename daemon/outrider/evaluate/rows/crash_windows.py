@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from outrider.engine import default_thresholds
 from outrider.evaluate import samples as sm
 from outrider.evaluate.detect import alarms, detect, is_confirmed
 from outrider.evaluate.layouts import WINDOWS
@@ -33,8 +34,6 @@ from outrider.evaluate.samples import Array
 from outrider.evaluate.statistics import f1, percentile, wilson
 from outrider.evaluate.words import SEEN
 from outrider.model.event import Event
-
-TRIGGER_KMH = 6.5  # over 150 ms, drawn as a level
 
 
 @dataclass(frozen=True)
@@ -141,9 +140,15 @@ def _picture(window: Window, one: Judged) -> Picture:
         Curve(name, t, window.acc[:, k], role)
         for k, (name, role) in enumerate((("x", "main"), ("y", "second"), ("z", "third")))
     ]
+    trigger = [("trigger", default_thresholds()["dv150_kmh"])]
     panels = [
         Panel("g", axes, marks),
-        Panel("ΔV 150 ms, km/h", [Curve("", t, delta_v_150(window))], levels=[("trigger", TRIGGER_KMH)], legend=False),
+        Panel(
+            "ΔV 150 ms, km/h",
+            [Curve("", t, delta_v_150(window))],
+            levels=trigger,
+            legend=False,
+        ),
     ]
     gnss = window.samples[window.samples["kind"] == sm.GNSS]
     if len(gnss):

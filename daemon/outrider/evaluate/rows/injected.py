@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from outrider.engine import MotionDetector
+from outrider.engine import MotionDetector, default_thresholds
 from outrider.evaluate import samples as sm
 from outrider.evaluate.detect import Captured, alarms, captured, feed
 from outrider.evaluate.layouts import DRIVES, PULSES
@@ -35,7 +35,6 @@ from outrider.evaluate.words import SEEN
 from outrider.model.event import Event, EventFlag
 
 RANGES_G: Final = (8.0, 16.0, 64.0)
-TRIGGER_KMH: Final = 6.5  # over 150 ms, drawn as a level
 STRONG_KMH: Final = 8.0  # the trigger threshold of 49 CFR 563 and GB 39732
 _BEFORE_S, _AFTER_S = 25.0, 14.0
 _TRIES, _GAP_S = 50, 0.1  # places with a hole in the recording are passed over
@@ -309,9 +308,15 @@ def _miss(one: Injection, at: Scene) -> Picture:
     total = np.cumsum(flat * np.gradient(t)[:, None], axis=0) * 3.6
     shift = np.array([np.searchsorted(t, now - 0.15) for now in t])
     window = np.linalg.norm(total - total[shift], axis=1)
+    trigger = [("trigger", default_thresholds()["dv150_kmh"])]
     panels = [
         Panel("g", [Curve("", t, np.linalg.norm(flat, axis=1) / sm.G)], legend=False),
-        Panel("ΔV 150 ms, km/h", [Curve("", t, window)], levels=[("trigger", TRIGGER_KMH)], legend=False),
+        Panel(
+            "ΔV 150 ms, km/h",
+            [Curve("", t, window)],
+            levels=trigger,
+            legend=False,
+        ),
     ]
     sentence = f"No alarm. The recorder's own ΔV: {one.pulse.size_kmh:.1f} km/h within 300 ms."
     return Picture(f"{one.pulse.name} at ±{one.range_g:g} g, missed", sentence, panels, "miss", "s from the zero")
