@@ -199,3 +199,15 @@ def test_a_place_that_cannot_be_written_is_named(run: Run, windows: Path, tmp_pa
     code, out, err = run("evaluate", windows, "--rows", "A", "--json", tmp_path / "no" / "x.json")
     assert (code, out) == (74, "")
     assert str(tmp_path / "no" / "x.json") in err
+
+
+def test_a_missing_library_is_named_with_what_to_install(
+    run: Run, windows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything runs; what only the report needs is asked for only with the report."""
+    monkeypatch.setattr("outrider.app.evaluate.find_spec", lambda name: None if name == "matplotlib" else name)
+    code, out, err = run("evaluate", windows, "--rows", "A", "--html", windows / "x.html")
+    assert (code, out) == (65, "")
+    assert "matplotlib" in err
+    assert "outrider[workstation]" in err
+    assert run("evaluate", windows, "--rows", "A")[0] == 0
