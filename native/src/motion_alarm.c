@@ -29,7 +29,10 @@ static void merge(otr_event *ev, const otr_event *before) {
     ev->seq = before->seq;
     ev->flags |= before->flags;
     ev->src_mask |= before->src_mask;
-    ev->t0_us = before->t0_us < ev->t0_us ? before->t0_us : ev->t0_us;
+    if (before->t0_us < ev->t0_us) {
+        ev->t0_us = before->t0_us;
+        ev->v_impact_kmh = before->v_impact_kmh; /* of that time, or unknown */
+    }
     if (before->kind == OTR_EV_ROLLOVER)
         ev->kind = OTR_EV_ROLLOVER;
     if (before->v_pre_kmh > ev->v_pre_kmh || !(ev->v_pre_kmh == ev->v_pre_kmh))

@@ -72,6 +72,7 @@ static void report(otr_motion *m, otr_mo_sink *sink, double cosine, bool far) {
     ev.limit = far ? 60 : 30;
     ev.src_mask = (uint16_t)(1u << m->imu.src);
     ev.v_pre_kmh = (float)(otr_mo_speed_extreme(m, ev.t0_us - 3 * OTR_MO_S, m->now_us, true) * OTR_MO_KMH);
+    ev.v_impact_kmh = (float)(otr_mo_speed_at(m, ev.t0_us) * OTR_MO_KMH);
     otr_mo_alarm_say(m, sink, &ev);
 }
 

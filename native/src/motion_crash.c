@@ -22,6 +22,7 @@
 #define CANCEL_P 0.15f
 #define PRE_US (3ll * OTR_MO_S)
 #define POST_US (4ll * OTR_MO_S)
+#define ONSET_US 20000 /* T0 ends the first 20 ms that hold 0.8 km/h: the push began within them */
 #define THRUST_US 500000
 #define THRUST_KMH 8.0 /* 0.45 g over THRUST_US: no engine does that */
 #define PARKED_US (120ll * OTR_MO_S)
@@ -66,6 +67,7 @@ static void begin(otr_motion *m, otr_mo_sink *sink, int rule, double limit, bool
     c->ev.impact_no = c->impacts;
     c->ev.flags = again ? OTR_EVF_MULTI : 0;
     c->ev.limit = (float)limit;
+    c->ev.v_impact_kmh = (float)(otr_mo_speed_at(m, c->t0_us - ONSET_US) * OTR_MO_KMH);
     c->ev.src_mask = (uint16_t)(1u << m->imu.src);
     if (same || joins) {
         const otr_event *known = same ? &last : &before;
@@ -268,5 +270,6 @@ void otr_mo_crash_airbag(otr_motion *m, otr_mo_sink *sink, bool fired) {
     ev.flags = OTR_EVF_AIRBAG;
     ev.src_mask = 1u << OTR_SRC_CAN;
     ev.v_pre_kmh = (float)(otr_mo_speed_extreme(m, m->now_us - PRE_US, m->now_us, true) * OTR_MO_KMH);
+    ev.v_impact_kmh = (float)(otr_mo_speed_at(m, m->now_us) * OTR_MO_KMH);
     otr_mo_alarm_say(m, sink, &ev);
 }

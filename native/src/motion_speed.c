@@ -158,6 +158,18 @@ double otr_mo_speed_now(const otr_motion *m) {
     return src != OTR_SRC_NONE && otr_mo_speed_fresh(m, src) ? m->speed.track[src].last_v : (double)NAN;
 }
 
+/* The newest value at or before t, as far back as the history of the trusted source goes (1.3 s of a quick one). */
+double otr_mo_speed_at(const otr_motion *m, int64_t t_us) {
+    const otr_mo_track *t = &m->speed.track[m->speed.src];
+    uint32_t have = m->speed.src == OTR_SRC_NONE ? 0 : t->n < OTR_MO_HIST ? t->n : OTR_MO_HIST;
+    for (uint32_t back = 1; back <= have; back++) {
+        uint32_t i = (t->n - back) % OTR_MO_HIST;
+        if (t->t_us[i] <= t_us)
+            return t_us - t->t_us[i] <= FRESH_US[m->speed.src] ? fabs((double)t->v[i]) : (double)NAN;
+    }
+    return (double)NAN;
+}
+
 double otr_mo_gnss_speed(const otr_motion *m, int64_t max_age_us) {
     for (uint8_t src = OTR_SRC_GNSS_SERIAL; src <= OTR_SRC_GNSS_CAN; src++)
         if (m->now_us - m->speed.track[src].last_us <= max_age_us && otr_mo_speed_fresh(m, src))

@@ -298,6 +298,7 @@ bool otr_mo_speed_push(otr_motion *m, uint8_t src, double v, double res, uint32_
 bool otr_mo_speed_fresh(const otr_motion *m, uint8_t src);
 void otr_mo_speed_tick(otr_motion *m);
 double otr_mo_speed_now(const otr_motion *m);                                         /* m/s, NaN unknown */
+double otr_mo_speed_at(const otr_motion *m, int64_t t_us);                            /* size, of lately; NaN unknown */
 double otr_mo_speed_extreme(const otr_motion *m, int64_t from, int64_t to, bool max); /* of the trace; NaN none */
 bool otr_mo_speed_slope(const otr_mo_track *t, double span_s, double *ret_slope, double *ret_before);
 double otr_mo_gnss_speed(const otr_motion *m, int64_t max_age_us); /* NaN unknown */

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,10 @@ BODIES: dict[str, object] = {
     "evidence": EvidenceChunk(4, EvidencePart.IMU, 1, 3, 86_482_000_000, 86_527_000_000, bytes(range(48))),
 }
 
+ADDED: dict[str, object] = {  # fields that came later, each in a case of its own: what is above stays as it was
+    "event-impact": replace(EVENT, v_impact_kmh=41.5),
+}
+
 
 def batches() -> dict[str, list[StoredRecord]]:
     ledger = [stored(i + 1, Lane.EVENT, obj, 86_400_000_000 + i) for i, obj in enumerate(BODIES.values()) if i != 3]
@@ -183,7 +188,7 @@ def cases() -> dict[str, dict[str, Any]]:
         "behind": 99,
         "canonical": [r.canonical().hex() for r in backlog],
     }
-    for name, obj in BODIES.items():
+    for name, obj in (BODIES | ADDED).items():
         body = encode_body(obj)
         out[f"body-{name}"] = {
             "what": f"body of a {name} record",

@@ -44,7 +44,7 @@ EVENT = np.dtype(
      ("flags", "<u2"), ("src_mask", "<u2"), ("clock", "u1"), ("impact_no", "u1"), ("rule", "<u2"), ("conf", "<f4"),
      ("dv_kmh", "<f4"), ("dv_long_kmh", "<f4"), ("dv_lat_kmh", "<f4"), ("dv_time_ms", "<f4"), ("peak_g", "<f4"),
      ("peak_vert_g", "<f4"), ("mean_g", "<f4"), ("asi", "<f4"), ("pdof_deg", "<f4"), ("dur_ms", "<f4"),
-     ("v_pre_kmh", "<f4"), ("v_post_kmh", "<f4"), ("limit", "<f4"), ("rsv", "<f4", 2)]
+     ("v_pre_kmh", "<f4"), ("v_post_kmh", "<f4"), ("limit", "<f4"), ("v_impact_kmh", "<f4"), ("rsv", "<f4")]
 )  # fmt: skip  # one row of the C struct a line is the readable form
 Samples = npt.NDArray[Any]
 Events = npt.NDArray[Any]

@@ -95,6 +95,7 @@ def test_a_stop_and_then_the_airbag_bit() -> None:
     assert story(events) == [(mh.INFERRED, mh.SUSPECT), (mh.AIRBAG_EVENT, mh.CONFIRMED)]
     assert len(set(events["seq"])) == 1
     assert events["v_pre_kmh"][1] == pytest.approx(61.2, abs=0.1)
+    assert np.isnan(events["v_impact_kmh"][1]), "nobody felt when; the zero at the time of the bit is no answer"
 
 
 def test_a_second_lighter_impact_does_not_make_the_accident_lighter() -> None:

@@ -69,6 +69,54 @@ def test_a_crash_goes_through_its_phases() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rate", "src", "tolerance"),
+    [(50, mh.CAN, 1.1), (10, mh.CAN, 2.6), (1, mh.OBD, 25.3)],
+)
+def test_the_speed_at_the_impact_is_not_the_one_before_the_brake(rate: float, src: int, tolerance: float) -> None:
+    """Two seconds of 0.7 g from 90 km/h, then the pulse: v_pre is 90, v_impact what was left of it, as old as its
+    source is slow; both hold from the first word to the last."""
+    t, acc, gyro = drive(40)
+    acc[(t >= 18) & (t < 20), 0] -= 0.7 * mh.G
+    hit(t, acc, 20, 30)
+    times = np.arange(0, 40, 1 / rate)
+    left = 25 - 0.7 * mh.G * 2
+    v = np.where(times < 18, 25, np.where(times < 20, 25 - 0.7 * mh.G * (times - 18), 0.0))
+    events = aligned().push(mh.merge(mh.imu(t, acc, gyro), mh.scalar(mh.SPEED, times, v, src), mh.ticks(0, 40, 40)))
+    crash = events[events["kind"] == mh.CRASH]
+    assert len(crash) >= 3
+    assert crash["v_pre_kmh"] == pytest.approx(90, abs=0.1)
+    assert len(set(crash["v_impact_kmh"])) == 1
+    assert left * 3.6 - 1.5 <= crash["v_impact_kmh"][0] <= left * 3.6 + tolerance
+
+
+def test_the_second_impact_has_its_own_speed() -> None:
+    """After the first the car still rolls: each impact says how fast it was."""
+    t, acc, gyro = drive(40)
+    hit(t, acc, 20, 30)
+    hit(t, acc, 23, 12)
+    times = np.arange(0, 40, 0.1)
+    v = np.select([times < 20.05, times < 23.05], [17.0, 8.0], 0.0)
+    can = mh.scalar(mh.SPEED, times, v, mh.CAN, res=0.01)
+    events = aligned().push(mh.merge(mh.imu(t, acc, gyro), can, mh.ticks(0, 40, 40)))
+    crash = events[events["kind"] == mh.CRASH]
+    speeds = {int(e["impact_no"]): float(e["v_impact_kmh"]) for e in crash}
+    assert speeds == {1: pytest.approx(61.2, abs=0.1), 2: pytest.approx(28.8, abs=0.1)}
+
+
+def test_no_speed_at_the_impact_is_made_up() -> None:
+    """None without a speed, and none from a source that fell silent three seconds before."""
+    for until in (0.0, 16.9):
+        t, acc, gyro = drive(22)
+        hit(t, acc, 20, 30)
+        times = np.arange(0, until, 0.1)
+        can = mh.scalar(mh.SPEED, times, np.full(len(times), 17.0), mh.CAN)
+        events = aligned().push(mh.merge(mh.imu(t, acc, gyro), can, mh.ticks(0, 22, 22)))
+        crash = events[events["kind"] == mh.CRASH]
+        assert len(crash) >= 2
+        assert np.isnan(crash["v_impact_kmh"]).all()
+
+
+@pytest.mark.parametrize(
     ("angle", "pdof", "clock"),
     [(180, 0, 12), (-90, 90, 9), (90, -90, 3), (0, 180, 6), (180 + 30, 30, 11), (180 - 30, -30, 1)],
 )

@@ -138,7 +138,7 @@ events = st.builds(
     **dict.fromkeys(
         (
             *("hacc_m", "heading_deg", "dv_kmh", "dv_long_kmh", "dv_lat_kmh", "dv_time_ms", "peak_g", "peak_vert_g"),
-            *("mean_g", "asi", "pdof_deg", "dur_ms", "v_pre_kmh", "v_post_kmh", "limit"),
+            *("mean_g", "asi", "pdof_deg", "dur_ms", "v_pre_kmh", "v_post_kmh", "limit", "v_impact_kmh"),
         ),
         f32,
     ),

@@ -102,8 +102,7 @@ def event_line(event: Event) -> str:
     if event.clock:
         parts.append(_("{clock} o'clock").format(clock=event.clock))
     if event.v_pre_kmh is not None:
-        after = "?" if event.v_post_kmh is None else f"{event.v_post_kmh:.0f}"
-        parts.append(f"{event.v_pre_kmh:.0f} → {after} km/h")
+        parts.append(speeds(event.v_pre_kmh, event.v_impact_kmh, event.v_post_kmh))
     if event.dur_ms is not None and not event.kind.is_crash:
         parts.append(f"{event.dur_ms / 1000:.1f} s")
     if event.kind.is_crash:
@@ -111,6 +110,12 @@ def event_line(event: Event) -> str:
     if event.lat_deg is not None and event.lon_deg is not None:
         parts.append(f"{event.lat_deg:.5f}, {event.lon_deg:.5f}")
     return "  ".join(parts)
+
+
+def speeds(before: float, impact: float | None, after: float | None) -> str:
+    """Speed before, at the impact where there was one, and after."""
+    known = [f"{before:.0f}", *([] if impact is None else [f"{impact:.0f}"]), "?" if after is None else f"{after:.0f}"]
+    return " → ".join(known) + " km/h"
 
 
 def trip_line(trip: Trip) -> str:

@@ -63,7 +63,8 @@ def pack_power(sample: PowerSample) -> bytes:
 
 def unpack_event(raw: Any, offset: int) -> Event:
     (t0, t_detect, t_end, lat, lon, hacc, heading, seq, kind, phase, level, flags, src_mask, clock, impact, rule,
-     conf, dv, dv_long, dv_lat, dv_time, peak, peak_vert, mean, asi, pdof, dur, v_pre, v_post, limit, *_rest,
+     conf, dv, dv_long, dv_lat, dv_time, peak, peak_vert, mean, asi, pdof, dur, v_pre, v_post, limit,
+     v_impact, _rsv,
     ) = EVENT.unpack_from(raw, offset)  # fmt: skip
     return Event(
         seq=seq,
@@ -96,6 +97,7 @@ def unpack_event(raw: Any, offset: int) -> Event:
         v_pre_kmh=maybe(v_pre),
         v_post_kmh=maybe(v_post),
         limit=maybe(limit),
+        v_impact_kmh=maybe(v_impact),
     )
 
 

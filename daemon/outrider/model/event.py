@@ -92,6 +92,7 @@ class Event:
     v_pre_kmh: float | None
     v_post_kmh: float | None
     limit: float | None
+    v_impact_kmh: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

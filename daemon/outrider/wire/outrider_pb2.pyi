@@ -303,6 +303,7 @@ class Event(_message.Message):
     V_PRE_KMH_FIELD_NUMBER: _builtins.int
     V_POST_KMH_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    V_IMPACT_KMH_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     kind: _builtins.int
     phase: _builtins.int
@@ -335,6 +336,8 @@ class Event(_message.Message):
     v_pre_kmh: _builtins.float
     v_post_kmh: _builtins.float
     limit: _builtins.float
+    v_impact_kmh: _builtins.float
+    """unknown in what older versions wrote"""
     def __init__(
         self,
         *,
@@ -368,10 +371,11 @@ class Event(_message.Message):
         v_pre_kmh: _builtins.float | None = ...,
         v_post_kmh: _builtins.float | None = ...,
         limit: _builtins.float | None = ...,
+        v_impact_kmh: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_asi", b"_asi", "_dur_ms", b"_dur_ms", "_dv_kmh", b"_dv_kmh", "_dv_lat_kmh", b"_dv_lat_kmh", "_dv_long_kmh", b"_dv_long_kmh", "_dv_time_ms", b"_dv_time_ms", "_hacc_m", b"_hacc_m", "_heading_deg", b"_heading_deg", "_lat_deg", b"_lat_deg", "_limit", b"_limit", "_lon_deg", b"_lon_deg", "_mean_g", b"_mean_g", "_pdof_deg", b"_pdof_deg", "_peak_g", b"_peak_g", "_peak_vert_g", b"_peak_vert_g", "_v_post_kmh", b"_v_post_kmh", "_v_pre_kmh", b"_v_pre_kmh", "asi", b"asi", "dur_ms", b"dur_ms", "dv_kmh", b"dv_kmh", "dv_lat_kmh", b"dv_lat_kmh", "dv_long_kmh", b"dv_long_kmh", "dv_time_ms", b"dv_time_ms", "hacc_m", b"hacc_m", "heading_deg", b"heading_deg", "lat_deg", b"lat_deg", "limit", b"limit", "lon_deg", b"lon_deg", "mean_g", b"mean_g", "pdof_deg", b"pdof_deg", "peak_g", b"peak_g", "peak_vert_g", b"peak_vert_g", "v_post_kmh", b"v_post_kmh", "v_pre_kmh", b"v_pre_kmh"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_asi", b"_asi", "_dur_ms", b"_dur_ms", "_dv_kmh", b"_dv_kmh", "_dv_lat_kmh", b"_dv_lat_kmh", "_dv_long_kmh", b"_dv_long_kmh", "_dv_time_ms", b"_dv_time_ms", "_hacc_m", b"_hacc_m", "_heading_deg", b"_heading_deg", "_lat_deg", b"_lat_deg", "_limit", b"_limit", "_lon_deg", b"_lon_deg", "_mean_g", b"_mean_g", "_pdof_deg", b"_pdof_deg", "_peak_g", b"_peak_g", "_peak_vert_g", b"_peak_vert_g", "_v_impact_kmh", b"_v_impact_kmh", "_v_post_kmh", b"_v_post_kmh", "_v_pre_kmh", b"_v_pre_kmh", "asi", b"asi", "dur_ms", b"dur_ms", "dv_kmh", b"dv_kmh", "dv_lat_kmh", b"dv_lat_kmh", "dv_long_kmh", b"dv_long_kmh", "dv_time_ms", b"dv_time_ms", "hacc_m", b"hacc_m", "heading_deg", b"heading_deg", "lat_deg", b"lat_deg", "limit", b"limit", "lon_deg", b"lon_deg", "mean_g", b"mean_g", "pdof_deg", b"pdof_deg", "peak_g", b"peak_g", "peak_vert_g", b"peak_vert_g", "v_impact_kmh", b"v_impact_kmh", "v_post_kmh", b"v_post_kmh", "v_pre_kmh", b"v_pre_kmh"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_asi", b"_asi", "_dur_ms", b"_dur_ms", "_dv_kmh", b"_dv_kmh", "_dv_lat_kmh", b"_dv_lat_kmh", "_dv_long_kmh", b"_dv_long_kmh", "_dv_time_ms", b"_dv_time_ms", "_hacc_m", b"_hacc_m", "_heading_deg", b"_heading_deg", "_lat_deg", b"_lat_deg", "_limit", b"_limit", "_lon_deg", b"_lon_deg", "_mean_g", b"_mean_g", "_pdof_deg", b"_pdof_deg", "_peak_g", b"_peak_g", "_peak_vert_g", b"_peak_vert_g", "_v_post_kmh", b"_v_post_kmh", "_v_pre_kmh", b"_v_pre_kmh", "asi", b"asi", "clock", b"clock", "conf", b"conf", "dur_ms", b"dur_ms", "dv_kmh", b"dv_kmh", "dv_lat_kmh", b"dv_lat_kmh", "dv_long_kmh", b"dv_long_kmh", "dv_time_ms", b"dv_time_ms", "flags", b"flags", "hacc_m", b"hacc_m", "heading_deg", b"heading_deg", "impact_no", b"impact_no", "kind", b"kind", "lat_deg", b"lat_deg", "level", b"level", "limit", b"limit", "lon_deg", b"lon_deg", "mean_g", b"mean_g", "pdof_deg", b"pdof_deg", "peak_g", b"peak_g", "peak_vert_g", b"peak_vert_g", "phase", b"phase", "rule", b"rule", "seq", b"seq", "src_mask", b"src_mask", "t0_us", b"t0_us", "t_detect_us", b"t_detect_us", "t_end_us", b"t_end_us", "v_post_kmh", b"v_post_kmh", "v_pre_kmh", b"v_pre_kmh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_asi", b"_asi", "_dur_ms", b"_dur_ms", "_dv_kmh", b"_dv_kmh", "_dv_lat_kmh", b"_dv_lat_kmh", "_dv_long_kmh", b"_dv_long_kmh", "_dv_time_ms", b"_dv_time_ms", "_hacc_m", b"_hacc_m", "_heading_deg", b"_heading_deg", "_lat_deg", b"_lat_deg", "_limit", b"_limit", "_lon_deg", b"_lon_deg", "_mean_g", b"_mean_g", "_pdof_deg", b"_pdof_deg", "_peak_g", b"_peak_g", "_peak_vert_g", b"_peak_vert_g", "_v_impact_kmh", b"_v_impact_kmh", "_v_post_kmh", b"_v_post_kmh", "_v_pre_kmh", b"_v_pre_kmh", "asi", b"asi", "clock", b"clock", "conf", b"conf", "dur_ms", b"dur_ms", "dv_kmh", b"dv_kmh", "dv_lat_kmh", b"dv_lat_kmh", "dv_long_kmh", b"dv_long_kmh", "dv_time_ms", b"dv_time_ms", "flags", b"flags", "hacc_m", b"hacc_m", "heading_deg", b"heading_deg", "impact_no", b"impact_no", "kind", b"kind", "lat_deg", b"lat_deg", "level", b"level", "limit", b"limit", "lon_deg", b"lon_deg", "mean_g", b"mean_g", "pdof_deg", b"pdof_deg", "peak_g", b"peak_g", "peak_vert_g", b"peak_vert_g", "phase", b"phase", "rule", b"rule", "seq", b"seq", "src_mask", b"src_mask", "t0_us", b"t0_us", "t_detect_us", b"t_detect_us", "t_end_us", b"t_end_us", "v_impact_kmh", b"v_impact_kmh", "v_post_kmh", b"v_post_kmh", "v_pre_kmh", b"v_pre_kmh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__asi: _TypeAlias = _typing.Literal["asi"]  # noqa: Y015
     _WhichOneofArgType__asi: _TypeAlias = _typing.Literal["_asi", b"_asi"]  # noqa: Y015
@@ -403,6 +407,8 @@ class Event(_message.Message):
     _WhichOneofArgType__peak_g: _TypeAlias = _typing.Literal["_peak_g", b"_peak_g"]  # noqa: Y015
     _WhichOneofReturnType__peak_vert_g: _TypeAlias = _typing.Literal["peak_vert_g"]  # noqa: Y015
     _WhichOneofArgType__peak_vert_g: _TypeAlias = _typing.Literal["_peak_vert_g", b"_peak_vert_g"]  # noqa: Y015
+    _WhichOneofReturnType__v_impact_kmh: _TypeAlias = _typing.Literal["v_impact_kmh"]  # noqa: Y015
+    _WhichOneofArgType__v_impact_kmh: _TypeAlias = _typing.Literal["_v_impact_kmh", b"_v_impact_kmh"]  # noqa: Y015
     _WhichOneofReturnType__v_post_kmh: _TypeAlias = _typing.Literal["v_post_kmh"]  # noqa: Y015
     _WhichOneofArgType__v_post_kmh: _TypeAlias = _typing.Literal["_v_post_kmh", b"_v_post_kmh"]  # noqa: Y015
     _WhichOneofReturnType__v_pre_kmh: _TypeAlias = _typing.Literal["v_pre_kmh"]  # noqa: Y015
@@ -437,6 +443,8 @@ class Event(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__peak_g) -> _WhichOneofReturnType__peak_g | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__peak_vert_g) -> _WhichOneofReturnType__peak_vert_g | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__v_impact_kmh) -> _WhichOneofReturnType__v_impact_kmh | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__v_post_kmh) -> _WhichOneofReturnType__v_post_kmh | None: ...
     @_typing.overload

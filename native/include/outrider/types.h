@@ -170,10 +170,11 @@ typedef struct {
     float asi;      /* EN 1317, 50 ms moving mean; NaN when the rate is too low */
     float pdof_deg; /* 0 frontal, +90 from the left; NaN unknown */
     float dur_ms;
-    float v_pre_kmh;  /* harsh: at begin; crash: max of the last 3 s */
-    float v_post_kmh; /* harsh: at end; crash: min of the next 4 s */
-    float limit;      /* threshold that was crossed, in its own unit */
-    float rsv[2];
+    float v_pre_kmh;    /* harsh: at begin; crash: max of the last 3 s */
+    float v_post_kmh;   /* harsh: at end; crash: min of the next 4 s */
+    float limit;        /* threshold that was crossed, in its own unit */
+    float v_impact_kmh; /* speed at t0, the newest known of just before; NaN unknown, or no impact */
+    float rsv;
 } otr_event;
 static_assert(sizeof(otr_event) == 128, "otr_event layout");
 
