@@ -6,7 +6,6 @@ drives ten times as fast. They take four minutes together; the simulated ones al
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Iterator
@@ -28,18 +27,27 @@ from hil.rig.nursery import Launcher
 from hil.rig.patience import Patience
 from hil.rig.punctual import LATE_US, Span, late_spans
 from hil.rig.resources import vcan_missing
-from hil.rig.terminal import Terminal, journal
+from hil.rig.terminal import Terminal
 from hil.rig.unix_bus import UnixBus
 from outrider.app.session import ReplaySession
 from outrider.clock import SystemClock
 from outrider.model.frame import FRAME
+from outrider.model.record import Kind, Lane
+from outrider.record.inspect import inspect
+from outrider.record.storage_io import DirectoryStorage
 from outrider.sources.drive_io import Drive, load_drive
 from outrider.sources.playback_io import Playback, PlaybackStats
 from tests.support.can_feed import seen
 
 REPLAY_BASE_US: Final = 1_000_000  # the time line of a replay begins at one second
 REAL_TIME: Final = 10  # priority of what sends
-TELLING: Final = {"event", "trip", "telemetry", "signal_table", "evidence"}  # kinds that come from the drive alone
+TELLING: Final = {
+    Kind.EVENT,
+    Kind.TRIP,
+    Kind.TELEMETRY,
+    Kind.SIGNAL_TABLE,
+    Kind.EVIDENCE,
+}  # kinds that come from the drive alone
 PLAYS: Final = (("city-crash-end", 1), ("canedge-part", 1), ("city-crash", 10), ("canedge", 10))
 # Seconds of the machine by which an event may lie elsewhere, times the speed: docs/internals/hil.md says why.
 JITTER_S: Final = 0.1
@@ -248,12 +256,12 @@ def test_tape_gives_the_same_records(play: Played, tmp_path: Path) -> None:
         session.run()
         assert not session.deliver()["lost"]
     # A window of the flight recorder waits until it is taken, and the next one for that: a stalled owner takes it late.
-    kinds = TELLING if play.late_s < LATE_US / 1e6 else TELLING - {"evidence"}
+    kinds = TELLING if play.late_s < LATE_US / 1e6 else TELLING - {Kind.EVIDENCE}
     first, second = _telling(play.terminal.journal, kinds), _telling(again, kinds)
     assert len(first) > 10
     assert first == second
 
 
-def _telling(directory: Path, kinds: set[str]) -> list[tuple[Any, ...]]:
-    records = map(json.loads, journal("export", directory).splitlines())
-    return [(r["lane"], r["kind"], r["t_us"], r["body"]) for r in records if r["kind"] in kinds]
+def _telling(directory: Path, kinds: set[Kind]) -> list[tuple[Lane, Kind, int, bytes]]:
+    records = [stored.record for stored in inspect(DirectoryStorage(directory, read_only=True)).records()]
+    return [(r.lane, r.kind, r.t_us, bytes(r.body)) for r in records if r.kind in kinds]
