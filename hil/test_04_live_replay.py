@@ -142,8 +142,10 @@ def played(
         with ThreadPoolExecutor(len(PLAYS)) as pool:
             plays = {stage.drive.name: pool.submit(_play, stage, patience) for stage in stages}
         for stage in stages:
-            if stage.speed > 1 and not plays[stage.drive.name].exception() and plays[stage.drive.name].result().spoilt:
-                slower = replace(stage, speed=stage.speed // 2, folder=tmp_path_factory.mktemp(stage.drive.name))
+            if not plays[stage.drive.name].exception() and plays[stage.drive.name].result().spoilt:
+                slower = replace(
+                    stage, speed=max(1, stage.speed // 2), folder=tmp_path_factory.mktemp(stage.drive.name)
+                )
                 print(f"{stage.drive.name}: the machine was too busy for x{stage.speed}, again at x{slower.speed}")
                 _start(stack, slower, patience, launcher)
                 with ThreadPoolExecutor(1) as pool:
