@@ -48,10 +48,10 @@ def test_in_mid_read(
         box.wait("it is read", lambda: box.source(gone.name).get("frames", 0) > read)  # noqa: B023  waited for here
         with during(fault(gone)):
             box.wait(f"the status names it, turn {turn}", lambda: lost(box, gone))
-            assert box.source(other.name)["state"] == "up"
+            assert box.source(other.name)["state"] in OPEN_STATES
         read = box.source(gone.name).get("frames", 0)
         box.wait(f"it is read again, turn {turn}", lambda: box.source(gone.name).get("frames", 0) > read + 8, 60.0)  # noqa: B023
-        assert box.source(gone.name)["state"] == "up"
+        assert box.source(gone.name)["state"] in OPEN_STATES
     cars[1].stop()
     sent = cars[1].sent - sent_before
     box.wait("every frame of the other bus", lambda: box.source(other.name)["frames"] - frames_before >= sent - 8)
