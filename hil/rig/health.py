@@ -23,6 +23,7 @@ from outrider.model.record import Lane
 SOURCE_LOSSES: Final = ("controller_overflows", "socket_lost", "dropped", "delivery_errors", "malformed")
 REFUSED_LOSSES: Final = ("frames_refused", "fixes_refused", "clocks_refused")
 DESCRIPTOR_SLACK: Final = 4  # a client that connects, a segment being changed, a program being asked; leaks grow on
+ENDED: Final = "ended"
 FINE: Final = re.compile(r"(INFO|DEBUG) [\w.]+: ")
 
 
@@ -64,7 +65,8 @@ def left_behind(before: Surroundings, after: Surroundings) -> list[str]:
     """What a test forgot to take away, or took away that was not its own."""
     wrong = [f"interface {name} was left behind" for name in sorted(after.interfaces - before.interfaces)]
     wrong += [f"interface {name} is gone" for name in sorted(before.interfaces - after.interfaces)]
-    wrong += [f"process {pid} ({_command(pid)}) was left running" for pid in sorted(after.children - before.children)]
+    new = {pid: _command(pid) for pid in sorted(after.children - before.children)}
+    wrong += [f"process {pid} ({command}) was left running" for pid, command in new.items() if command != ENDED]
     wrong += [f"thread {name} was left running" for name in sorted(after.threads - before.threads)]
     wrong += _grown(before.usage, after.usage, "the test", slack=0)
     return wrong
@@ -137,4 +139,4 @@ def _command(pid: int) -> str:
     try:
         return (Path("/proc") / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
-        return "ended"
+        return ENDED  # a program that somebody asked something, and that has answered since
