@@ -31,7 +31,7 @@ KEPT: Final = ROOT / "build" / "hil" / "bench"
 PAGE: Final = ROOT / "docs" / "reference" / "benchmarks.md"
 OWNER: Final = "make bench-hil"
 HOST_CRASHES: Final = 200
-HOST_TERMINALS: Final = 10
+HOST_TERMINALS: Final = 16
 GUEST_LIMIT_S: Final = 900.0
 SHARE_OF_HIGHEST: Final = 0.7  # full load that a guest can keep up: below its highest lossless rate
 
