@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import can  # here, not in a test: what it imports may start threads that stay
 import pytest
 
 from hil.conftest import MakeTerminal
@@ -60,7 +61,7 @@ def test_the_kernel_lets_through_what_the_profile_decodes(vcan: tuple[Vcan, ...]
     filters = profile_filters(car(), 0)
     assert filters is not None
     sent = identifiers()
-    bus = open_bus(CanOptions("socketcan", vcan[0].name, fd=True, filters=filters))
+    bus: can.BusABC = open_bus(CanOptions("socketcan", vcan[0].name, fd=True, filters=filters))
     try:
         with vcan[0].sender() as sender:
             for can_id, extended in sent:
