@@ -32,7 +32,7 @@ def write_junit(results: Results, path: Path) -> None:
 def _algorithm_case(results: Results) -> TestCase:
     case = TestCase(ALGORITHM_CASE, _xml_text(results.suite))
     if not results.algorithm_ok:
-        case.result = [Failure(algorithm_sentence(results), "algorithm")]
+        case.result = [Failure(_xml_text(algorithm_sentence(results)), "algorithm")]
     return case
 
 

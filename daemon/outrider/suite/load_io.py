@@ -106,21 +106,41 @@ def parse_suite(text: str, path: Path) -> Suite:
 
 
 def _problems(suite: Suite) -> Iterator[str]:
+    header = suite.suite
     names = Counter(drive.name for drive in suite.drive)
-    for name in (suite.suite.name, *names):
+    for name in (header.name, *names, header.algorithm or "", *header.interfaces):
         if not name.isprintable():
             yield f"name {name!r} holds a character that cannot be printed"
     yield from (f"two drives are called {name!r}: names must differ" for name, count in names.items() if count > 1)
-    if not suite.suite.profiles:
+    if not header.profiles:
         yield "[suite] profiles is empty: name at least one vehicle profile"
+    yield from (f"[suite] interfaces names {name!r} twice: each bus has its own" for name in _twice(header.interfaces))
+    yield from (f"[suite] {problem}" for problem in _name_problems(header))
     for drive in suite.drive:
         where = f"[[drive]] {drive.name!r}:"
         if bool(drive.files) == (drive.scenario is not None):
             yield f"{where} give either files (recordings) or scenario (simulated)"
+        if drive.profiles == ():
+            yield f"{where} profiles is empty: name at least one vehicle profile, or leave it out"
+        yield from (f"{where} files names {name!r} twice" for name in _twice(drive.files))
+        yield from (f"{where} {problem}" for problem in _name_problems(drive))
         for number, expect in enumerate(drive.expect, 1):
             yield from (f"{where} expect {number}: {problem}" for problem in _expect_problems(expect))
         if drive.limits.distance_tolerance_km is not None and drive.limits.distance_km is None:
             yield f"{where} limits: distance_tolerance_km needs distance_km"
+
+
+def _twice(names: tuple[str, ...]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _name_problems(table: Header | Drive) -> Iterator[str]:
+    """No file can be called so, and the system would not say which."""
+    for key in ("files", "scenario", "profiles", "dbc", "overlays"):
+        value = getattr(table, key, None) or ()
+        for name in (value,) if isinstance(value, str) else value:
+            if "\0" in name:
+                yield f"{key}: {name!r} holds a null character"
 
 
 def _expect_problems(expect: Expect) -> Iterator[str]:
