@@ -118,7 +118,7 @@ def _print_row(console: Console, row: RowResult) -> None:
 
     console.print(Text(f"{row.row}. {row.title}", style="bold"))
     if row.missing:
-        console.print(Text(f"  {_('not scored')}: {row.missing}", style="yellow"))
+        console.print(Text("  " + _("not scored") + f": {row.missing}", style="yellow"))
         return
     for table in row.tables:
         _print_table(console, table.title, table.columns, table.rows)

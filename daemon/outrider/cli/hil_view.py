@@ -84,8 +84,8 @@ def _numbers(verdict: DriveVerdict) -> list[str]:
 
 def _mark(verdict: DriveVerdict) -> str:
     if verdict.observed.error is not None:
-        return f"[red]{_('error')}[/]"
-    return f"[green]{_('as expected')}[/]" if verdict.ok else f"[red]{_('differs')}[/]"
+        return "[red]" + _("error") + "[/]"
+    return "[green]" + _("as expected") + "[/]" if verdict.ok else "[red]" + _("differs") + "[/]"
 
 
 def _whole(results: Results) -> str:

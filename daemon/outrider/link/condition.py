@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from outrider.i18n import _
 
@@ -38,9 +37,6 @@ class Finding:
     condition: BusCondition
     reason: str
     action: str = ""
-
-
-WIRING: Final = "CAN-H and CAN-L (OBD pins 6 and 14), 60 ohm between them, ground"
 
 
 def missing(name: str) -> Finding:
@@ -82,11 +78,11 @@ def unread(name: str, error: str) -> Finding:
 def bus_off(restart_ms: int, *, helper: bool) -> Finding:
     if restart_ms:
         reason = _("the controller left the bus after too many errors; the kernel restarts it after {ms} ms")
-        return Finding(BusCondition.BUS_OFF, reason.format(ms=restart_ms), _("check the wiring: ") + WIRING)
+        return Finding(BusCondition.BUS_OFF, reason.format(ms=restart_ms), _("check the wiring: ") + _wiring())
     reason = _("the controller left the bus after too many errors")
     if helper:
-        return Finding(BusCondition.BUS_OFF, reason, _("a restart is asked for; check the wiring: ") + WIRING)
-    return Finding(BusCondition.BUS_OFF, reason, _("check the wiring, then restart the link: ") + WIRING)
+        return Finding(BusCondition.BUS_OFF, reason, _("a restart is asked for; check the wiring: ") + _wiring())
+    return Finding(BusCondition.BUS_OFF, reason, _("check the wiring, then restart the link: ") + _wiring())
 
 
 def wrong_mode(name: str) -> Finding:
@@ -111,11 +107,11 @@ def errors_only(bitrate: int | None, errors: int, *, heard_before: bool) -> Find
     rate = "?" if bitrate is None else bitrate
     if heard_before:
         reason = _("{errors} error frames and nothing else since the last good frame: the bus is disturbed")
-        return Finding(BusCondition.WRONG_BITRATE, reason.format(errors=errors), _("check the wiring: ") + WIRING)
+        return Finding(BusCondition.WRONG_BITRATE, reason.format(errors=errors), _("check the wiring: ") + _wiring())
     return Finding(
         BusCondition.WRONG_BITRATE,
         _("{errors} error frames and not one good frame at {rate} bit/s").format(errors=errors, rate=rate),
-        _("find the bit rate with `outrider bus detect`; if none fits, check the wiring: ") + WIRING,
+        _("find the bit rate with `outrider bus detect`; if none fits, check the wiring: ") + _wiring(),
     )
 
 
@@ -125,14 +121,14 @@ def error_passive(tec: int | None, rec: int | None) -> Finding:
         _("many errors: the controller is error-passive (counters: send {tec}, receive {rec})").format(
             tec="?" if tec is None else tec, rec="?" if rec is None else rec
         ),
-        _("check the wiring: ") + WIRING,
+        _("check the wiring: ") + _wiring(),
     )
 
 
 def listening(*, warning: bool, note: str = "") -> Finding:
     if warning:
         reason = _("frames arrive, with many errors between them (error warning)")
-        return Finding(BusCondition.LISTENING, reason, _("check the wiring: ") + WIRING)
+        return Finding(BusCondition.LISTENING, reason, _("check the wiring: ") + _wiring())
     return Finding(BusCondition.LISTENING, _("frames arrive") + note)
 
 
@@ -152,3 +148,7 @@ def starting() -> Finding:
 
 def unknown(why: str) -> Finding:
     return Finding(BusCondition.UNKNOWN, why)
+
+
+def _wiring() -> str:
+    return _("CAN-H and CAN-L (OBD pins 6 and 14), 60 ohm between them, ground")

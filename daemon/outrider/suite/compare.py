@@ -234,4 +234,5 @@ def comparison_sentence(comparison: Comparison) -> str:
 
 def release_of(results: Results) -> str:
     """Which software a run was of."""
-    return f"outrider {results.software}, {_('algorithm')} {results.algorithm or '?'}, {results.bus}"
+    algorithm = _("algorithm")
+    return f"outrider {results.software}, {algorithm} {results.algorithm or '?'}, {results.bus}"

@@ -116,7 +116,7 @@ def _drive(number: int, verdict: DriveVerdict) -> dict[str, Any]:
 
 
 def _facts(results: Results, made: str) -> list[tuple[str, str]]:
-    pinned = f" ({_('pinned')})" if results.pinned is not None and results.algorithm_ok else ""
+    pinned = " (" + _("pinned") + ")" if results.pinned is not None and results.algorithm_ok else ""
     speed = (
         _("as fast as possible")
         if results.bus == "replay"
