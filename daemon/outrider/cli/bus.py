@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from outrider.cli.common import Number, emit_json, json_option, note
+from outrider.cli.common import Number, emit_json, json_option, note, stop_on_signals
 from outrider.config import Bus, Terminal
 from outrider.i18n import _
 
@@ -253,8 +253,6 @@ def helper(allow: str, path: Path, group: str | None, allow_active: bool) -> Non
     """Run the privileged helper: sets links for a daemon that has no rights. Until SIGTERM or SIGINT."""
     import logging
     import os
-    import signal
-    import threading
 
     from outrider.link.helper_io import BusHelper, HelperOptions, allowed_names, may_set_links
     from outrider.link.set_io import IpLinkSetter
@@ -264,14 +262,8 @@ def helper(allow: str, path: Path, group: str | None, allow_active: bool) -> Non
         note(_("warning: without CAP_NET_ADMIN every request will be refused by the kernel"))
     names = frozenset(allowed_names(allow))
     service = BusHelper(HelperOptions(path, names, group), IpLinkSetter(allow_active=allow_active))
-    stop, wake = threading.Event(), os.eventfd(0, os.EFD_CLOEXEC)
-
-    def end(_number: int, _frame: object) -> None:
-        stop.set()
-        os.eventfd_write(wake, 1)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    wake = os.eventfd(0, os.EFD_CLOEXEC)
+    stop = stop_on_signals(lambda: os.eventfd_write(wake, 1))
     service.open()
     note(_("bus helper: {names} at {path}").format(names=", ".join(sorted(names)), path=path))
     try:

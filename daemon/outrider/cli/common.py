@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -30,6 +33,23 @@ class Number(click.FloatRange):
 def json_option(command: Any) -> Any:
     """Adds ``--json`` (parameter ``as_json``) to a command."""
     return click.option("--json", "as_json", is_flag=True, help=_("Print JSON for programs."))(command)
+
+
+def stop_on_signals(wake: Callable[[], object] = lambda: None) -> threading.Event:
+    """An event that the first SIGTERM or SIGINT sets; ``wake`` is called then too. Later ones change nothing: one that
+    came while the event is being set would wait for ever for the lock that the first one holds."""
+    stop = threading.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def end(_number: int, _frame: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        stop.set()
+        wake()
+
+    for number in numbers:
+        signal.signal(number, end)
+    return stop
 
 
 def stdout_console(**options: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from outrider.cli.common import Number, emit_json, json_option, note
+from outrider.cli.common import Number, emit_json, json_option, note, stop_on_signals
 from outrider.i18n import _
 
 if TYPE_CHECKING:
@@ -56,14 +55,6 @@ def make_broker(client_id: str, *, persistent: bool, **given: Any) -> BrokerOpti
         password=_read_text(given["password_file"]),
         persistent=persistent,
     )
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    return stop
 
 
 @click.command()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from outrider.cli.common import stop_on_signals
 from outrider.config import DEFAULT_PATH
 from outrider.i18n import _
 
@@ -46,9 +45,7 @@ def cli(file: Path, log_level: str, rig_speed: int) -> None:
     logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     config = load_config(file)
     check_rig_speed(config, rig_speed, path=file)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = stop_on_signals()
     if rig_speed > 1:
         _hurry()
     Daemon(config, file.parent.resolve(), SystemClock(), rig_speed=rig_speed).run(stop)

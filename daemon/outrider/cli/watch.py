@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from outrider.cli.common import emit_json, json_option, note
-from outrider.cli.ingest import broker_options, make_broker, stop_on_signals
+from outrider.cli.common import emit_json, json_option, note, stop_on_signals
+from outrider.cli.ingest import broker_options, make_broker
 from outrider.i18n import _
 
 if TYPE_CHECKING:
