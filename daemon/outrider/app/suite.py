@@ -8,16 +8,16 @@ temporary folder for as long as they run.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
 from outrider import __version__
+from outrider.app.suite_workers import started
 from outrider.engine import ALGORITHM
 from outrider.errors import BugError, OutriderError, SuiteError
 from outrider.suite.load_io import LoadedSuite
@@ -140,13 +140,8 @@ def _observations(tasks: Sequence[DriveTask], jobs: int) -> Iterator[Iterator[Ob
     if workers <= 1:
         yield map(run_task, tasks)
         return
-    context = multiprocessing.get_context("spawn")  # no copies of threads, sockets or a terminal's state
-    pool = ProcessPoolExecutor(workers, mp_context=context)
-    try:
-        futures = [pool.submit(run_task, task) for task in tasks]
+    with started(workers, run_task, list(tasks)) as futures:
         yield (_outcome(future) for future in futures)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _outcome(future: Future[Observed]) -> Observed:

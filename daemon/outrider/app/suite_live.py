@@ -15,7 +15,7 @@ import tempfile
 import time
 import tty
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -188,8 +188,11 @@ def _daemon(rig: _Rig) -> Iterator[_Daemon]:
         try:
             _wait_up(daemon, len(rig.channels) + 1)
             yield daemon
-        finally:
             _end(daemon)
+        except BaseException:  # what went wrong first is what is told; Ctrl-C stays one though the daemon heard it too
+            with suppress(LinkError):
+                _end(daemon)
+            raise
     finally:
         os.close(slave)
         os.close(master)
