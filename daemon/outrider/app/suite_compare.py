@@ -58,7 +58,7 @@ def _side(
 ) -> Results:
     program = _program(side)
     if program is None:
-        return _chosen(read_results(Path(side)), only)
+        return _chosen(read_results(Path(side)), only, side)
     assert loaded is not None
     version = program_version(program)
     run = SuiteRun(loaded, "replay", 1, only=only, jobs=jobs, program=program)
@@ -66,11 +66,14 @@ def _side(
     return run.results(version, None)
 
 
-def _chosen(results: Results, only: Sequence[str]) -> Results:
-    """The drives asked for."""
+def _chosen(results: Results, only: Sequence[str], side: str) -> Results:
+    """The drives asked for. SuiteError for one that is not there."""
     import msgspec
 
     if not only:
         return results
+    unknown = sorted(set(only) - {drive.observed.name for drive in results.drives})
+    if unknown:
+        raise SuiteError(f"has no drive {', '.join(map(repr, unknown))}", path=side)
     drives = tuple(drive for drive in results.drives if drive.observed.name in only)
     return msgspec.structs.replace(results, drives=drives)

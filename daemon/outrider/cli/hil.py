@@ -45,6 +45,9 @@ def run(suite: Path, update: bool, as_json: bool, **args: Any) -> None:
 
     need({"--junit": args["junit"], "--html": args["html"], "--update": update})
     loaded = load_suite(suite)
+    _check_outputs(suite, args["junit"], args["html"], args["results_file"])
+    if update:
+        _check_editable(suite)
     header = loaded.suite.suite
     bus = args["bus"] or header.bus
     need({"a live bus": bus != "replay"})
@@ -81,6 +84,8 @@ def compare(old: str, new: str, as_json: bool, **args: Any) -> None:
     from outrider.cli.hil_view import SuiteView, comparison_document, print_comparison
 
     need({"--html": args["html"]})
+    _check_outputs(Path(old), args["html"])
+    _check_outputs(Path(new), args["html"])
     with SuiteView(None, as_json) as view:
         comparison = compare_sides(old, new, args["suite"], only=args["only"], jobs=args["jobs"], on_done=view.done)
     if args["html"]:
@@ -92,6 +97,33 @@ def compare(old: str, new: str, as_json: bool, **args: Any) -> None:
     else:
         print_comparison(stdout_console(), comparison)
     raise SystemExit(int(not comparison.same))
+
+
+def _check_outputs(source: Path, *outputs: Path | None) -> None:
+    """Told before hours of drives are run: a folder that is not there or not ours, a file that is named twice."""
+    import errno
+    import os
+
+    from outrider.errors import InputError
+
+    taken = {source.resolve()}
+    for path in outputs:
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise InputError(_("would be written over: name another file"), path=path)
+        taken.add(path.resolve())
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, _("its folder is not there"), str(path))
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, _("its folder cannot be written"), str(path))
+
+
+def _check_editable(path: Path) -> None:
+    from outrider.files_io import read_text
+    from outrider.suite.update import check_editable
+
+    check_editable(read_text(path), path)
 
 
 def _write(asked: SuiteRun, results: Results, args: dict[str, Any]) -> None:
@@ -126,8 +158,10 @@ def _update(asked: SuiteRun, path: Path) -> None:
     if after == before:
         note(_("{path}: nothing to update").format(path=path))
         return
-    with replacing(path) as part:
-        part.write_text(after, encoding="utf-8")
+    target = path.resolve()  # what a link leads to is the suite
+    with replacing(target) as part:
+        part.write_text(after, encoding="utf-8", newline="")
+        part.chmod(target.stat().st_mode)
     note(_("{path}: updated; look at the difference before you commit it").format(path=path))
 
 

@@ -106,10 +106,11 @@ def _drive(name: str, old: DriveResult | None, new: DriveResult | None, noise: N
 def _differences(old: DriveResult, new: DriveResult, noise: Noise) -> Iterator[Difference]:
     before, after = old.observed, new.observed
     if before.error is not None or after.error is not None:
-        if before.error != after.error:
-            text = _("old: {old}; new: {new}")
-            sentence = text.format(old=before.error or _("could be run"), new=after.error or _("could be run"))
-            yield Difference(what="error", sentence=sentence)
+        text = _("old: {old}; new: {new}")
+        sentence = text.format(old=before.error or _("could be run"), new=after.error or _("could be run"))
+        if before.error == after.error:
+            sentence = _("not compared, could be run in neither: {error}").format(error=after.error)
+        yield Difference(what="error", sentence=sentence)
         return
     yield from _events(before.findings, after.findings, noise)
     if abs(after.distance_m - before.distance_m) > noise.distance_m:

@@ -17,7 +17,7 @@ from tomlkit.items import AoT, Comment, Item, Table, Whitespace
 
 from outrider.errors import BugError, SuiteError
 from outrider.suite.load_io import parse_suite
-from outrider.suite.model import MANOEUVRES, Drive, Expect
+from outrider.suite.model import MANOEUVRES, Drive, Expect, Suite, Tolerances
 from outrider.suite.observed import Finding
 from outrider.suite.verdict import DriveVerdict, Line, Verdict, judge
 
@@ -28,36 +28,59 @@ CONFIDENCE_SLACK: Final = 0.05
 def updated(text: str, path: Path, verdicts: Sequence[DriveVerdict], algorithm: str) -> str:
     """The suite's text with the expectations of these drives as seen, and the algorithm pinned.
 
-    SuiteError when the file writes drives in a way that cannot be edited (an inline array).
+    An algorithm that is pinned stays so until every drive has been run with the new one: the expectations of the
+    others are still of the old. SuiteError when the file writes drives in a way that cannot be edited (an inline
+    array), or is not the one that was run any more.
     """
+    suite = parse_suite(text, path)
+    _same_drives(suite, path, verdicts)
     document = tomlkit.parse(text)
-    header = document["suite"]
-    drives = document["drive"]
-    if not isinstance(drives, AoT) or not isinstance(header, Table):
-        raise SuiteError("written inline; --update needs [suite] and [[drive]] tables", path=path)
-    if header.get("algorithm") != algorithm:
+    header, drives = _editable(document, path)
+    whole = len(verdicts) == len(suite.drive) and all(verdict.observed.error is None for verdict in verdicts)
+    if header.get("algorithm") != algorithm and (whole or "algorithm" not in header):
         with _tail_kept(header):
             header["algorithm"] = algorithm
     for verdict in verdicts:
         if verdict.observed.error is None:
             table = next(table for table in drives.body if table["name"] == verdict.drive.name)
             with _tail_kept(table):
-                _update_drive(table, verdict, path)
+                _update_drive(table, verdict, suite.suite.tolerances)
     after = tomlkit.dumps(document)
     after += "" if after.endswith("\n") else "\n"
+    if text.count("\n") == text.count("\r\n") > 0:
+        after = after.replace("\r\n", "\n").replace("\n", "\r\n")
     _check(after, path, verdicts)
     return after
 
 
-def _update_drive(table: Table, verdict: DriveVerdict, path: Path) -> None:
+def check_editable(text: str, path: Path) -> None:
+    """SuiteError for a suite whose tables ``updated`` cannot edit; asked before its drives are run."""
+    _editable(tomlkit.parse(text), path)
+
+
+def _editable(document: tomlkit.TOMLDocument, path: Path) -> tuple[Table, AoT]:
+    header, drives = document["suite"], document["drive"]
+    if not isinstance(drives, AoT) or not isinstance(header, Table):
+        raise SuiteError("written inline; --update needs [suite] and [[drive]] tables", path=path)
+    for table in drives.body:
+        if not isinstance(table.get("expect", tomlkit.aot()), AoT):
+            raise SuiteError(
+                f"[[drive]] {table['name']!r} writes expect inline; --update needs [[drive.expect]] tables", path=path
+            )
+    return header, drives
+
+
+def _same_drives(suite: Suite, path: Path, verdicts: Sequence[DriveVerdict]) -> None:
+    drives = {drive.name: drive for drive in suite.drive}
+    if any(drives.get(verdict.drive.name) != verdict.drive for verdict in verdicts):
+        raise SuiteError("was changed while its drives ran; nothing written, run --update again", path=path)
+
+
+def _update_drive(table: Table, verdict: DriveVerdict, tolerances: Tolerances) -> None:
     expects = table.get("expect")
-    if expects is not None and not isinstance(expects, AoT):
-        raise SuiteError(
-            f"[[drive]] {verdict.drive.name!r} writes expect inline; --update needs [[drive.expect]] tables", path=path
-        )
-    _update_limits(table, verdict)
+    _update_limits(table, verdict, tolerances)
     array = tomlkit.aot() if expects is None else expects
-    left_over = _update_expects(array, verdict)
+    left_over = _update_expects(array, verdict, tolerances)
     if expects is None and len(array):
         table.append("expect", array)
     elif expects is not None and not len(array):
@@ -66,7 +89,7 @@ def _update_drive(table: Table, verdict: DriveVerdict, path: Path) -> None:
         _add_tail(table, [Whitespace(left_over)])
 
 
-def _update_expects(array: AoT, verdict: DriveVerdict) -> str:
+def _update_expects(array: AoT, verdict: DriveVerdict, tolerances: Tolerances) -> str:
     """Kept tables with their comments, changed ones in place, new ones between them by time. Returns comments that
     have lost their place."""
     times: list[float] = []
@@ -78,13 +101,13 @@ def _update_expects(array: AoT, verdict: DriveVerdict) -> str:
             left_over += _remove(array, at)
             continue
         if line.verdict is not Verdict.HIT:
-            _correct(mine, expect, line.found)
+            _correct(mine, expect, line.found, tolerances)
         times.append(line.found.t_s)
     for line in verdict.lines:
         if line.verdict is Verdict.EXTRA and line.counts and line.found is not None:
             t_s = line.found.t_s
             at = next((n for n, other in enumerate(times) if other > t_s), len(times))
-            _insert(array, at, _new(line.found))
+            _insert(array, at, _new(line.found, tolerances))
             times.insert(at, t_s)
     return left_over
 
@@ -156,9 +179,9 @@ def _lines_of(drive: Drive, lines: Sequence[Line]) -> list[tuple[Expect, Line]]:
     return [(expect, by_expect[id(expect)]) for expect in drive.expect]
 
 
-def _correct(table: Table, expect: Expect, found: Finding) -> None:
+def _correct(table: Table, expect: Expect, found: Finding, tolerances: Tolerances) -> None:
     """Set the fields that are given, and no others, to what was found."""
-    seen: dict[str, Any] = _values(found)
+    seen: dict[str, Any] = _values(found, expect, tolerances)
     table["kind"], table["t_s"] = found.kind, seen["t_s"]
     for key in ("outcome", "level", "delta_v_kmh", "peak_g", "duration_s", "clock"):
         if getattr(expect, key) is None:
@@ -184,53 +207,65 @@ def _correct(table: Table, expect: Expect, found: Finding) -> None:
             table.remove(tolerance)
 
 
-def _values(found: Finding) -> dict[str, Any]:
+def _values(found: Finding, expect: Expect, tolerances: Tolerances) -> dict[str, Any]:
     """Every field that can be pinned, rounded to what a person reads."""
+    t = tolerances
     steps = math.floor(max(0.0, found.confidence - CONFIDENCE_SLACK) / CONFIDENCE_STEP)
     return {
         "kind": found.kind,
-        "t_s": round(found.t_s, 2),
+        "t_s": _rounded(found.t_s, 2, expect.tolerance_s or t.time_s),
         "outcome": found.outcome,
         "level": found.level,
         "confidence_min": round(steps * CONFIDENCE_STEP, 1),
-        "delta_v_kmh": None if found.delta_v_kmh is None else round(found.delta_v_kmh, 1),
-        "peak_g": None if found.peak_g is None else round(found.peak_g, 2),
-        "duration_s": None if found.duration_s is None else round(found.duration_s, 1),
+        "delta_v_kmh": _rounded(found.delta_v_kmh, 1, expect.delta_v_tolerance_kmh or t.delta_v_kmh),
+        "peak_g": _rounded(found.peak_g, 2, expect.peak_tolerance_g or t.peak_g),
+        "duration_s": _rounded(found.duration_s, 1, expect.duration_tolerance_s or t.duration_s),
         "clock": found.clock,
     }
 
 
-def _new(found: Finding) -> Table:
+def _rounded(value: float | None, digits: int, tolerance: float) -> float | None:
+    """With more digits where the tolerance is finer than the last one."""
+    if value is None:
+        return None
+    near = (round(value, more) for more in range(digits, 7))
+    return next((short for short in near if abs(short - value) <= tolerance), value)
+
+
+def _new(found: Finding, tolerances: Tolerances) -> Table:
     """A table for an event that was not expected: what a person would pin of its kind."""
     keys = ["kind", "t_s", "peak_g"] if found.kind in MANOEUVRES else ["kind", "t_s", "outcome", "confidence_min"]
     if found.kind not in MANOEUVRES:
         keys += ["delta_v_kmh", "clock"] if found.delta_v_kmh else []
     table = tomlkit.table()
-    values = _values(found)
+    values = _values(found, Expect(kind=found.kind, t_s=found.t_s), tolerances)
     for key in keys:
         if values[key] is not None:
             table[key] = values[key]
     return table
 
 
-def _update_limits(table: Table, verdict: DriveVerdict) -> None:
+def _update_limits(table: Table, verdict: DriveVerdict, tolerances: Tolerances) -> None:
     """Failing limits are set to what was seen; a drive without any gets distance and trips."""
-    seen = {"distance_km": round(verdict.observed.distance_m / 1000, 2), "trips": verdict.observed.trips}
+    given = verdict.drive.limits
+    tolerance = given.distance_tolerance_km or tolerances.distance_km
+    distance_km = round(verdict.observed.distance_m / 1000, 3)
+    seen = {"distance_km": _rounded(distance_km, 2, tolerance), "trips": verdict.observed.trips}
     if "limits" not in table:
         limits = tomlkit.table()
         limits.update(seen)
         table.append("limits", limits)
         return
     limits = table["limits"]
-    given = verdict.drive.limits
     if given.trips is not None and given.trips != seen["trips"]:
         limits["trips"] = seen["trips"]
-    if given.distance_km is not None and verdict.limits:
+    if given.distance_km is not None and abs(distance_km - given.distance_km) > tolerance + 1e-9:
         limits["distance_km"] = seen["distance_km"]
 
 
 def _check(text: str, path: Path, verdicts: Sequence[DriveVerdict]) -> None:
     """What was written says what was seen: read it back and judge again."""
+    check_editable(text, path)
     suite = parse_suite(text, path)
     for verdict in verdicts:
         if verdict.observed.error is not None:

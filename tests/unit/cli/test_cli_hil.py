@@ -98,6 +98,32 @@ def test_jobs_give_the_same(run: Run, suite: Path) -> None:
     assert one == two
 
 
+def test_nothing_is_run_for_a_file_that_cannot_be_written(
+    run: Run, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours of drives end in their files: a folder that is not there, a suite --update cannot edit, come first."""
+
+    def fail(*_arguments: object) -> None:
+        raise AssertionError("drives were run")
+
+    monkeypatch.setattr("outrider.app.suite.run_suite", fail)
+    for option in ("--junit", "--html", "--results"):
+        assert run("hil", "run", suite, option, tmp_path / "none" / "o")[0] == 74
+    suite.write_text('suite = {name = "t"}\ndrive = [{name = "a", scenario = "short"}]\n', encoding="utf-8")
+    assert run("hil", "run", suite, "--update")[0] == 65
+
+
+def test_update_writes_through_a_link(run: Run, suite: Path, tmp_path: Path) -> None:
+    """The file behind it is the suite: the link stays one, and who may read the suite still may."""
+    link = tmp_path / "link.suite.toml"
+    link.symlink_to(suite)
+    suite.chmod(0o640)
+    assert run("hil", "run", link, "--update")[0] == 0
+    assert link.is_symlink()
+    assert suite.stat().st_mode & 0o777 == 0o640
+    assert "[[drive.expect]]" in suite.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -109,6 +135,9 @@ def test_jobs_give_the_same(run: Run, suite: Path) -> None:
         (("hil", "run", "{suite}", "--jobs", "0"), 2, "0"),
         (("hil", "run", "{suite}", "--bus", "vcan"), 69, "ip link add dev no-such-if type vcan"),
         (("hil", "run", "{suite}", "--results", "{folder}/none/r.json"), 74, "none"),
+        (("hil", "run", "{suite}", "--results", "{suite}"), 65, "written over"),
+        (("hil", "run", "{suite}", "--results", "{folder}/o", "--html", "{folder}/o"), 65, "written over"),
+        (("hil", "compare", "{suite}", "{suite}", "--html", "{suite}"), 65, "written over"),
         (("hil", "compare", "gone.json", "gone.json"), 65, "neither"),
         (("hil", "compare", "{suite}", "{suite}"), 65, "no results"),
         (("hil", "compare", sys.executable, "{suite}"), 65, "--suite"),
@@ -150,6 +179,8 @@ def test_comparing_two_releases(run: Run, suite: Path, tmp_path: Path) -> None:
     assert "<svg" in page.read_text(encoding="utf-8")
     code, out, _err = run("hil", "compare", old, new, "--json")
     check(json.loads(out), "hil_compare")
+    code, _out, err = run("hil", "compare", old, new, "--only", "zz")
+    assert (code, "has no drive 'zz'" in err) == (65, True)
     new.chmod(0o755)  # as on file systems without such bits
     code, out, _err = run("hil", "compare", new, new)
     assert (code, "give the same" in out) == (0, True)

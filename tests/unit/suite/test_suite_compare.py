@@ -75,11 +75,13 @@ def test_distance_trips_and_verdict() -> None:
 
 
 def test_a_drive_that_broke() -> None:
-    """An error in one run only is the difference; the same error in both is none."""
+    """An error in one run is the difference; where neither could be made, nothing was compared, which is not
+    the same as no difference."""
     (difference,) = differences([finding()], [], error="cut short", error_code=65)
     assert (difference.what, "cut short" in difference.sentence) == ("error", True)
     broken = run_of(observed(error="cut short"))
-    assert compare(broken, broken, REPLAY).same
+    (difference,) = compare(broken, broken, REPLAY).drives[0].differences
+    assert "neither" in difference.sentence
 
 
 def test_drives_of_one_run_only() -> None:

@@ -95,7 +95,7 @@ def test_the_comparison_in_a_browser(verdicts: list[DriveVerdict], tmp_path: Pat
     write_comparison(compare(old, new, REPLAY), path, "now")
     seen = look(path, tmp_path, *WIDTHS)
     check(seen)
-    for words in (HOSTILE, "outrider 1.1", "event gone", "1 of 3 drive(s) differ"):
+    for words in (HOSTILE, "outrider 1.1", "event gone", "2 of 3 drive(s) differ"):
         assert words in seen.answers[360]["text"]
 
 
