@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 DEADLINE_S = 120.0
+# What a shell starts in the background ignores Ctrl-C, and so do its children: a run of these tests may be one.
+HEARING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 SUITE = '[suite]\nname = "s"\nbus = "unix"\nspeed = 1\nprofiles = ["simcar"]\n'
 
 
@@ -33,7 +35,8 @@ def test_stopping_it_ends_daemons_and_takes_no_other_drive(tmp_path: Path, jobs:
     suite.write_text(
         SUITE + "".join(f'[[drive]]\nname = "{n}"\nscenario = "short"\n' for n in range(5)), encoding="utf-8"
     )
-    command = [sys.executable, "-m", "outrider", "hil", "run", str(suite), "--jobs", str(jobs)]
+    command = [sys.executable, "-c", HEARING, sys.executable, "-m", "outrider", "hil", "run", str(suite)]
+    command += ["--jobs", str(jobs)]
     process = subprocess.Popen(
         command,
         env={**os.environ, "TMPDIR": str(temporary)},
@@ -54,6 +57,7 @@ def test_stopping_it_ends_daemons_and_takes_no_other_drive(tmp_path: Path, jobs:
     finally:
         if alive(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def alive(group: int) -> bool:

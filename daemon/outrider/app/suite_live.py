@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from outrider.app.control import ask
 from outrider.app.suite import DriveTask, Inputs
+from outrider.app.suite_bus import alone_on
 from outrider.clock import SystemClock
 from outrider.engine import ensure_virtual, open_can, open_unix
 from outrider.errors import LinkError, SuiteError
@@ -94,7 +95,8 @@ def _speeds(speed: int) -> list[int]:
 def _run_once(task: DriveTask, drive: Drive, inputs: Inputs, notes: tuple[str, ...]) -> Observed:
     with tempfile.TemporaryDirectory(prefix="outrider-rig-") as folder:
         rig = _Rig(task, drive, Path(folder))
-        with _daemon(rig) as daemon:
+        shared = rig.channels if task.bus == "vcan" else []
+        with alone_on(shared), _daemon(rig) as daemon:
             start_us = _play(rig, daemon)
             status = _wait_past(rig, daemon, rig.engine_us(start_us, drive.duration_us + _us(task.after_s)))
         return _observed(rig, start_us, status, inputs, notes)  # the daemon has committed what it had and ended

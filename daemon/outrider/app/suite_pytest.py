@@ -53,15 +53,18 @@ class SuiteFile(pytest.File):
 
     def collect(self) -> Iterable[pytest.Item]:
         from outrider.app.suite import SuiteRun
+        from outrider.app.suite_extra import need
         from outrider.errors import OutriderError
         from outrider.suite.load_io import load_suite
 
         try:
             loaded = load_suite(self.path)
+            bus = self.config.option.outrider_bus or loaded.suite.suite.bus
+            need({"a live bus": bus != "replay"})
         except OutriderError as err:
             raise self.CollectError(str(err)) from None
         header, options = loaded.suite.suite, self.config.option
-        run = SuiteRun(loaded, options.outrider_bus or header.bus, options.outrider_speed or header.speed)
+        run = SuiteRun(loaded, bus, options.outrider_speed or header.speed)
         yield from self._items(run)
 
     def _items(self, run: SuiteRun) -> Iterator[pytest.Item]:

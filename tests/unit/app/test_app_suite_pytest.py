@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+# Runs in this process forget the modules they load: what is loaded here is loaded once, and events stay of one class.
+from outrider.app import suite_extra, suite_replay
 from outrider.engine import ALGORITHM
 from outrider.sim.drive import generate
 from outrider.sim.scenario_io import load_scenario
 from outrider.sim.write_io import Written, write_drive
 
+assert suite_replay
 pytest_plugins = ["pytester"]
 PLUGIN = "outrider.app.suite_pytest"
 EXPECT = '[[drive.expect]]\nkind = "harsh_brake"\nt_s = {}\n'
@@ -80,6 +83,17 @@ def test_a_drive_that_cannot_be_run(pytester: pytest.Pytester, short: Written) -
     result = pytester.runpytest_inprocess("-p", PLUGIN, "--outrider-bus", "vcan", "-k", "good")
     result.assert_outcomes(failed=1, deselected=1)
     result.stdout.fnmatch_lines(["*no-such-if*ip link add*"])
+
+
+def test_a_live_bus_without_the_extra(
+    pytester: pytest.Pytester, short: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing is named once, before a drive is run."""
+    monkeypatch.setattr(suite_extra, "find_spec", lambda _name: None)
+    write_suite(pytester.path, short)
+    result = pytester.runpytest_inprocess("-p", PLUGIN, "--outrider-bus", "unix")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*tomlkit*outrider?workstation?*"])
 
 
 @pytest.mark.parametrize("option", [("--outrider-speed", "0"), ("--outrider-speed", "x"), ("--outrider-bus", "can0")])
