@@ -30,6 +30,7 @@ from outrider.sources.drive_io import load_drive
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "build" / "hil" / "drives"
+WHOLE: Final = os.environ.get("OUTRIDER_HIL_WHOLE") == "1"  # also the forty minutes
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,15 @@ class Source:
     part_s: tuple[float, float] | None = None
 
 
-CANEDGE: Final = ("canedge", "164", "*.MF4")
+CANEDGE: Final = ("canedge", "164", "00000004*.MF4")  # ten minutes, with a harsh braking and a harsh acceleration
+CANEDGE_WHOLE: Final = ("canedge", "164", "*.MF4")  # forty
 CANMOD_DBC: Final = ("canedge", "canmod-gps.dbc")
 DRIVES: Final = (
     Source("city-crash", ("simcar",), scenario="city-crash"),
     Source("city-crash-end", ("simcar",), scenario="city-crash", part_s=(598.0, 718.0)),
     Source("canedge", ("canmod", "obd2"), recording=CANEDGE, dbc=CANMOD_DBC),
-    Source("canedge-part", ("canmod", "obd2"), recording=CANEDGE, dbc=CANMOD_DBC, part_s=(2121.0, 2241.0)),
+    Source("canedge-part", ("canmod", "obd2"), recording=CANEDGE, dbc=CANMOD_DBC, part_s=(300.0, 420.0)),
+    *((Source("canedge-whole", ("canmod", "obd2"), recording=CANEDGE_WHOLE, dbc=CANMOD_DBC),) if WHOLE else ()),
 )
 
 
