@@ -92,6 +92,7 @@ def _environment(guest: bool) -> dict[str, str]:
         "PYTHONPATH": f"{ROOT}:{ROOT / 'daemon'}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
+        "OPENBLAS_NUM_THREADS": "1",  # numpy comes with a recording's reader, and would leave threads behind
         "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",
         PATIENCE_VARIABLE: patience,
         IN_GUEST_VARIABLE: "1" if guest else "0",

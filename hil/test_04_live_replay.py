@@ -230,7 +230,10 @@ def _play_through(stage: Stage, patience: Patience) -> Played:
         zero_us = playback.start() * speed
         _prefer("player")
         stats = playback.wait(drive.duration_us / 1e6 / speed + patience.bound_s(30))
-    box.wait("all frames are counted", lambda: _frames(box) + _lost(box) >= drive.frame_count)
+    try:
+        box.wait("all frames are counted", lambda: _frames(box) + _lost(box) >= drive.frame_count)
+    except AssertionError as err:
+        raise AssertionError(f"{err}: {drive.frame_count} sent, {stats}, {box.status()['sources']}") from None
     assert not _lost(box), f"{stage.drive.name} x{speed}: {_lost(box)} frames lost: {box.status()['sources']}"
     box.wait("the engine has got there", lambda: _engine_us(box) >= zero_us + drive.duration_us - 1_000_000)
     assert box.stop() == 0

@@ -23,7 +23,7 @@ from outrider.errors import LinkError
 from tests.support.broker import Broker
 from tests.support.terminal import ReceiverProcess
 
-KILLS = int(os.environ.get("OUTRIDER_HIL_KILLS", "10"))
+KILLS = int(os.environ.get("OUTRIDER_HIL_KILLS", "6"))
 QUICK_UPLINK = {"batch_records": 5, "batch_age_s": 1.0, "keepalive_s": 5}
 
 
@@ -50,7 +50,7 @@ def answers(box: Terminal) -> dict[str, Any] | None:
         return None
 
 
-def test_killed_ten_times_in_a_drive(
+def test_killed_again_and_again_in_a_drive(
     terminal: MakeTerminal, bus: Vcan | UnixBus, broker: Broker, receiver: ReceiverProcess, car: Car
 ) -> None:
     """SIGKILL at any moment: what the status called durable is there afterwards, under the same numbers, for ever; the

@@ -27,7 +27,7 @@ from outrider.record.options import JournalOptions
 from outrider.record.storage_io import DirectoryFile, DirectoryStorage, open_flags
 from tests.support.powercut_journal import ViolationError
 
-CUTS = int(os.environ.get("OUTRIDER_HIL_CUTS", "60"))
+CUTS = int(os.environ.get("OUTRIDER_HIL_CUTS", "40"))
 SEED = int(os.environ.get("OUTRIDER_HIL_SEED", "1"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hil.rig.can import Vcan
@@ -16,6 +17,8 @@ from outrider.suite.results import Results
 
 SPEED = 2
 PART_S = (75.0, 120.0)  # of the drive: the crash is in it
+# An emulated machine plays no pulse to the millisecond; test_04 measures how near a drive comes when it is in time.
+EMULATED = msgspec.structs.replace(LIVE, delta_v_kmh=6.0, peak_g=2.0, speed_kmh=6.0)
 
 
 def run_of(suite: Path, bus: str) -> Results:
@@ -43,5 +46,5 @@ def test_a_suite_on_vcan_gives_what_it_gives_as_a_replay(vcan: tuple[Vcan, ...],
     assert seen.lost_frames == 0
     assert seen.frames == replayed.drives[0].observed.frames
     assert "crash" in {finding.kind for finding in seen.findings}
-    (compared,) = compare(replayed, live, LIVE).drives
+    (compared,) = compare(replayed, live, EMULATED).drives
     assert [difference.sentence for difference in compared.differences] == []
