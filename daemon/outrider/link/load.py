@@ -37,10 +37,11 @@ class LoadMeter:
             self._note_traffic((now_us - before[0]) / 1e6, before[1], report, report.bitrate or bitrate)
 
     def _note_overflows(self, report: LinkReport) -> None:
-        ifindex, count = self._overflows or (report.ifindex, report.rx_over_errors)
-        anew = ifindex != report.ifindex or report.rx_over_errors < count
-        self.controller_lost += report.rx_over_errors - (0 if anew else count)
-        self._overflows = report.ifindex, report.rx_over_errors
+        lost = report.rx_over_errors + report.rx_dropped
+        ifindex, count = self._overflows or (report.ifindex, lost)
+        anew = ifindex != report.ifindex or lost < count
+        self.controller_lost += lost - (0 if anew else count)
+        self._overflows = report.ifindex, lost
 
     def _note_traffic(self, seconds: float, last: LinkReport, report: LinkReport, rate: int | None) -> None:
         packets = _traffic(report)[0] - _traffic(last)[0]

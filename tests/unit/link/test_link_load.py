@@ -60,7 +60,7 @@ def test_losses_of_the_controller_survive_a_new_interface() -> None:
     """What was lost before the first look does not count; an interface made anew begins at 0 again."""
     meter = LoadMeter()
     meter.note(0, dataclasses.replace(LINK, rx_over_errors=70))
-    meter.note(S, dataclasses.replace(LINK, rx_over_errors=75))
+    meter.note(S, dataclasses.replace(LINK, rx_over_errors=72, rx_dropped=3))
     assert meter.controller_lost == 5
     meter.note(2 * S, dataclasses.replace(LINK, rx_over_errors=2, ifindex=99))
     assert meter.controller_lost == 7
