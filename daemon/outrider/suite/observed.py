@@ -2,6 +2,8 @@
 
 Owns how the many reports of an event become one finding, the same whether they come from a replay in this process, a
 journal, or the JSON of another release. Bounded: a trace holds at most ``TRACE_MAX`` points however long the drive.
+The types say what can be of a drive, far beyond any real one, so that what was read (a results file, another program)
+is known to be fit for arithmetic and pictures; ``checked`` holds what was made elsewhere against them.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -19,6 +21,19 @@ from outrider.suite.model import MANOEUVRES
 BASE_S: Final = 1.0  # a drive's time line begins here
 TRACE_MAX: Final = 1200
 G_MPS2: Final = 9.80665
+MAX_FINDINGS: Final = 10_000
+DAY_S: Final = 86_400.0
+EARLIEST_S: Final = -DAY_S
+LATEST_S: Final = 3660 * DAY_S  # recordings of one drive may lie months apart
+
+Instant = Annotated[float, msgspec.Meta(ge=EARLIEST_S, le=LATEST_S)]
+Duration = Annotated[float, msgspec.Meta(ge=0, le=LATEST_S)]
+Amount = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]  # km/h, g, a confidence
+Metres = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+Degrees = Annotated[float, msgspec.Meta(ge=-360, le=360)]
+Small = Annotated[int, msgspec.Meta(ge=0, le=255)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Kind = Annotated[str, msgspec.Meta(max_length=120)]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,30 +42,30 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     outcome: suspected, confirmed, withdrawn (alarms), ended (manoeuvres). None = unknown.
     """
 
-    kind: str
-    outcome: str
-    t_s: float
-    reported_s: float | None = None
-    level: int = 0
-    confidence: float = 0.0
-    delta_v_kmh: float | None = None
+    kind: Kind
+    outcome: Kind
+    t_s: Instant
+    reported_s: Instant | None = None
+    level: Small = 0
+    confidence: Amount = 0.0
+    delta_v_kmh: Amount | None = None
     delta_v_at_least: bool = False
-    peak_g: float | None = None
-    duration_s: float | None = None
-    clock: int | None = None
-    speed_before_kmh: float | None = None
-    speed_after_kmh: float | None = None
-    lat_deg: float | None = None
-    lon_deg: float | None = None
+    peak_g: Amount | None = None
+    duration_s: Duration | None = None
+    clock: Small | None = None
+    speed_before_kmh: Amount | None = None
+    speed_after_kmh: Amount | None = None
+    lat_deg: Degrees | None = None
+    lon_deg: Degrees | None = None
 
 
 class Point(msgspec.Struct, frozen=True, array_like=True):
     """One second or more of a drive: speed and acceleration in vehicle axes (None = unknown)."""
 
-    t_s: float
-    speed_kmh: float | None = None
-    along_g: float | None = None
-    across_g: float | None = None
+    t_s: Instant
+    speed_kmh: Amount | None = None
+    along_g: Amount | None = None
+    across_g: Amount | None = None
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,18 +76,23 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     inputs: str
-    duration_s: float
-    distance_m: float
-    trips: int
-    findings: tuple[Finding, ...]
-    trace: tuple[Point, ...] = ()
-    frames: int = 0
-    lost_frames: int = 0
-    notes: tuple[str, ...] = ()
+    duration_s: Duration
+    distance_m: Metres
+    trips: Count
+    findings: Annotated[tuple[Finding, ...], msgspec.Meta(max_length=MAX_FINDINGS)]
+    trace: Annotated[tuple[Point, ...], msgspec.Meta(max_length=10 * TRACE_MAX)] = ()
+    frames: Count = 0
+    lost_frames: Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)] = 0
+    notes: Annotated[tuple[str, ...], msgspec.Meta(max_length=MAX_FINDINGS)] = ()
     software: str = ""
     algorithm: str | None = None
     error: str | None = None
-    error_code: int = 0
+    error_code: Small = 0
+
+
+def checked(observed: Observed) -> Observed:
+    """The same; msgspec.ValidationError for what no drive can be, as when it is read from a file."""
+    return msgspec.convert(msgspec.to_builtins(observed), Observed)
 
 
 @dataclass(slots=True)

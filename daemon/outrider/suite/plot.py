@@ -100,11 +100,12 @@ def _fill(figure: Figure, trace: Sequence[Point], lines: Sequence[Line], size: S
 
 
 def _time_axis(axes: Axes, size: Size) -> None:
-    """Minutes and seconds, at round ones."""
+    """Minutes and seconds, at round ones, never more than ``size.ticks`` and one."""
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 
     low, high = axes.get_xlim()
-    step = next((step for step in _STEPS_S if (high - low) / step <= size.ticks), _STEPS_S[-1])
+    weeks = _STEPS_S[-1] * max(1, math.ceil((high - low) / _STEPS_S[-1] / size.ticks))
+    step = next((step for step in _STEPS_S if (high - low) / step <= size.ticks), weeks)
     axes.xaxis.set_major_locator(MultipleLocator(step))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _at: f"{int(x // 60)}:{x % 60:02.0f}" if x >= 0 else ""))
 
@@ -177,7 +178,7 @@ def _along(trace: Sequence[Point]) -> list[float]:
     derived: list[float | None] = [None]
     for before, after in pairwise(trace):
         step = after.t_s - before.t_s
-        if before.speed_kmh is None or after.speed_kmh is None or not 0 < step <= 30:
+        if before.speed_kmh is None or after.speed_kmh is None or not 1e-3 <= step <= 30:
             derived.append(None)
         else:
             derived.append((after.speed_kmh - before.speed_kmh) / 3.6 / step / G_MPS2)

@@ -18,6 +18,7 @@ from outrider.suite.observed import Observed
 from outrider.suite.verdict import DriveVerdict
 
 FORMAT: Final = "outrider-hil-results/1"
+_DAMAGE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class DriveResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,14 +87,14 @@ def decode(data: bytes, path: Path) -> Results:
     """SuiteError for what is damaged, of another format, or no results at all."""
     try:
         begin = msgspec.json.decode(data, type=_Begin)
-    except (msgspec.MsgspecError, RecursionError) as err:
+    except _DAMAGE as err:
         raise SuiteError(f"no results of `outrider hil run`, or damaged: {err}", path=path) from None
     if begin.format != FORMAT:
         what = f"format {begin.format!r}" if begin.format else "no results of `outrider hil run`"
         raise SuiteError(f"{what}; this release reads {FORMAT!r}: run the suite again to make it", path=path)
     try:
         results = msgspec.json.decode(data, type=Results)
-    except (msgspec.MsgspecError, RecursionError) as err:
+    except _DAMAGE as err:
         raise SuiteError(f"damaged: {err}", path=path) from None
     names = [drive.observed.name for drive in results.drives]
     if len(set(names)) != len(names):

@@ -10,7 +10,8 @@ import pytest
 
 from outrider.suite.compare import REPLAY, compare
 from outrider.suite.model import Tolerances
-from outrider.suite.plot import NARROW, WIDE, draw
+from outrider.suite.observed import DAY_S, EARLIEST_S, LATEST_S, Point
+from outrider.suite.plot import NARROW, WIDE, Size, draw
 from outrider.suite.report_io import write_comparison, write_report
 from outrider.suite.results import make_results
 from outrider.suite.verdict import DriveVerdict, judge
@@ -115,3 +116,14 @@ def test_a_picture_is_an_svg_with_texts(verdicts: list[DriveVerdict]) -> None:
 def test_a_picture_of_nothing() -> None:
     """A drive without a trace or an event can still be drawn."""
     assert draw((), (), WIDE, label="", prefix="p").startswith("<svg")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize("until_s", [EARLIEST_S, 1.0, 600.0, DAY_S, 366 * DAY_S, LATEST_S])
+def test_the_longest_drive_has_few_ticks(size: Size, until_s: float) -> None:
+    """However far apart the moments of a drive lie and however large its numbers: as many marks as fit."""
+    trace = (Point(EARLIEST_S, 1e9, -1e9, 1e9), Point(until_s, -1e9, 1e9, None), Point(until_s + 1e-300, 1e9))
+    root = ElementTree.fromstring(draw(trace, (), size, label="", prefix="p"))
+    groups = [group.get("id", "") for group in root.iter("{http://www.w3.org/2000/svg}g")]
+    ticks = [name for name in groups if re.fullmatch(r"p-xtick_\d+", name)]
+    assert 1 <= len(ticks) <= 3 * (size.ticks + 2)  # three axes share them

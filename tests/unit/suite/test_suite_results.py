@@ -10,6 +10,7 @@ import pytest
 
 from outrider.errors import SuiteError
 from outrider.suite.model import Tolerances
+from outrider.suite.observed import Point
 from outrider.suite.results import Results, decode, encode, make_results
 from outrider.suite.results_io import read_results, replacing, write_results
 from outrider.suite.verdict import judge
@@ -61,6 +62,7 @@ def test_a_run_fails_when_a_drive_or_the_algorithm_does() -> None:
         (encode(results_of()).replace(b'"name":"b"', b'"name":"a"'), "twice"),
         (b"[" * 100_000, "damaged"),
         (b"\xff\xfe\x00", "damaged"),
+        (encode(results_of()).replace(b'"name":"b"', b'"name":"\xff"'), "damaged"),
     ],
 )
 def test_what_is_no_results_file(data: bytes, words: str) -> None:
@@ -68,6 +70,54 @@ def test_what_is_no_results_file(data: bytes, words: str) -> None:
     with pytest.raises(SuiteError, match=r"old\.json") as caught:
         decode(data, Path("old.json"))
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        (b'"t_s":100.0', b'"t_s":1e300', "findings[0].t_s"),
+        (b'"t_s":100.0', b'"t_s":1e12', "findings[0].t_s"),
+        (b'"t_s":100.0', b'"t_s":-1e7', "findings[0].t_s"),
+        (b'"t_s":100.0', b'"t_s":1e999', "findings[0].t_s"),
+        (b'"reported_s":100.05', b'"reported_s":1e12', "reported_s"),
+        (b'"peak_g":12.0', b'"peak_g":1e300', "peak_g"),
+        (b'"delta_v_kmh":30.0', b'"delta_v_kmh":-1e300', "delta_v_kmh"),
+        (b'"level":2', b'"level":2000000', "level"),
+        (b'"kind":"crash"', b'"kind":"' + b"x" * 1000 + b'"', "kind"),
+        (b"[1.0,50.0,0.01,null]", b"[1e12,50.0,0.01,null]", "trace[0][0]"),
+        (b"[1.0,50.0,0.01,null]", b"[1.0,1e300,0.01,null]", "trace[0][1]"),
+        (b"[1.0,50.0,0.01,null]", b",".join([b"[1.0]"] * 12_000), "trace"),
+        (b'"distance_m":5000.0', b'"distance_m":1e300', "distance_m"),
+        (b'"duration_s":600.0', b'"duration_s":-1', "duration_s"),
+        (b'"trips":1', b'"trips":' + b"9" * 400, "trips"),
+    ],
+)
+def test_numbers_no_drive_has(old: bytes, new: bytes, where: str) -> None:
+    """Extreme numbers are damage, told of the file and the place in it, before anything is computed or drawn."""
+    data = encode(results_of())
+    assert old in data
+    with pytest.raises(SuiteError, match=r"old\.json: damaged") as caught:
+        decode(data.replace(old, new, 1), Path("old.json"))
+    assert where in str(caught.value)
+
+
+def test_a_drive_far_beyond_any_real_one_is_read() -> None:
+    """The ranges are wide: months between recordings, an event before the first input, more frames than were sent."""
+    suite = suite_of('[[drive]]\nname = "d"\nscenario = "short"\n')
+    far = 366 * 86_400.0
+    seen = observed(
+        finding(t_s=far, peak_g=500.0),
+        finding(t_s=-30.0, lat_deg=-90.0, lon_deg=180.0),
+        duration_s=far,
+        distance_m=4e7,
+        frames=10**11,
+        lost_frames=-5,
+        trace=(Point(-86_400.0, -20.0, -400.0, 400.0), Point(far)),
+    )
+    results = make_results(
+        suite.suite, [judge(suite.drive[0], seen, Tolerances())], software="1", algorithm=None, bus="unix", speed=100
+    )
+    assert decode(encode(results), Path("old.json")) == results
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
