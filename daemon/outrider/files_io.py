@@ -60,7 +60,15 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` that takes its place when the block ends well, else goes. OSError names ``path``."""
+    """A file beside ``path`` that takes its place when the block ends well, else goes. OSError names ``path``.
+
+    A link stays a link, to the new file. What is there and no regular file (a device, a pipe) is itself written to.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with naming(path):
+            yield path
+        return
     part = path.with_name(f".part-{path.name}")
     try:
         with naming(path):

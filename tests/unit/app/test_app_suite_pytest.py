@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from outrider.sim.write_io import Written, write_drive
 assert suite_replay
 pytest_plugins = ["pytester"]
 PLUGIN = "outrider.app.suite_pytest"
+# An installed Outrider is found by its entry point, and a plugin must not come twice.
+LOADED = () if entry_points(group="pytest11", name="outrider") else ("-p", PLUGIN)
 EXPECT = '[[drive.expect]]\nkind = "harsh_brake"\nt_s = {}\n'
 
 
@@ -40,7 +43,7 @@ def write_suite(folder: Path, short: Written, head: str = "", good: str = "good"
 def test_an_item_a_drive(pytester: pytest.Pytester, short: Written) -> None:
     """The failure's text is the verdict's sentences, without a traceback."""
     write_suite(pytester.path, short)
-    result = pytester.runpytest_inprocess("-p", PLUGIN, "fleet.suite.toml", "-v")
+    result = pytester.runpytest_inprocess(*LOADED, "fleet.suite.toml", "-v")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -56,17 +59,17 @@ def test_an_item_a_drive(pytester: pytest.Pytester, short: Written) -> None:
 def test_the_algorithm_is_an_item(pytester: pytest.Pytester, short: Written) -> None:
     """A pinned suite fails with another detector, and says how to accept it."""
     write_suite(pytester.path, short, 'algorithm = "motion-0"')
-    result = pytester.runpytest_inprocess("-p", PLUGIN, "fleet.suite.toml::algorithm")
+    result = pytester.runpytest_inprocess(*LOADED, "fleet.suite.toml::algorithm")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"*pinned to algorithm motion-0, this release has {ALGORITHM}*--update"])
     write_suite(pytester.path, short, f'algorithm = "{ALGORITHM}"')
-    pytester.runpytest_inprocess("-p", PLUGIN, "-k", "algorithm or good").assert_outcomes(passed=2, deselected=1)
+    pytester.runpytest_inprocess(*LOADED, "-k", "algorithm or good").assert_outcomes(passed=2, deselected=1)
 
 
 def test_a_suite_with_a_mistake_is_a_collection_error(pytester: pytest.Pytester) -> None:
     """One line that names the file and the mistake."""
     (pytester.path / "fleet.suite.toml").write_text('[suite]\nnam = "x"\n[[drive]]\nname = "d"\n', encoding="utf-8")
-    result = pytester.runpytest_inprocess("-p", PLUGIN)
+    result = pytester.runpytest_inprocess(*LOADED)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fleet.suite.toml: *unknown key 'nam'; did you mean 'name'?*"])
     assert "Traceback" not in result.stdout.str()
@@ -76,11 +79,11 @@ def test_a_drive_that_cannot_be_run(pytester: pytest.Pytester, short: Written) -
     """Its error is the failure; a bus that is not there too."""
     write_suite(pytester.path, short)
     (pytester.path / "a.log").write_text("nothing\n", encoding="ascii")
-    result = pytester.runpytest_inprocess("-p", PLUGIN)
+    result = pytester.runpytest_inprocess(*LOADED)
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["*a.log: *"])
     write_suite(pytester.path, short, 'interfaces = ["no-such-if"]')
-    result = pytester.runpytest_inprocess("-p", PLUGIN, "--outrider-bus", "vcan", "-k", "good")
+    result = pytester.runpytest_inprocess(*LOADED, "--outrider-bus", "vcan", "-k", "good")
     result.assert_outcomes(failed=1, deselected=1)
     result.stdout.fnmatch_lines(["*no-such-if*ip link add*"])
 
@@ -91,7 +94,7 @@ def test_a_live_bus_without_the_extra(
     """What is missing is named once, before a drive is run."""
     monkeypatch.setattr(suite_extra, "find_spec", lambda _name: None)
     write_suite(pytester.path, short)
-    result = pytester.runpytest_inprocess("-p", PLUGIN, "--outrider-bus", "unix")
+    result = pytester.runpytest_inprocess(*LOADED, "--outrider-bus", "unix")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*tomlkit*outrider?workstation?*"])
 
@@ -99,7 +102,7 @@ def test_a_live_bus_without_the_extra(
 @pytest.mark.parametrize("option", [("--outrider-speed", "0"), ("--outrider-speed", "x"), ("--outrider-bus", "can0")])
 def test_options_are_checked(pytester: pytest.Pytester, option: tuple[str, str]) -> None:
     """A mistake in an option is pytest's usage error."""
-    result = pytester.runpytest_inprocess("-p", PLUGIN, *option)
+    result = pytester.runpytest_inprocess(*LOADED, *option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
 
 
@@ -109,7 +112,7 @@ def test_nothing_is_imported_and_nothing_collected_without_a_suite(pytester: pyt
     pytester.makepyfile("def test_it():\n    pass\n")
     code = (
         "import sys, pytest\n"
-        f"code = pytest.main(['-q', '-p', '{PLUGIN}', '-p', 'no:cacheprovider'])\n"
+        f"code = pytest.main(['-q', *{LOADED!r}, '-p', 'no:cacheprovider'])\n"
         "ours = sorted(name for name in sys.modules if name.startswith('outrider'))\n"
         "print('CODE', int(code), 'MODULES', *ours)\n"
     )

@@ -148,8 +148,10 @@ def test_an_interrupted_run_ends_its_guest(tmp_path: Path, number: signal.Signal
     """Ctrl-C and a CI that gives up leave no virtual machine behind."""
     machine(tmp_path, f"sleep 600 & echo $! >{tmp_path}/pid; wait")
     program = f"""
+import signal
 from pathlib import Path
 from hil import run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 from hil.vm.kernel import Kernel
 run.find_vng = lambda: Path({str(tmp_path / "bin/vng")!r})
 run.find_kernel = lambda: Kernel(Path("vmlinuz"), "1")
