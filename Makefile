@@ -35,7 +35,7 @@ demo: $(VENV)/.setup ## Simulate a drive that ends in a crash and follow it to t
 
 test: $(VENV)/.dev ## Run all tests
 	@.ci/need mosquitto=mosquitto openssl=openssl
-	@PATH="$$PATH:/usr/sbin" $(PY) -m pytest -n 2 --dist loadgroup tests
+	@PATH="$$PATH:/usr/sbin" $(PY) -m pytest -n 2 --dist loadgroup -p no:rerunfailures tests
 
 hil: $(VENV)/.dev ## Run the tests of the rig on virtual CAN, in a virtual machine where the kernel has none (HIL_ARGS=...)
 	@PATH="$$PATH:/usr/sbin:/sbin" PYTHONPATH=. $(PY) -m hil.run $(HIL_ARGS)

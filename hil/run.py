@@ -52,7 +52,7 @@ def main(native: bool | None, limit: float, module: str | None, arguments: tuple
     junit.unlink(missing_ok=True)
     if module is None and _plays_drives(arguments):
         prepare_all(say=_say)
-    command = [sys.executable, "-m", module, *arguments] if module else _pytest(arguments, junit)
+    command = [sys.executable, "-m", module, *arguments] if module else _pytest(arguments, junit, guest=not here)
     try:
         code = _run_here(command, limit) if here else _run_in_guest(command, limit)
     except RigError as err:
@@ -71,12 +71,16 @@ def _plays_drives(arguments: tuple[str, ...]) -> bool:
     return not named or any("live_replay" in word for word in named)
 
 
-def _pytest(arguments: tuple[str, ...], junit: Path) -> list[str]:
-    """The whole of hil/ unless files are named. Times and caches of the tests stay out of the tree."""
+def _pytest(arguments: tuple[str, ...], junit: Path, *, guest: bool) -> list[str]:
+    """The whole of hil/ unless files are named. Times and caches of the tests stay out of the tree.
+
+    An emulated machine on a shared one stands still now and then: what fails there is run once more, and told (RERUN).
+    """
     named = any(word.startswith("hil/") for word in arguments)
+    again = ("--reruns", "1") if guest else ("-p", "no:rerunfailures")
     return [
         sys.executable, "-m", "pytest", *(() if named else ("hil",)), "-v", "-p", "no:cacheprovider", "-p", "no:xdist",
-        f"--junitxml={junit}", "-o", "junit_family=xunit1", "--durations=12", *arguments,
+        *again, f"--junitxml={junit}", "-o", "junit_family=xunit1", "--durations=12", *arguments,
     ]  # fmt: skip
 
 
