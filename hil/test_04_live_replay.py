@@ -202,7 +202,7 @@ def _start(stack: ExitStack, stage: Stage, patience: Patience, launcher: Launche
 
 
 def _can_play_again(stage: Stage) -> bool:
-    return stage.speed > 1 and stage.content.duration_us / 1e6 / (stage.speed // 2) <= AGAIN_S
+    return not EMULATED and stage.speed > 1 and stage.content.duration_us / 1e6 / (stage.speed // 2) <= AGAIN_S
 
 
 def _play_lane(stages: list[Stage], plays: dict[str, Future[Played]], patience: Patience) -> None:

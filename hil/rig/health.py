@@ -23,6 +23,7 @@ from outrider.model.record import Lane
 SOURCE_LOSSES: Final = ("controller_overflows", "socket_lost", "dropped", "delivery_errors", "malformed")
 REFUSED_LOSSES: Final = ("frames_refused", "fixes_refused", "clocks_refused")
 DESCRIPTOR_SLACK: Final = 4  # a client that connects, a segment being changed, a program being asked; leaks grow on
+PIPES_OF_A_QUESTION: Final = 6  # both ends of output, errors and the start of a process
 ENDED: Final = "ended"
 FINE: Final = re.compile(r"(INFO|DEBUG) [\w.]+: ")
 
@@ -128,6 +129,8 @@ def _grown(before: Usage, after: Usage, whose: str, *, slack: int) -> list[str]:
         had = before.descriptors.get(kind, 0)
         if kind == "segment":
             had = max(had, len(Lane))  # one for each lane that was written to by now
+        if kind == "pipe" and slack:
+            had += PIPES_OF_A_QUESTION  # the moment may be one in which the terminal asks `ip`
         if count > had + slack:
             wrong.append(f"{whose} leaked descriptors of kind {kind!r}: {had} before, {count} after")
     if after.threads > before.threads + slack:
