@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,8 @@ class HelperClient:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
                 sock.settimeout(TIMEOUT_S)
                 sock.connect(str(self._path))
-                sock.sendall(encode_request(request))
+                with suppress(BrokenPipeError):  # refused and closed before it was asked: the reason is there to read
+                    sock.sendall(encode_request(request))
                 answer = _line(sock)
         except OSError as err:
             reason = err.strerror or str(err)

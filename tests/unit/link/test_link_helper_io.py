@@ -8,17 +8,18 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from outrider.errors import LinkError
-from outrider.link import helper_io
+from outrider.link import helper_client_io, helper_io
 from outrider.link.helper_client_io import HelperClient
 from outrider.link.helper_io import BusHelper, HelperOptions, Peer, allowed_names, peer_of
 from outrider.link.set_io import RecordingLinkSetter
-from outrider.link.settings import LinkDown, LinkUp, RestartLink, SetLink
+from outrider.link.settings import LinkDown, LinkRequest, LinkUp, RestartLink, SetLink, encode_request
 
 SET = SetLink("can0", bitrate=500_000)
 
@@ -48,8 +49,9 @@ def talk(path: Path, data: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(20)
         sock.connect(str(path))
-        sock.sendall(data)
-        sock.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # who is refused unheard finds the other end closed
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
         return sock.recv(65536)
 
 
@@ -145,7 +147,33 @@ def test_a_stranger_is_told_and_logged(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(helper_io, "peer_of", lambda _client: Peer(42, 4321, frozenset({4321})))
     with helper(tmp_path / "s") as noted:
         assert b"you may not ask" in talk(tmp_path / "s", b'{"op":"up","device":"can0"}\n')
+        with pytest.raises(LinkError, match="you may not ask"):
+            HelperClient(tmp_path / "s").request(LinkUp("can0"))
     assert noted.requests == []
+
+
+def test_refused_before_it_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other end is closed already when the request goes out: its reason is still told."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server, ThreadPoolExecutor(1) as pool:
+        server.bind(str(tmp_path / "s"))
+        server.listen(1)
+        closed = threading.Event()
+
+        def refuse() -> None:
+            client, _address = server.accept()
+            with client:
+                client.sendall(b'{"ok": false, "error": "not you"}\n')
+            closed.set()
+
+        def encode_late(request: LinkRequest) -> bytes:
+            assert closed.wait(20)
+            return encode_request(request)
+
+        refused = pool.submit(refuse)
+        monkeypatch.setattr(helper_client_io, "encode_request", encode_late)
+        with pytest.raises(LinkError, match="not you"):
+            HelperClient(tmp_path / "s").request(LinkUp("can0"))
+        refused.result(20)
 
 
 def test_the_kernel_names_the_peer() -> None:
