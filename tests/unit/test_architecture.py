@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2] / "daemon" / "outrider"
 GROUND = {"errors", "model", "ports", "clock", "i18n", "files_io", "__init__"}
 LEAVES = {"engine", "wire", "profile", "report"}
-STAGES = {"sources", "link", "drive", "record", "uplink", "ingest", "sim", "suite", "evaluate"}
+STAGES = {"sources", "link", "drive", "record", "uplink", "ingest", "sim", "suite", "evaluate", "crash"}
 HOUSE = {"app", "config"}
 HANDS = {"cli"}
 
@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     **{part: GROUND | {part} for part in LEAVES},
     **{part: GROUND | {"engine", "wire", part} for part in STAGES},
     **{part: GROUND | {"engine", "report", part} for part in ("suite", "evaluate")},
+    "crash": GROUND | {"engine", "wire", "report", "crash"},
     "config": GROUND,
     "app": GROUND | LEAVES | STAGES | HOUSE,
     "__main__": {"cli"},
