@@ -29,6 +29,7 @@ class Terminal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     device: DeviceId = "terminal"
     data_directory: str = "/var/lib/outrider"
     control_socket: str = "/run/outrider/control.sock"
+    holdup_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] | None = None
 
 
 class Vehicle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

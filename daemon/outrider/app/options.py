@@ -39,6 +39,11 @@ def vehicle_profile(config: Config, base: Path) -> LoadedProfile:
     return load_profile(names, dbc, overlays)
 
 
+def holdup_ms(config: Config, profile: LoadedProfile) -> int:
+    """Stored energy: what the configuration says of this terminal, else what the profile says of its kind."""
+    return profile.holdup_ms if config.terminal.holdup_ms is None else config.terminal.holdup_ms
+
+
 def delivery_options(config: Config, base: Path, boot_id: int) -> DeliveryOptions:
     section = config.journal
     return DeliveryOptions(

@@ -61,7 +61,11 @@ def check(
         return
     loaded = load_profile(names, dbcs, overlays)
     if as_json:
-        emit_json(report_document(loaded.tables.profile_id, loaded.imu_range_g, loaded.report))
+        emit_json(
+            report_document(
+                loaded.tables.profile_id, loaded.imu_range_g, loaded.vehicle_class, loaded.holdup_ms, loaded.report
+            )
+        )
     else:
         _print(loaded)
     if loaded.report.errors:
@@ -129,6 +133,8 @@ def _print_capabilities(console: Console, loaded: LoadedProfile) -> None:
     console.print(table)
     if loaded.imu_range_g:
         console.print(_(" IMU range {range:g} g").format(range=loaded.imu_range_g))
+    if loaded.holdup_ms:
+        console.print(_(" stored energy {holdup} ms").format(holdup=loaded.holdup_ms))
     console.print()
 
 

@@ -46,6 +46,14 @@ class Role(IntEnum):
     HDOP = 29
 
 
+class VehicleClass(IntEnum):
+    """What thresholds of harsh driving hold: ``vehicle_class`` of ``otr_motion_config`` in motion.h."""
+
+    PASSENGER = 0
+    LIGHT_TRUCK = 1  # and vans
+    HEAVY = 2  # trucks and buses
+
+
 class Encoding(IntEnum):
     UINT = 0
     INT = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from outrider.i18n import _
-from outrider.model.vehicle import Role, VehicleTables
+from outrider.model.vehicle import Role, VehicleClass, VehicleTables
 from outrider.profile.anomaly import Anomaly
 from outrider.profile.compile import Source
 
@@ -110,11 +110,15 @@ def split_anomalies(sources: tuple[Source, ...]) -> list[Anomaly]:
     return found
 
 
-def report_document(profile_id: str, imu_range_g: float, report: ProfileReport) -> dict[str, Any]:
+def report_document(
+    profile_id: str, imu_range_g: float, vehicle_class: VehicleClass, holdup_ms: int, report: ProfileReport
+) -> dict[str, Any]:
     """The JSON of ``outrider profile check --json`` (docs/reference/profiles.md)."""
     return {
         "profile": profile_id,
         "imu_range_g": imu_range_g,
+        "vehicle_class": vehicle_class.name.lower().replace("_", "-"),
+        "holdup_ms": holdup_ms,
         "paths": [_path_document(source) for source in report.sources],
         "capabilities": [
             {"name": c.key, "works": c.works, "note": c.note, "missing": [r.name for r in c.missing]}

@@ -16,7 +16,7 @@ from typing import Final
 
 from outrider.errors import ProfileError
 from outrider.files_io import read_file
-from outrider.model.vehicle import VehicleTables
+from outrider.model.vehicle import VehicleClass, VehicleTables
 from outrider.profile.catalogue import Catalogue, parse_catalogue
 from outrider.profile.compile import Part, compile_profile
 from outrider.profile.dbc_loader import load_dbc
@@ -32,11 +32,16 @@ _SHELVES: Final = (("profile", "data"), ("sim", "data"))
 
 @dataclass(frozen=True, slots=True)
 class LoadedProfile:
-    """tables: for the engine. imu_range_g: range of the IMU on CAN, 0 = none or unknown. report: for people."""
+    """tables: for the engine. imu_range_g: range of the IMU on CAN, 0 = none or unknown. report: for people.
+
+    holdup_ms: how long the terminal lives on its own energy after the car's supply is gone, 0 = not at all.
+    """
 
     tables: VehicleTables
     imu_range_g: float
     report: ProfileReport
+    vehicle_class: VehicleClass = VehicleClass.PASSENGER
+    holdup_ms: int = 0
 
 
 def load_profile(names: Sequence[str], dbc: Sequence[Path] = (), overlay: Sequence[Path] = ()) -> LoadedProfile:
@@ -61,7 +66,13 @@ def load_profile(names: Sequence[str], dbc: Sequence[Path] = (), overlay: Sequen
     found = [a for d in _all_dbcs(parts) for a in d.anomalies]
     anomalies = (*compiled.anomalies, *split_anomalies(compiled.sources), *found)
     report = ProfileReport(compiled.sources, capabilities(compiled.tables), anomalies)
-    return LoadedProfile(compiled.tables, max((p.imu_range_g for p, _place in opened), default=0.0), report)
+    return LoadedProfile(
+        compiled.tables,
+        max((p.imu_range_g for p, _place in opened), default=0.0),
+        report,
+        _vehicle_class([p for p, _place in opened]),
+        max((p.holdup_ms for p, _place in opened), default=0),
+    )
 
 
 def bundled_profiles() -> dict[str, ProfileFile]:
@@ -103,6 +114,15 @@ def _open_profile(name: str) -> tuple[ProfileFile, Traversable | Path]:
         raise ProfileError(f"no profile is called {name} (a file is given by its path, such as ./car{SUFFIX}){hint}")
     path = Path(name)
     return parse_profile(_read_text(path), str(path)), path.parent
+
+
+def _vehicle_class(profiles: Sequence[ProfileFile]) -> VehicleClass:
+    """Passenger car where none names a class; ProfileError where two name different ones."""
+    named = {p.vehicle.vehicle_class: p.id for p in profiles if p.vehicle.vehicle_class not in {"", "any"}}
+    if len(named) > 1:
+        told = ", ".join(f"{name} ({profile})" for name, profile in sorted(named.items()))
+        raise ProfileError(f"the profiles name different vehicle classes: {told}; a car has one")
+    return VehicleClass[next(iter(named), "passenger").upper().replace("-", "_")]
 
 
 def _part(profile: ProfileFile, place: Traversable | Path, user_dbcs: tuple[Dbc, ...]) -> Part:

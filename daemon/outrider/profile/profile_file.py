@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -28,9 +28,9 @@ class AliasTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class VehicleTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """For people; nothing is decided by it."""
+    """class: thresholds of harsh driving; "" and "any" leave it to the other profiles. The rest is for people."""
 
-    vehicle_class: str = msgspec.field(default="", name="class")
+    vehicle_class: Literal["", "any", "passenger", "light-truck", "heavy"] = msgspec.field(default="", name="class")
     make: str = ""
     model: str = ""
     years: str = ""
@@ -41,6 +41,7 @@ class ProfileFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     j1939: true = all 29-bit messages are matched by PGN; false = none; left out = as the DBC says.
     imu_range_g: measuring range per axis of the IMU on CAN, 0 = none or unknown.
+    holdup_ms: how long the terminal lives on its own energy after the car's supply is gone.
     """
 
     id: ProfileId
@@ -51,6 +52,7 @@ class ProfileFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     needs: str = ""
     j1939: bool | None = None
     imu_range_g: Annotated[float, msgspec.Meta(ge=0.0, le=10_000.0)] = 0.0
+    holdup_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0
     alias: tuple[AliasTable, ...] = ()
     vehicle: VehicleTable = VehicleTable()
 

@@ -12,7 +12,7 @@ import pytest
 from outrider.engine import Decoder
 from outrider.errors import ProfileError
 from outrider.model.frame import EFF, FrameBatch
-from outrider.model.vehicle import Role
+from outrider.model.vehicle import Role, VehicleClass
 from outrider.profile.explain import report_document
 from outrider.profile.load_io import LoadedProfile, bundled_profiles, load_profile
 from outrider.profile.profile_file import parse_profile
@@ -116,7 +116,7 @@ def test_the_report_says_what_works_and_what_is_missing(car: Path) -> None:
     assert found["crash-inferred"] == (True, ())
     assert found["airbag"] == (False, (Role.AIRBAG,))
     assert found["alignment"] == (False, (Role.ACC_Y, Role.ACC_Z))
-    document = report_document("car", 8.0, loaded.report)
+    document = report_document("car", 8.0, VehicleClass.HEAVY, 250, loaded.report)
     assert document["errors"] == 0
     assert document["paths"][0] == {
         "path": "Vehicle.Speed", "unit": "km/h", "step": 0.1, "role": "SPEED", "category": "driving",
@@ -216,3 +216,32 @@ def test_j1939_matches_any_sender_and_leaves_out_error_codes() -> None:
     assert values(loaded, 0x0CF00411, "FF7D7D00FEFFFFFF", EFF) == {}
     assert values(loaded, 0x18FEF100, "F71FFEFFFFFFFFFF", EFF) == {}
     assert values(loaded, 0x18FEF100, "F7001EFFFFFFFFFF", EFF) == {"Vehicle.Speed": 30.0}
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        ((), VehicleClass.PASSENGER),
+        (("", "any"), VehicleClass.PASSENGER),
+        (("any", "heavy"), VehicleClass.HEAVY),
+        (("light-truck", "light-truck"), VehicleClass.LIGHT_TRUCK),
+    ],
+)
+def test_the_class_of_the_vehicle(tmp_path: Path, classes: tuple[str, ...], expected: VehicleClass) -> None:
+    """Of several profiles the one that names a class says it; without one it is a passenger car."""
+    names = ["obd2"]
+    for number, name in enumerate(classes):
+        path = tmp_path / f"p{number}.profile.toml"
+        path.write_text(f"id = 'p{number}'\nname = 'p'\nholdup_ms = {number * 100}\n[vehicle]\nclass = '{name}'\n")
+        names.append(str(path))
+    loaded = load_profile(names)
+    assert loaded.vehicle_class is expected
+    assert loaded.holdup_ms == max(0, len(classes) - 1) * 100
+
+
+def test_two_classes_are_one_too_many(tmp_path: Path) -> None:
+    """Nobody guesses which of them it is."""
+    for name in ("heavy", "passenger"):
+        (tmp_path / f"{name}.profile.toml").write_text(f"id = '{name}'\nname = 'p'\n[vehicle]\nclass = '{name}'\n")
+    with pytest.raises(ProfileError, match=r"heavy \(heavy\), passenger \(passenger\)"):
+        load_profile([str(tmp_path / f"{name}.profile.toml") for name in ("heavy", "passenger")])
