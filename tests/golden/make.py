@@ -3,17 +3,18 @@
 A file that exists is never touched: terminals in the field keep sending what they sent, so every payload ever written
 here must decode to the same content with every later version. To add a case, add it below under a new name.
 
-Each file: ``what`` it shows, ``type`` (batch, ack, birth, body), ``payload`` as hex, and what it must decode to.
+Each file: ``what`` it shows, ``type`` (batch, ack, birth, body, beacon), ``payload`` as hex, what it decodes to.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from outrider.model.beacon import Beacon
 from outrider.model.event import Event, EventFlag, EventKind, Phase, Trip, TripEndReason
 from outrider.model.evidence import EvidenceChunk, EvidencePart
 from outrider.model.record import (
@@ -32,6 +33,7 @@ from outrider.model.record import (
     TelemetryRow,
 )
 from outrider.wire.ack import Ack, LanePosition, sign_ack
+from outrider.wire.beacon import encode_beacon
 from outrider.wire.birth import Birth, encode_birth
 from outrider.wire.bodies import encode_body, kind_of, table_id
 from outrider.wire.codec import encode_batch
@@ -152,6 +154,24 @@ ADDED: dict[str, object] = {  # fields that came later, each in a case of its ow
 }
 
 
+BEACONS: dict[str, Beacon] = {
+    "beacon": Beacon(
+        boot_id=0xB0071D00,
+        t_us=86_512_345_000,
+        utc_us=1_790_000_000_123_000,
+        lat_deg=31.3439187,
+        lon_deg=-121.5065098,
+        hacc_m=1.8,
+        speed_mps=34.17,
+        heading_deg=93.5,
+        signal_dbm=-87,
+        decel_mps2=-0.42,
+        interval_s=5,
+    ),
+    "beacon-last": Beacon(0xB0071D00, 86_520_000_000, None, None, None, None, 12.5, None, None, None, 0),
+}
+
+
 def batches() -> dict[str, list[StoredRecord]]:
     ledger = [stored(i + 1, Lane.EVENT, obj, 86_400_000_000 + i) for i, obj in enumerate(BODIES.values()) if i != 3]
     ledger = [StoredRecord(EPOCH, i + 1, r.record) for i, r in enumerate(ledger)]
@@ -197,6 +217,9 @@ def cases() -> dict[str, dict[str, Any]]:
             "payload": body.hex(),
             "described": describe(kind_of(obj), body),
         }
+    for name, beacon in BEACONS.items():
+        what = "the last beacon, all unknown that can be" if beacon.is_last else "a beacon at 123 km/h"
+        out[name] = {"what": what, "type": "beacon", "payload": encode_beacon(beacon).hex(), "fields": asdict(beacon)}
     ack = Ack(DEVICE, 42, (LanePosition(EPOCH, Lane.EMERGENCY, 1), LanePosition(EPOCH, Lane.TELEMETRY, 1022)))
     out["ack"] = {
         "what": "signed acknowledgement of two lanes",

@@ -1,7 +1,8 @@
 """A reader of batches, written from docs/reference/mqtt.md alone: nothing of outrider, no protobuf library.
 
 It is the proof that the page tells enough, and a starting point for other languages. ``read_batch(payload)`` returns
-(device, [canonical bytes of each record]). It trusts its input; a real reader bounds sizes and counts as the page says.
+(device, [canonical bytes of each record]), ``read_beacon(payload)`` its fields. It trusts its input; a real reader
+bounds sizes and counts as the page says.
 """
 
 from __future__ import annotations
@@ -41,6 +42,27 @@ def read_batch(payload: bytes) -> tuple[str, list[bytes]]:
         canonical = struct.pack("<QBQBBBIq", epoch, lane, first + index, kind, category, schema, boot, times[index])
         out.append(canonical + body)
     return device, out
+
+
+def read_beacon(payload: bytes) -> dict:
+    """Fields by name, in the units of their names; None for unknown."""
+    assert payload[0] == 0x12
+    interval, boot = struct.unpack_from("<BI", payload, 1)
+    t, utc = (int.from_bytes(payload[at:end], "little") for at, end in ((6, 11), (11, 17)))
+    lat, lon, hacc, speed, heading, signal, decel = struct.unpack_from("<iiHHHbh", payload, 17)
+    return {
+        "boot_id": boot,
+        "t_us": 1000 * t,
+        "utc_us": None if utc == 2**48 - 1 else 1000 * utc,
+        "lat_deg": None if lat == -(2**31) else lat / 1e7,
+        "lon_deg": None if lat == -(2**31) else lon / 1e7,
+        "hacc_m": None if hacc == 65535 else hacc / 10,
+        "speed_mps": speed / 100,
+        "heading_deg": None if heading == 65535 else heading / 100,
+        "signal_dbm": None if signal == -128 else signal,
+        "decel_mps2": None if decel == -32768 else decel / 100,
+        "interval_s": interval,
+    }
 
 
 # ---- protobuf, as much as is needed -----------------------------------------------------------------------

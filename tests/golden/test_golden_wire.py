@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from outrider.model.record import Kind
 from outrider.wire.ack import verify_ack
+from outrider.wire.beacon import decode_beacon, encode_beacon
 from outrider.wire.birth import decode_birth
 from outrider.wire.bodies import Opaque, decode_body, encode_body, table_id
 from outrider.wire.codec import decode_batch
@@ -80,6 +82,15 @@ def test_births_and_wills_decode(case: dict[str, Any]) -> None:
     assert f"{table_id(birth.table):08x}" == case["table_id"]
 
 
+@pytest.mark.parametrize("case", cases("beacon"))
+def test_beacons_decode(case: dict[str, Any]) -> None:
+    """To the fields of the vector, by our reader and by the one written from the page; and back to the same bytes."""
+    payload = bytes.fromhex(case["payload"])
+    assert asdict(decode_beacon(payload)) == case["fields"]
+    assert load("reader").read_beacon(payload) == case["fields"]
+    assert encode_beacon(decode_beacon(payload)) == payload
+
+
 def test_every_case_of_make_has_its_file_and_none_is_overwritten() -> None:
     """A case added to make.py is committed with its vector; a vector that exists is never touched."""
     make = load("make")
@@ -87,4 +98,4 @@ def test_every_case_of_make_has_its_file_and_none_is_overwritten() -> None:
     assert {f"{name}.json" for name in make.cases()} <= set(before), "run tests/golden/make.py and commit what it wrote"
     make.main()
     assert {path.name: path.read_bytes() for path in FOLDER.glob("*.json")} == before
-    assert all(cases(kind) for kind in ("batch", "body", "ack", "birth"))
+    assert all(cases(kind) for kind in ("batch", "body", "ack", "birth", "beacon"))

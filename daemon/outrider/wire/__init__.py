@@ -8,6 +8,7 @@ columns     columns of integers <-> bytes, by predict (what is left to code), st
 ack         signed acknowledgement
 topics      topic names and which lane travels where
 birth       retained status document and will
+beacon      sign of life of a moving car, in fixed fields
 framing     the one byte before each protobuf message, bounded compression
 
 ``outrider_pb2`` is generated from ``outrider.proto``: in daemon/, ``python -m grpc_tools.protoc -I. --python_out=.

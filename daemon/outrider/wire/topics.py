@@ -10,13 +10,14 @@ from outrider.errors import WireError
 from outrider.model.record import Lane
 
 DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-LEAVES: Final = {"d": "data", "e": "event", "s": "status", "a": "ack"}
+LEAVES: Final = {"d": "data", "e": "event", "s": "status", "a": "ack", "b": "beacon"}
 _EVENT_LANES: Final = frozenset({Lane.EMERGENCY, Lane.LEDGER, Lane.EVENT})
 
 # What a receiver subscribes to.
 ALL_DATA: Final = "t/+/d"
 ALL_EVENTS: Final = "t/+/e"
 ALL_STATUS: Final = "t/+/s"
+ALL_BEACONS: Final = "t/+/b"
 
 
 def check_device(device: str) -> str:
@@ -54,6 +55,11 @@ class Topics:
     def ack(self) -> str:
         """Signed acknowledgements, receiver -> terminal."""
         return f"t/{self.device}/a"
+
+    @property
+    def beacon(self) -> str:
+        """Beacons of a moving car, terminal -> receiver, QoS 0, not retained."""
+        return f"t/{self.device}/b"
 
     def for_lane(self, lane: Lane) -> str:
         return self.event if lane in _EVENT_LANES else self.data

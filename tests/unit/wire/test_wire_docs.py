@@ -10,7 +10,7 @@ import yaml
 
 from outrider.model.event import EventFlag, EventKind, Phase, TripEndReason
 from outrider.model.record import Category, ClockSource, GapReason, Kind, Lane
-from outrider.wire import ack, codec, columns, framing
+from outrider.wire import ack, beacon, codec, columns, framing
 from outrider.wire import outrider_pb2 as pb
 from outrider.wire.topics import LEAVES, Topics
 
@@ -35,9 +35,28 @@ def test_asyncapi_names_the_same_topics(asyncapi: Any) -> None:
 
 
 def test_asyncapi_names_messages_of_the_proto(asyncapi: Any) -> None:
-    """Each payload is a message that exists."""
-    for message in asyncapi["components"]["messages"].values():
-        assert message["name"] in pb.DESCRIPTOR.message_types_by_name
+    """Each protobuf payload is a message that exists; the beacon is the only one of another form."""
+    messages = asyncapi["components"]["messages"].values()
+    for message in messages:
+        if message["contentType"] == "application/x-protobuf":
+            assert message["name"] in pb.DESCRIPTOR.message_types_by_name
+    assert [m["name"] for m in messages if m["contentType"] != "application/x-protobuf"] == ["Beacon"]
+
+
+def test_the_beacon_is_described_field_by_field(asyncapi: Any) -> None:
+    """Offsets, types and fields of the table are those of the layout, in its order; sizes are the code's."""
+    rows = [line.split("|")[1:] for line in (REFERENCE / "mqtt.md").read_text(encoding="utf-8").splitlines()]
+    table = [(int(r[0]), r[1].strip(), r[2]) for r in rows if len(r) == 6 and r[0].strip().isdigit() and "`" in r[2]]
+    sizes = {"u8": 1, "i8": 1, "u16": 2, "i16": 2, "u32": 4, "i32": 4, "u40": 5, "u48": 6}
+    assert [name.split("`")[1] for _at, _type, name in table] == [
+        "interval_s", "boot_id", "t_us", "utc_us", "lat_deg", "lon_deg", "hacc_m", "speed_mps", "heading_deg",
+        "signal_dbm", "decel_mps2",
+    ]  # fmt: skip
+    ends = [at + sizes[kind] for at, kind, _name in table]
+    assert [at for at, _kind, _name in table] == [1, *ends[:-1]]
+    assert ends[-1] == beacon.BEACON_BYTES
+    limits = asyncapi["components"]["messages"]["beacon"]["payload"]
+    assert (limits["minLength"], limits["maxLength"]) == (beacon.BEACON_BYTES, beacon.MAX_BYTES)
 
 
 def references(node: Any) -> set[str]:
@@ -81,6 +100,7 @@ def test_mqtt_page_states_the_limits_of_the_code() -> None:
     assert f"at least {ack.MIN_KEY_BYTES} bytes" in text
     assert f"`{framing.PLAIN:#04x}`" in text
     assert f"`{framing.ZSTD:#04x}`" in text
+    assert f"`{beacon.TAG:#04x}`" in text
 
 
 def test_records_page_names_every_kind_number_and_field() -> None:

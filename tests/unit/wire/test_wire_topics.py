@@ -14,6 +14,7 @@ def test_names_of_a_device() -> None:
     topics = Topics("car_1-A")
     assert (topics.data, topics.event) == ("t/car_1-A/d", "t/car_1-A/e")
     assert (topics.status, topics.ack) == ("t/car_1-A/s", "t/car_1-A/a")
+    assert topics.beacon == "t/car_1-A/b"
 
 
 def test_what_must_arrive_soon_travels_apart_from_bulk() -> None:
@@ -38,7 +39,8 @@ def test_ids_that_would_change_the_topic_are_refused(device: str) -> None:
 def test_parse_is_the_inverse() -> None:
     """Receivers learn device and leaf from the topic."""
     topics = Topics("a" * 64)
-    assert [parse(t) for t in (topics.data, topics.event, topics.status, topics.ack)] == [("a" * 64, x) for x in "desa"]
+    all_of_them = (topics.data, topics.event, topics.status, topics.ack, topics.beacon)
+    assert [parse(t) for t in all_of_them] == [("a" * 64, x) for x in "desab"]
 
 
 @pytest.mark.parametrize("topic", ["", "t", "t/a", "t/a/x", "t/a/d/d", "u/a/d", "t//d", "t/+/d", "/t/a/d", "t/a/d/"])
