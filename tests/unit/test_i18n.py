@@ -56,3 +56,18 @@ def test_language_is_chosen_at_first_use(monkeypatch: pytest.MonkeyPatch) -> Non
         assert i18n._("crash") == "crash"
     finally:
         i18n._translations.cache_clear()
+
+
+def test_a_page_can_ask_for_its_own_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside ``in_language`` it is that one, whatever the user's; afterwards the user's again; unknown ones are refused."""
+    monkeypatch.setenv("LANGUAGE", "en")
+    i18n._translations.cache_clear()
+    with i18n.in_language("zh"):
+        assert i18n._("crash") == "碰撞"
+        with i18n.in_language("en"):
+            assert i18n._("crash") == "crash"
+        assert i18n._("crash") == "碰撞"
+    assert i18n._("crash") == "crash"
+    with pytest.raises(ValueError, match="one of en, zh"), i18n.in_language("tlh"):
+        pass
+    i18n._translations.cache_clear()
