@@ -1,4 +1,4 @@
-"""Evidence: what the flight recorder froze around an event, cut into pieces small enough to travel."""
+"""Evidence: what the flight recorder held around an event, cut into pieces small enough to travel."""
 
 from __future__ import annotations
 
@@ -7,21 +7,34 @@ from enum import IntEnum
 from typing import Final
 
 MAX_CHUNK_BYTES: Final = 8192
+MAX_SLICE_BYTES: Final = 8 * 1024 * 1024  # of a slice, laid out plainly
 
 
 class EvidencePart(IntEnum):
-    FRAMES = 1  # CAN frames in the layout of ``otr_frame``, little-endian
-    IMU = 2  # samples in the layout of ``otr_sample``, little-endian
-    SIGNALS = 3
-    BLACK_BOX = 4  # one black-box page
+    """Layouts are those of native/include/outrider/types.h and recorder.h, little-endian."""
+
+    FRAMES = 1  # CAN frames: ``otr_frame``, 80 bytes
+    IMU = 2  # samples: ``otr_sample``, 48 bytes
+    SIGNALS = 3  # signals as decoded: ``otr_signal_record``, 24 bytes
+    BLACK_BOX = 4  # one black-box page, 4096 bytes
+    FIXES = 5  # positions: ``otr_fix``, 56 bytes
+    INPUTS = 6  # other direct inputs (supply, ignition): ``otr_sample``, 48 bytes
+
+
+class Packing(IntEnum):
+    """How the bytes of a slice were packed before they were cut into pieces."""
+
+    PLAIN = 0
+    ZSTD = 1  # one zstd frame of the slice
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceChunk:
-    """Body of an EVIDENCE record: piece ``index`` (from 0) of ``count`` of one part of an event's evidence.
+    """Body of an EVIDENCE record: piece ``index`` (from 0) of ``count`` of one slice of one part.
 
-    event_seq: the event it belongs to. first_us..last_us: time the whole part covers. data: at most MAX_CHUNK_BYTES;
-    the pieces of a part in order, put together, are the part.
+    event_seq: the event it belongs to. first_us..last_us: time the slice covers. data: at most MAX_CHUNK_BYTES; the
+    pieces of a slice in order, put together and unpacked, are its items in order of time. Slices of a part count from
+    0 in the order in which they were written, which is not that of time; they do not overlap.
     """
 
     event_seq: int
@@ -31,3 +44,5 @@ class EvidenceChunk:
     first_us: int
     last_us: int
     data: bytes
+    slice: int = 0
+    packing: Packing = Packing.PLAIN

@@ -54,6 +54,7 @@ class Kind(OpenIntEnum):
     TRIP = 6
     GAP = 7
     EVIDENCE = 8
+    CRASH = 9
 
 
 class GapReason(IntEnum):
