@@ -21,6 +21,7 @@ void otr_mo_event_init(const otr_motion *m, otr_event *ret, int kind, int rule, 
     ret->dv_kmh = ret->dv_long_kmh = ret->dv_lat_kmh = ret->dv_time_ms = unknown;
     ret->peak_g = ret->peak_vert_g = ret->mean_g = ret->asi = ret->pdof_deg = ret->dur_ms = unknown;
     ret->v_pre_kmh = ret->v_post_kmh = ret->limit = ret->v_impact_kmh = unknown;
+    ret->dv_lo_kmh = ret->dv_hi_kmh = unknown;
 }
 
 void otr_mo_emit(otr_motion *m, otr_mo_sink *sink, otr_event *ev, int phase) {

@@ -311,7 +311,6 @@ void otr_mo_crash_evidence(otr_motion *m, otr_mo_sink *sink, const otr_event *al
 /* motion_alarm.c */
 bool otr_mo_alarm_join(otr_motion *m, otr_event *ret);
 void otr_mo_alarm_say(otr_motion *m, otr_mo_sink *sink, otr_event *ev);
-double otr_mo_verdict(const otr_motion *m);
 void otr_mo_classify(otr_motion *m);
 /* motion_infer.c */
 void otr_mo_infer_speed(otr_motion *m, otr_mo_sink *sink, uint8_t src);

@@ -8,23 +8,52 @@
 #define POWER_US (2ll * OTR_MO_S)
 #define SPUN 1.7453 /* rad/s: 100 degrees a second */
 
+#define BIAS (-2.0f)
+static const float WEIGHTS[OTR_EW_TERMS] = {
+    1.5f,  /* DV_LOW */
+    2.5f,  /* DV8 */
+    2.0f,  /* DV25 */
+    5.0f,  /* AIRBAG */
+    1.5f,  /* COLLAPSE */
+    1.5f,  /* THRUST */
+    1.0f,  /* STANDING */
+    1.5f,  /* SILENCE */
+    0.5f,  /* TURN */
+    3.0f,  /* ROLLOVER */
+    -2.0f, /* VERTICAL */
+    -1.5f, /* PARKED */
+    -3.0f  /* TURNED */
+};
+
+float otr_motion_weights(float ret_weights[OTR_EW_TERMS]) {
+    for (int i = 0; i < OTR_EW_TERMS; i++)
+        ret_weights[i] = WEIGHTS[i];
+    return BIAS;
+}
+
 /* Evidence that is missing adds nothing: it is never a veto. */
-double otr_mo_verdict(const otr_motion *m) {
+static uint32_t evidence_of(const otr_motion *m) {
     const otr_mo_crash *c = &m->crash;
     const otr_event *ev = &c->ev;
-    double sum = -2, dv = (double)ev->dv_kmh;
-    sum += dv >= 8 ? 2.5 : 1.5;
-    sum += dv >= 25 ? 2 : 0;
-    sum += c->airbag ? 5 : 0;
-    sum += c->collapse || c->thrust ? 1.5 : 0;
-    sum += (ev->flags & OTR_EVF_STANDSTILL) ? 1 : 0;
-    sum += c->power_us != OTR_MO_NEVER && c->power_us - c->t0_us < POWER_US ? 1.5 : 0;
-    sum += c->gyro_peak > SPUN ? 0.5 : 0;
-    sum += (ev->flags & OTR_EVF_ROLLOVER) ? 3 : 0;
     bool vertical = (double)ev->peak_vert_g > 2 * (double)ev->peak_g;
-    sum -= vertical && !c->collapse && !c->thrust && c->v_pre == c->v_pre ? 2 : 0;
-    sum -= c->parked ? 1.5 : 0;
-    sum -= c->moved ? 3 : 0;
+    uint32_t found = ev->dv_kmh >= 8 ? OTR_EW_DV8 : OTR_EW_DV_LOW;
+    found |= ev->dv_kmh >= 25 ? OTR_EW_DV25 : 0;
+    found |= c->airbag ? OTR_EW_AIRBAG : 0;
+    found |= c->collapse ? OTR_EW_COLLAPSE : c->thrust ? OTR_EW_THRUST : 0;
+    found |= (ev->flags & OTR_EVF_STANDSTILL) ? OTR_EW_STANDING : 0;
+    found |= c->power_us != OTR_MO_NEVER && c->power_us - c->t0_us < POWER_US ? OTR_EW_SILENCE : 0;
+    found |= c->gyro_peak > SPUN ? OTR_EW_TURN : 0;
+    found |= (ev->flags & OTR_EVF_ROLLOVER) ? OTR_EW_ROLLOVER : 0;
+    found |= vertical && !c->collapse && !c->thrust && c->v_pre == c->v_pre ? OTR_EW_VERTICAL : 0;
+    found |= c->parked ? OTR_EW_PARKED : 0;
+    found |= c->moved ? OTR_EW_TURNED : 0;
+    return found;
+}
+
+static double confidence(uint32_t evidence) {
+    double sum = (double)BIAS;
+    for (int i = 0; i < OTR_EW_TERMS; i++)
+        sum += evidence >> i & 1u ? (double)WEIGHTS[i] : 0;
     return 1 / (1 + otr_mo_exp(-sum));
 }
 
@@ -44,7 +73,8 @@ void otr_mo_classify(otr_motion *m) {
     if (c->v_pre == c->v_pre && m->speed.src != OTR_SRC_NONE)
         ev->src_mask |= (uint16_t)(1u << m->speed.src);
     ev->kind = c->moved ? OTR_EV_DEVICE_MOVED : c->parked ? OTR_EV_PARKED_IMPACT : OTR_EV_CRASH;
-    ev->conf = (float)otr_mo_verdict(m);
+    ev->evidence = evidence_of(m);
+    ev->conf = (float)confidence(ev->evidence);
     ev->v_pre_kmh = (float)(c->v_pre * OTR_MO_KMH);
     ev->v_post_kmh = (float)(c->v_min * OTR_MO_KMH);
     bool stood = c->stand_us != OTR_MO_NEVER && m->now_us - c->stand_us >= STAND_US;

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from outrider.model.beacon import Beacon
-from outrider.model.event import Event, EventFlag, EventKind, Phase, Trip, TripEndReason
-from outrider.model.evidence import EvidenceChunk, EvidencePart
+from outrider.model.crash import Cover, CrashStage, CrashState, MountState, SlotName
+from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag, EventKind, Phase, Trip, TripEndReason
+from outrider.model.evidence import EvidenceChunk, EvidencePart, Packing
 from outrider.model.record import (
     BootInfo,
     Category,
@@ -151,6 +152,37 @@ BODIES: dict[str, object] = {
 
 ADDED: dict[str, object] = {  # fields that came later, each in a case of its own: what is above stays as it was
     "event-impact": replace(EVENT, v_impact_kmh=41.5),
+    "event-quality": replace(
+        EVENT,
+        dv_lo_kmh=55.5,
+        dv_hi_kmh=61.25,
+        quality=DataQuality.GAP | DataQuality.SPEED_LATE,
+        evidence=CrashEvidence.DV8 | CrashEvidence.DV25 | CrashEvidence.COLLAPSE,
+    ),
+    "evidence-slice": EvidenceChunk(
+        4, EvidencePart.FIXES, 0, 1, 86_482_000_000, 86_511_000_000, bytes(range(56)), 2, Packing.PLAIN
+    ),
+    "crash": CrashState(
+        event_seq=4,
+        stage=CrashStage.PULSE,
+        t0_us=86_512_345_678,
+        t_trigger_us=86_512_395_678,
+        software="0.2.0",
+        algorithm="motion-2",
+        profile_id="generic-obd2",
+        tables_hash=0xF00D_CAFE_0000_0001,
+        thresholds=(("dv150_kmh", 6.5), ("dv300_kmh", 10.0)),
+        imu_range_g=16.0,
+        imu_rate_hz=104.25,
+        imu_src=6,
+        mount=MountState((0.0, 0.0, 1.0), (0.5, -0.5, 0.0), 0.875, 1234.5),
+        vehicle_class=1,
+        holdup_ms=1500,
+        pulse_long_kmh=(0.0, -1.5, -7.25),
+        pulse_lat_kmh=(0.0, 0.25, 0.5),
+        slots=(SlotName(0, "Vehicle.Speed", "km/h"), SlotName(12, "Vehicle.Chassis.Brake.PedalPosition", "percent")),
+        covers=(Cover(EvidencePart.IMU, 86_482_400_000, 86_512_395_678, 144_000),),
+    ),
 }
 
 

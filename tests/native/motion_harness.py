@@ -44,7 +44,8 @@ EVENT = np.dtype(
      ("flags", "<u2"), ("src_mask", "<u2"), ("clock", "u1"), ("impact_no", "u1"), ("rule", "<u2"), ("conf", "<f4"),
      ("dv_kmh", "<f4"), ("dv_long_kmh", "<f4"), ("dv_lat_kmh", "<f4"), ("dv_time_ms", "<f4"), ("peak_g", "<f4"),
      ("peak_vert_g", "<f4"), ("mean_g", "<f4"), ("asi", "<f4"), ("pdof_deg", "<f4"), ("dur_ms", "<f4"),
-     ("v_pre_kmh", "<f4"), ("v_post_kmh", "<f4"), ("limit", "<f4"), ("v_impact_kmh", "<f4"), ("rsv", "<f4")]
+     ("v_pre_kmh", "<f4"), ("v_post_kmh", "<f4"), ("limit", "<f4"), ("v_impact_kmh", "<f4"), ("dv_lo_kmh", "<f4"),
+     ("dv_hi_kmh", "<f4"), ("quality", "<u4"), ("evidence", "<u4"), ("rsv", "<u4")]
 )  # fmt: skip  # one row of the C struct a line is the readable form
 Samples = npt.NDArray[Any]
 Events = npt.NDArray[Any]
@@ -55,6 +56,7 @@ def declarations() -> str:
     text = "".join(path.read_text(encoding="utf-8") for path in HEADERS)
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     text = re.sub(r"static_assert\([^;]*;", "", text)
+    text = text.replace("OTR_EW_TERMS", re.search(r"#define OTR_EW_TERMS (\d+)", text)[1])  # type: ignore[index]
     text = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     return text + (
         "int motion_driver_run(otr_motion *m, const otr_sample *s, long n, otr_event *out, int max);"

@@ -25,7 +25,7 @@ static void fold_nans(float *x, size_t n) {
 }
 
 static uint64_t mix_event(uint64_t hash, otr_event ev) {
-    fold_nans(&ev.conf, 15);
+    fold_nans(&ev.conf, 17);
     fold_nans(&ev.hacc_m, 2);
     ev.lat_deg = ev.lon_deg = 0;
     return mix(hash, &ev, sizeof ev);

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.errors import WireError
-from outrider.model.event import Event, EventFlag, EventKind, Phase
+from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag, EventKind, Phase
 from outrider.model.record import Category, Kind, Lane, Record, SignalSpec, SignalTable, StoredRecord, TelemetryRow
 from outrider.wire.ack import Ack, LanePosition, sign_ack, verify_ack
 from outrider.wire.birth import Birth, decode_birth, encode_birth
@@ -131,6 +131,8 @@ events = st.builds(
     kind=st.sampled_from(EventKind),
     phase=st.sampled_from(Phase),
     flags=st.integers(0, 255).map(EventFlag),
+    quality=st.integers(0, (1 << 32) - 1).map(DataQuality),
+    evidence=st.integers(0, (1 << 32) - 1).map(CrashEvidence),
     **dict.fromkeys(["t0_us", "t_detect_us", "t_end_us"], i64),
     lat_deg=f64,
     lon_deg=f64,
@@ -139,6 +141,7 @@ events = st.builds(
         (
             *("hacc_m", "heading_deg", "dv_kmh", "dv_long_kmh", "dv_lat_kmh", "dv_time_ms", "peak_g", "peak_vert_g"),
             *("mean_g", "asi", "pdof_deg", "dur_ms", "v_pre_kmh", "v_post_kmh", "limit", "v_impact_kmh"),
+            *("dv_lo_kmh", "dv_hi_kmh"),
         ),
         f32,
     ),

@@ -53,7 +53,7 @@ def plain(item: Any) -> dict[str, Any]:
 
 def _value(name: str, value: Any) -> Any:
     if isinstance(value, IntFlag):
-        return [flag.name.lower() for flag in EventFlag if flag in value and flag.name]
+        return [flag.name.lower() for flag in type(value) if flag in value and flag.name]
     if isinstance(value, IntEnum):
         return value.name.lower()
     if isinstance(value, float):

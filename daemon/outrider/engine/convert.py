@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from outrider.engine.native import lib
-from outrider.model.event import Event, EventFlag, EventKind, Phase, Snapshot
+from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag, EventKind, Phase, Snapshot
 from outrider.model.fix import Fix, ImuSample, PowerSample
 
 NAN: Final = math.nan
 FIX: Final = struct.Struct("=qqddfffffBBBB")
 SAMPLE: Final = struct.Struct("=qBBHf8f")
-EVENT: Final = struct.Struct("=qqqddffIHBBHHBBH16f")
+EVENT: Final = struct.Struct("=qqqddffIHBBHHBBH17fIII")
 VEHICLE: Final = struct.Struct("=qddddqq10fBBBBBBBB")
 
 
@@ -64,7 +64,7 @@ def pack_power(sample: PowerSample) -> bytes:
 def unpack_event(raw: Any, offset: int) -> Event:
     (t0, t_detect, t_end, lat, lon, hacc, heading, seq, kind, phase, level, flags, src_mask, clock, impact, rule,
      conf, dv, dv_long, dv_lat, dv_time, peak, peak_vert, mean, asi, pdof, dur, v_pre, v_post, limit,
-     v_impact, _rsv,
+     v_impact, dv_lo, dv_hi, quality, evidence, _rsv,
     ) = EVENT.unpack_from(raw, offset)  # fmt: skip
     return Event(
         seq=seq,
@@ -98,6 +98,10 @@ def unpack_event(raw: Any, offset: int) -> Event:
         v_post_kmh=maybe(v_post),
         limit=maybe(limit),
         v_impact_kmh=maybe(v_impact),
+        dv_lo_kmh=maybe(dv_lo),
+        dv_hi_kmh=maybe(dv_hi),
+        quality=DataQuality(quality),
+        evidence=CrashEvidence(evidence),
     )
 
 

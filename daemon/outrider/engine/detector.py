@@ -14,7 +14,7 @@ from outrider.engine.native import aligned, check, ffi, lib
 from outrider.engine.options import MOTION_FIELDS, Mount
 from outrider.engine.stats import MotionStats, motion_stats
 from outrider.errors import EngineError
-from outrider.model.event import Event
+from outrider.model.event import CrashEvidence, Event
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -113,6 +113,18 @@ def default_thresholds() -> dict[str, float]:
     config = ffi.new("otr_motion_config *")
     lib.otr_motion_config_default(config)
     return {name: float(getattr(config, name)) for name in MOTION_FIELDS}
+
+
+def crash_weights() -> dict[CrashEvidence, float]:
+    """What each term of ``Event.evidence`` adds to the log-odds of a crash: conf = 1 / (1 + exp(-(bias + sum)))."""
+    raw = ffi.new("float[]", lib.OTR_EW_TERMS)
+    lib.otr_motion_weights(raw)
+    return {CrashEvidence(1 << i): float(raw[i]) for i in range(lib.OTR_EW_TERMS)}
+
+
+def crash_bias() -> float:
+    """The log-odds of a crash without any evidence."""
+    return float(lib.otr_motion_weights(ffi.new("float[]", lib.OTR_EW_TERMS)))
 
 
 def detector_bytes() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from typing import Final
 
 
 class EventKind(IntEnum):
@@ -58,6 +59,50 @@ class EventFlag(IntFlag):
     AIRBAG = 0x100
 
 
+class DataQuality(IntFlag):
+    """``OTR_DQ_*`` of types.h: what was wrong with the data from 30 s before T0 to the phase said."""
+
+    NAN = 0x1
+    SATURATED = 0x2
+    STUCK = 0x4
+    AXES_TURNED = 0x8
+    RATE_CHANGED = 0x10
+    TIME_BACK = 0x20
+    INVALID = 0x40
+    GAP = 0x80
+    IMU_STOPPED = 0x100
+    NO_IMU = 0x200
+    LOW_RATE = 0x400
+    NOT_ALIGNED = 0x800
+    NO_SPEED = 0x1000
+    GNSS_JUMP = 0x2000
+    NO_GNSS = 0x4000
+    SPEED_LATE = 0x8000
+    UNKNOWN_RANGE = 0x10000
+
+
+class CrashEvidence(IntFlag):
+    """``OTR_EW_*`` of types.h: the terms of a crash's confidence that counted (weights: ``engine.crash_weights``)."""
+
+    DV_LOW = 0x1
+    DV8 = 0x2
+    DV25 = 0x4
+    AIRBAG = 0x8
+    COLLAPSE = 0x10
+    THRUST = 0x20
+    STANDING = 0x40
+    SILENCE = 0x80
+    TURN = 0x100
+    ROLLOVER = 0x200
+    VERTICAL = 0x400
+    PARKED = 0x800
+    TURNED = 0x1000
+
+
+_NOTHING_WRONG: Final = DataQuality(0)
+_NO_EVIDENCE: Final = CrashEvidence(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One phase of a detected event. Fields, units and meaning: ``otr_event`` in types.h; None = unknown (NaN in C)."""
@@ -93,6 +138,10 @@ class Event:
     v_post_kmh: float | None
     limit: float | None
     v_impact_kmh: float | None = None
+    dv_lo_kmh: float | None = None
+    dv_hi_kmh: float | None = None
+    quality: DataQuality = _NOTHING_WRONG
+    evidence: CrashEvidence = _NO_EVIDENCE
 
 
 @dataclass(frozen=True, slots=True)

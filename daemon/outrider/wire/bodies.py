@@ -18,8 +18,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from outrider.errors import WireError
-from outrider.model.event import Event, EventFlag, EventKind, Phase, Trip, TripEndReason
-from outrider.model.evidence import MAX_CHUNK_BYTES, EvidenceChunk, EvidencePart
+from outrider.model.crash import CrashStage, CrashState
+from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag, EventKind, Phase, Trip, TripEndReason
+from outrider.model.evidence import MAX_CHUNK_BYTES, EvidenceChunk, EvidencePart, Packing
 from outrider.model.record import (
     BootInfo,
     Category,
@@ -33,6 +34,7 @@ from outrider.model.record import (
     TelemetryRow,
 )
 from outrider.wire import outrider_pb2 as pb
+from outrider.wire.crash_state import state_from_message, state_message
 from outrider.wire.rows import decode_row, encode_row
 
 
@@ -53,17 +55,22 @@ class _Format(NamedTuple):
 
 _M = TypeVar("_M", bound=Message)
 
+_EVENT_ENUMS: Final[dict[str, Callable[[int], Any]]] = {
+    **{"kind": EventKind, "phase": Phase, "flags": EventFlag},
+    **{"quality": DataQuality, "evidence": CrashEvidence},
+}
 _FORMATS: Final[dict[int, _Format]] = {
     Kind.BOOT: _Format(BootInfo, pb.Boot, {}),
     Kind.CLOCK: _Format(ClockFix, pb.Clock, {"source": ClockSource}),
-    Kind.EVENT: _Format(Event, pb.Event, {"kind": EventKind, "phase": Phase, "flags": EventFlag}),
+    Kind.EVENT: _Format(Event, pb.Event, _EVENT_ENUMS),
     Kind.TRIP: _Format(Trip, pb.Trip, {"end_reason": lambda n: TripEndReason(n) if n else None}),
     Kind.GAP: _Format(Gap, pb.Gap, {"reason": GapReason}),
-    Kind.EVIDENCE: _Format(EvidenceChunk, pb.EvidenceChunk, {"part": EvidencePart}),
+    Kind.EVIDENCE: _Format(EvidenceChunk, pb.EvidenceChunk, {"part": EvidencePart, "packing": Packing}),
 }
 _KINDS: Final[dict[type, Kind]] = {form.model: Kind(kind) for kind, form in _FORMATS.items()} | {
     SignalTable: Kind.SIGNAL_TABLE,
     TelemetryRow: Kind.TELEMETRY,
+    CrashState: Kind.CRASH,
 }
 
 
@@ -81,6 +88,8 @@ def encode_body(obj: object) -> bytes:
         return encode_row(obj)
     if isinstance(obj, SignalTable):
         return table_message(obj).SerializeToString(deterministic=True)
+    if isinstance(obj, CrashState):
+        return state_message(obj).SerializeToString(deterministic=True)
     form = _FORMATS[kind_of(obj)]
     message = form.message()
     if isinstance(obj, EvidenceChunk) and len(obj.data) > MAX_CHUNK_BYTES:
@@ -104,6 +113,8 @@ def decode_body(kind: Kind, body: bytes) -> object:
         return decode_row(body)
     if kind == Kind.SIGNAL_TABLE:
         return table_from_message(_parse(kind, pb.SignalTable(), body))
+    if kind == Kind.CRASH:
+        return state_from_message(_parse(kind, pb.CrashState(), body))
     form = _FORMATS.get(kind)
     if form is None:
         return Opaque(int(kind), body, f"kind {int(kind)}")
@@ -128,12 +139,16 @@ def parse_message(kind: Kind, body: bytes) -> Message | None:
     """The protobuf message in a body, None for telemetry and unknown kinds. WireError when damaged."""
     if kind == Kind.SIGNAL_TABLE:
         return _parse(kind, pb.SignalTable(), body)
+    if kind == Kind.CRASH:
+        return _parse(kind, pb.CrashState(), body)
     form = _FORMATS.get(kind)
     return None if form is None else _parse(kind, form.message(), body)
 
 
 def enum_of(kind: Kind, field: str) -> Callable[[int], Any] | None:
     """What names the numbers of a field, if they have names."""
+    if kind == Kind.CRASH:
+        return CrashStage if field == "stage" else None
     form = _FORMATS.get(kind)
     return None if form is None else form.enums.get(field)
 

@@ -78,9 +78,11 @@ def _message(kind: Kind | None, message: Message) -> dict[str, Any]:
     for field in message.DESCRIPTOR.fields:
         value = getattr(message, field.name)
         if field.is_repeated:
-            out[field.name] = [_message(None, item) if isinstance(item, Message) else item for item in value]
+            out[field.name] = [_item(item) for item in value]
         elif field.has_presence and not message.HasField(field.name):
             out[field.name] = None
+        elif isinstance(value, Message):
+            out[field.name] = _message(None, value)
         else:
             out[field.name] = _scalar(kind, field.name, value)
     added: Any = UnknownFieldSet(message)  # iterable, whatever its stub says
@@ -90,8 +92,12 @@ def _message(kind: Kind | None, message: Message) -> dict[str, Any]:
     return out
 
 
+def _item(item: Any) -> Any:
+    return _message(None, item) if isinstance(item, Message) else _scalar(None, "", item)
+
+
 def _scalar(kind: Kind | None, name: str, value: Any) -> Any:
-    if name == "epoch":  # 64 bits: more than a JSON number holds everywhere
+    if name in ("epoch", "tables_hash"):  # 64 bits: more than a JSON number holds everywhere
         return f"{value:016x}"
     if isinstance(value, bytes):
         return value.hex()

@@ -304,6 +304,10 @@ class Event(_message.Message):
     V_POST_KMH_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     V_IMPACT_KMH_FIELD_NUMBER: _builtins.int
+    DV_LO_KMH_FIELD_NUMBER: _builtins.int
+    DV_HI_KMH_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     kind: _builtins.int
     phase: _builtins.int
@@ -337,7 +341,11 @@ class Event(_message.Message):
     v_post_kmh: _builtins.float
     limit: _builtins.float
     v_impact_kmh: _builtins.float
-    """unknown in what older versions wrote"""
+    """this and what follows: unknown or 0 in what older versions wrote"""
+    dv_lo_kmh: _builtins.float
+    dv_hi_kmh: _builtins.float
+    quality: _builtins.int
+    evidence: _builtins.int
     def __init__(
         self,
         *,
@@ -372,19 +380,27 @@ class Event(_message.Message):
         v_post_kmh: _builtins.float | None = ...,
         limit: _builtins.float | None = ...,
         v_impact_kmh: _builtins.float | None = ...,
+        dv_lo_kmh: _builtins.float | None = ...,
+        dv_hi_kmh: _builtins.float | None = ...,
+        quality: _builtins.int = ...,
+        evidence: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_asi", b"_asi", "_dur_ms", b"_dur_ms", "_dv_kmh", b"_dv_kmh", "_dv_lat_kmh", b"_dv_lat_kmh", "_dv_long_kmh", b"_dv_long_kmh", "_dv_time_ms", b"_dv_time_ms", "_hacc_m", b"_hacc_m", "_heading_deg", b"_heading_deg", "_lat_deg", b"_lat_deg", "_limit", b"_limit", "_lon_deg", b"_lon_deg", "_mean_g", b"_mean_g", "_pdof_deg", b"_pdof_deg", "_peak_g", b"_peak_g", "_peak_vert_g", b"_peak_vert_g", "_v_impact_kmh", b"_v_impact_kmh", "_v_post_kmh", b"_v_post_kmh", "_v_pre_kmh", b"_v_pre_kmh", "asi", b"asi", "dur_ms", b"dur_ms", "dv_kmh", b"dv_kmh", "dv_lat_kmh", b"dv_lat_kmh", "dv_long_kmh", b"dv_long_kmh", "dv_time_ms", b"dv_time_ms", "hacc_m", b"hacc_m", "heading_deg", b"heading_deg", "lat_deg", b"lat_deg", "limit", b"limit", "lon_deg", b"lon_deg", "mean_g", b"mean_g", "pdof_deg", b"pdof_deg", "peak_g", b"peak_g", "peak_vert_g", b"peak_vert_g", "v_impact_kmh", b"v_impact_kmh", "v_post_kmh", b"v_post_kmh", "v_pre_kmh", b"v_pre_kmh"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_asi", b"_asi", "_dur_ms", b"_dur_ms", "_dv_hi_kmh", b"_dv_hi_kmh", "_dv_kmh", b"_dv_kmh", "_dv_lat_kmh", b"_dv_lat_kmh", "_dv_lo_kmh", b"_dv_lo_kmh", "_dv_long_kmh", b"_dv_long_kmh", "_dv_time_ms", b"_dv_time_ms", "_hacc_m", b"_hacc_m", "_heading_deg", b"_heading_deg", "_lat_deg", b"_lat_deg", "_limit", b"_limit", "_lon_deg", b"_lon_deg", "_mean_g", b"_mean_g", "_pdof_deg", b"_pdof_deg", "_peak_g", b"_peak_g", "_peak_vert_g", b"_peak_vert_g", "_v_impact_kmh", b"_v_impact_kmh", "_v_post_kmh", b"_v_post_kmh", "_v_pre_kmh", b"_v_pre_kmh", "asi", b"asi", "dur_ms", b"dur_ms", "dv_hi_kmh", b"dv_hi_kmh", "dv_kmh", b"dv_kmh", "dv_lat_kmh", b"dv_lat_kmh", "dv_lo_kmh", b"dv_lo_kmh", "dv_long_kmh", b"dv_long_kmh", "dv_time_ms", b"dv_time_ms", "hacc_m", b"hacc_m", "heading_deg", b"heading_deg", "lat_deg", b"lat_deg", "limit", b"limit", "lon_deg", b"lon_deg", "mean_g", b"mean_g", "pdof_deg", b"pdof_deg", "peak_g", b"peak_g", "peak_vert_g", b"peak_vert_g", "v_impact_kmh", b"v_impact_kmh", "v_post_kmh", b"v_post_kmh", "v_pre_kmh", b"v_pre_kmh"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_asi", b"_asi", "_dur_ms", b"_dur_ms", "_dv_kmh", b"_dv_kmh", "_dv_lat_kmh", b"_dv_lat_kmh", "_dv_long_kmh", b"_dv_long_kmh", "_dv_time_ms", b"_dv_time_ms", "_hacc_m", b"_hacc_m", "_heading_deg", b"_heading_deg", "_lat_deg", b"_lat_deg", "_limit", b"_limit", "_lon_deg", b"_lon_deg", "_mean_g", b"_mean_g", "_pdof_deg", b"_pdof_deg", "_peak_g", b"_peak_g", "_peak_vert_g", b"_peak_vert_g", "_v_impact_kmh", b"_v_impact_kmh", "_v_post_kmh", b"_v_post_kmh", "_v_pre_kmh", b"_v_pre_kmh", "asi", b"asi", "clock", b"clock", "conf", b"conf", "dur_ms", b"dur_ms", "dv_kmh", b"dv_kmh", "dv_lat_kmh", b"dv_lat_kmh", "dv_long_kmh", b"dv_long_kmh", "dv_time_ms", b"dv_time_ms", "flags", b"flags", "hacc_m", b"hacc_m", "heading_deg", b"heading_deg", "impact_no", b"impact_no", "kind", b"kind", "lat_deg", b"lat_deg", "level", b"level", "limit", b"limit", "lon_deg", b"lon_deg", "mean_g", b"mean_g", "pdof_deg", b"pdof_deg", "peak_g", b"peak_g", "peak_vert_g", b"peak_vert_g", "phase", b"phase", "rule", b"rule", "seq", b"seq", "src_mask", b"src_mask", "t0_us", b"t0_us", "t_detect_us", b"t_detect_us", "t_end_us", b"t_end_us", "v_impact_kmh", b"v_impact_kmh", "v_post_kmh", b"v_post_kmh", "v_pre_kmh", b"v_pre_kmh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_asi", b"_asi", "_dur_ms", b"_dur_ms", "_dv_hi_kmh", b"_dv_hi_kmh", "_dv_kmh", b"_dv_kmh", "_dv_lat_kmh", b"_dv_lat_kmh", "_dv_lo_kmh", b"_dv_lo_kmh", "_dv_long_kmh", b"_dv_long_kmh", "_dv_time_ms", b"_dv_time_ms", "_hacc_m", b"_hacc_m", "_heading_deg", b"_heading_deg", "_lat_deg", b"_lat_deg", "_limit", b"_limit", "_lon_deg", b"_lon_deg", "_mean_g", b"_mean_g", "_pdof_deg", b"_pdof_deg", "_peak_g", b"_peak_g", "_peak_vert_g", b"_peak_vert_g", "_v_impact_kmh", b"_v_impact_kmh", "_v_post_kmh", b"_v_post_kmh", "_v_pre_kmh", b"_v_pre_kmh", "asi", b"asi", "clock", b"clock", "conf", b"conf", "dur_ms", b"dur_ms", "dv_hi_kmh", b"dv_hi_kmh", "dv_kmh", b"dv_kmh", "dv_lat_kmh", b"dv_lat_kmh", "dv_lo_kmh", b"dv_lo_kmh", "dv_long_kmh", b"dv_long_kmh", "dv_time_ms", b"dv_time_ms", "evidence", b"evidence", "flags", b"flags", "hacc_m", b"hacc_m", "heading_deg", b"heading_deg", "impact_no", b"impact_no", "kind", b"kind", "lat_deg", b"lat_deg", "level", b"level", "limit", b"limit", "lon_deg", b"lon_deg", "mean_g", b"mean_g", "pdof_deg", b"pdof_deg", "peak_g", b"peak_g", "peak_vert_g", b"peak_vert_g", "phase", b"phase", "quality", b"quality", "rule", b"rule", "seq", b"seq", "src_mask", b"src_mask", "t0_us", b"t0_us", "t_detect_us", b"t_detect_us", "t_end_us", b"t_end_us", "v_impact_kmh", b"v_impact_kmh", "v_post_kmh", b"v_post_kmh", "v_pre_kmh", b"v_pre_kmh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__asi: _TypeAlias = _typing.Literal["asi"]  # noqa: Y015
     _WhichOneofArgType__asi: _TypeAlias = _typing.Literal["_asi", b"_asi"]  # noqa: Y015
     _WhichOneofReturnType__dur_ms: _TypeAlias = _typing.Literal["dur_ms"]  # noqa: Y015
     _WhichOneofArgType__dur_ms: _TypeAlias = _typing.Literal["_dur_ms", b"_dur_ms"]  # noqa: Y015
+    _WhichOneofReturnType__dv_hi_kmh: _TypeAlias = _typing.Literal["dv_hi_kmh"]  # noqa: Y015
+    _WhichOneofArgType__dv_hi_kmh: _TypeAlias = _typing.Literal["_dv_hi_kmh", b"_dv_hi_kmh"]  # noqa: Y015
     _WhichOneofReturnType__dv_kmh: _TypeAlias = _typing.Literal["dv_kmh"]  # noqa: Y015
     _WhichOneofArgType__dv_kmh: _TypeAlias = _typing.Literal["_dv_kmh", b"_dv_kmh"]  # noqa: Y015
     _WhichOneofReturnType__dv_lat_kmh: _TypeAlias = _typing.Literal["dv_lat_kmh"]  # noqa: Y015
     _WhichOneofArgType__dv_lat_kmh: _TypeAlias = _typing.Literal["_dv_lat_kmh", b"_dv_lat_kmh"]  # noqa: Y015
+    _WhichOneofReturnType__dv_lo_kmh: _TypeAlias = _typing.Literal["dv_lo_kmh"]  # noqa: Y015
+    _WhichOneofArgType__dv_lo_kmh: _TypeAlias = _typing.Literal["_dv_lo_kmh", b"_dv_lo_kmh"]  # noqa: Y015
     _WhichOneofReturnType__dv_long_kmh: _TypeAlias = _typing.Literal["dv_long_kmh"]  # noqa: Y015
     _WhichOneofArgType__dv_long_kmh: _TypeAlias = _typing.Literal["_dv_long_kmh", b"_dv_long_kmh"]  # noqa: Y015
     _WhichOneofReturnType__dv_time_ms: _TypeAlias = _typing.Literal["dv_time_ms"]  # noqa: Y015
@@ -418,9 +434,13 @@ class Event(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__dur_ms) -> _WhichOneofReturnType__dur_ms | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dv_hi_kmh) -> _WhichOneofReturnType__dv_hi_kmh | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__dv_kmh) -> _WhichOneofReturnType__dv_kmh | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__dv_lat_kmh) -> _WhichOneofReturnType__dv_lat_kmh | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dv_lo_kmh) -> _WhichOneofReturnType__dv_lo_kmh | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__dv_long_kmh) -> _WhichOneofReturnType__dv_long_kmh | None: ...
     @_typing.overload
@@ -582,7 +602,7 @@ Global___Gap: _TypeAlias = Gap  # noqa: Y015
 
 @_typing.final
 class EvidenceChunk(_message.Message):
-    """A piece of what the flight recorder froze around an event, at most 8 KiB of data each."""
+    """A piece of what the flight recorder held around an event, at most 8 KiB of data each."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -593,16 +613,22 @@ class EvidenceChunk(_message.Message):
     FIRST_US_FIELD_NUMBER: _builtins.int
     LAST_US_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    SLICE_FIELD_NUMBER: _builtins.int
+    PACKING_FIELD_NUMBER: _builtins.int
     event_seq: _builtins.int
     part: _builtins.int
-    """1 CAN frames, 2 IMU samples, 3 signals, 4 black-box page"""
+    """1 frames, 2 IMU, 3 signals, 4 black-box page, 5 fixes, 6 other inputs"""
     index: _builtins.int
-    """0 .. count - 1 within the part"""
+    """0 .. count - 1 within the slice"""
     count: _builtins.int
     first_us: _builtins.int
-    """time the whole part covers"""
+    """time the slice covers"""
     last_us: _builtins.int
     data: _builtins.bytes
+    slice: _builtins.int
+    """of the part; 0 in what older versions wrote: all of it"""
+    packing: _builtins.int
+    """of the whole slice: 0 plain, 1 one zstd frame"""
     def __init__(
         self,
         *,
@@ -613,14 +639,221 @@ class EvidenceChunk(_message.Message):
         first_us: _builtins.int = ...,
         last_us: _builtins.int = ...,
         data: _builtins.bytes = ...,
+        slice: _builtins.int = ...,
+        packing: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "data", b"data", "event_seq", b"event_seq", "first_us", b"first_us", "index", b"index", "last_us", b"last_us", "part", b"part"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "data", b"data", "event_seq", b"event_seq", "first_us", b"first_us", "index", b"index", "last_us", b"last_us", "packing", b"packing", "part", b"part", "slice", b"slice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EvidenceChunk: _TypeAlias = EvidenceChunk  # noqa: Y015
+
+@_typing.final
+class CrashState(_message.Message):
+    """State of detector, calibration and recorder when evidence was taken; a later stage replaces an earlier one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_SEQ_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    T0_US_FIELD_NUMBER: _builtins.int
+    T_TRIGGER_US_FIELD_NUMBER: _builtins.int
+    SOFTWARE_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    PROFILE_ID_FIELD_NUMBER: _builtins.int
+    TABLES_HASH_FIELD_NUMBER: _builtins.int
+    THRESHOLDS_FIELD_NUMBER: _builtins.int
+    IMU_RANGE_G_FIELD_NUMBER: _builtins.int
+    IMU_RATE_HZ_FIELD_NUMBER: _builtins.int
+    IMU_SRC_FIELD_NUMBER: _builtins.int
+    MOUNT_FIELD_NUMBER: _builtins.int
+    VEHICLE_CLASS_FIELD_NUMBER: _builtins.int
+    HOLDUP_MS_FIELD_NUMBER: _builtins.int
+    PULSE_LONG_KMH_FIELD_NUMBER: _builtins.int
+    PULSE_LAT_KMH_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
+    COVERS_FIELD_NUMBER: _builtins.int
+    event_seq: _builtins.int
+    stage: _builtins.int
+    """1 trigger, 2 pulse captured, 3 closed"""
+    t0_us: _builtins.int
+    t_trigger_us: _builtins.int
+    software: _builtins.str
+    algorithm: _builtins.str
+    profile_id: _builtins.str
+    tables_hash: _builtins.int
+    imu_range_g: _builtins.float
+    """0 unknown"""
+    imu_rate_hz: _builtins.float
+    imu_src: _builtins.int
+    """as in Event.src_mask; 0 no IMU"""
+    vehicle_class: _builtins.int
+    """0 passenger, 1 light truck, 2 heavy"""
+    holdup_ms: _builtins.int
+    @_builtins.property
+    def thresholds(self) -> _containers.RepeatedCompositeFieldContainer[Global___Threshold]: ...
+    @_builtins.property
+    def mount(self) -> Global___MountState: ...
+    @_builtins.property
+    def pulse_long_kmh(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """cumulative delta-V, 100 Hz from T0"""
+
+    @_builtins.property
+    def pulse_lat_kmh(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def slots(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotName]: ...
+    @_builtins.property
+    def covers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cover]: ...
+    def __init__(
+        self,
+        *,
+        event_seq: _builtins.int = ...,
+        stage: _builtins.int = ...,
+        t0_us: _builtins.int = ...,
+        t_trigger_us: _builtins.int = ...,
+        software: _builtins.str = ...,
+        algorithm: _builtins.str = ...,
+        profile_id: _builtins.str = ...,
+        tables_hash: _builtins.int = ...,
+        thresholds: _abc.Iterable[Global___Threshold] | None = ...,
+        imu_range_g: _builtins.float = ...,
+        imu_rate_hz: _builtins.float | None = ...,
+        imu_src: _builtins.int = ...,
+        mount: Global___MountState | None = ...,
+        vehicle_class: _builtins.int = ...,
+        holdup_ms: _builtins.int = ...,
+        pulse_long_kmh: _abc.Iterable[_builtins.float] | None = ...,
+        pulse_lat_kmh: _abc.Iterable[_builtins.float] | None = ...,
+        slots: _abc.Iterable[Global___SlotName] | None = ...,
+        covers: _abc.Iterable[Global___Cover] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_imu_rate_hz", b"_imu_rate_hz", "_mount", b"_mount", "imu_rate_hz", b"imu_rate_hz", "mount", b"mount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_imu_rate_hz", b"_imu_rate_hz", "_mount", b"_mount", "algorithm", b"algorithm", "covers", b"covers", "event_seq", b"event_seq", "holdup_ms", b"holdup_ms", "imu_range_g", b"imu_range_g", "imu_rate_hz", b"imu_rate_hz", "imu_src", b"imu_src", "mount", b"mount", "profile_id", b"profile_id", "pulse_lat_kmh", b"pulse_lat_kmh", "pulse_long_kmh", b"pulse_long_kmh", "slots", b"slots", "software", b"software", "stage", b"stage", "t0_us", b"t0_us", "t_trigger_us", b"t_trigger_us", "tables_hash", b"tables_hash", "thresholds", b"thresholds", "vehicle_class", b"vehicle_class"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__imu_rate_hz: _TypeAlias = _typing.Literal["imu_rate_hz"]  # noqa: Y015
+    _WhichOneofArgType__imu_rate_hz: _TypeAlias = _typing.Literal["_imu_rate_hz", b"_imu_rate_hz"]  # noqa: Y015
+    _WhichOneofReturnType__mount: _TypeAlias = _typing.Literal["mount"]  # noqa: Y015
+    _WhichOneofArgType__mount: _TypeAlias = _typing.Literal["_mount", b"_mount"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__imu_rate_hz) -> _WhichOneofReturnType__imu_rate_hz | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mount) -> _WhichOneofReturnType__mount | None: ...
+
+Global___CrashState: _TypeAlias = CrashState  # noqa: Y015
+
+@_typing.final
+class Threshold(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    value: _builtins.float
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Threshold: _TypeAlias = Threshold  # noqa: Y015
+
+@_typing.final
+class MountState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UP_FIELD_NUMBER: _builtins.int
+    FORWARD_FIELD_NUMBER: _builtins.int
+    RHO_FIELD_NUMBER: _builtins.int
+    AGE_S_FIELD_NUMBER: _builtins.int
+    rho: _builtins.float
+    age_s: _builtins.float
+    @_builtins.property
+    def up(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """three numbers: a unit vector in the sensor's axes, or zeros"""
+
+    @_builtins.property
+    def forward(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        up: _abc.Iterable[_builtins.float] | None = ...,
+        forward: _abc.Iterable[_builtins.float] | None = ...,
+        rho: _builtins.float = ...,
+        age_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "forward", b"forward", "rho", b"rho", "up", b"up"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MountState: _TypeAlias = MountState  # noqa: Y015
+
+@_typing.final
+class SlotName(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOT_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    slot: _builtins.int
+    path: _builtins.str
+    unit: _builtins.str
+    def __init__(
+        self,
+        *,
+        slot: _builtins.int = ...,
+        path: _builtins.str = ...,
+        unit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "slot", b"slot", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlotName: _TypeAlias = SlotName  # noqa: Y015
+
+@_typing.final
+class Cover(_message.Message):
+    """What there is of a part."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PART_FIELD_NUMBER: _builtins.int
+    FIRST_US_FIELD_NUMBER: _builtins.int
+    LAST_US_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    part: _builtins.int
+    """as in EvidenceChunk"""
+    first_us: _builtins.int
+    last_us: _builtins.int
+    bytes: _builtins.int
+    """laid out plainly"""
+    def __init__(
+        self,
+        *,
+        part: _builtins.int = ...,
+        first_us: _builtins.int = ...,
+        last_us: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "first_us", b"first_us", "last_us", b"last_us", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cover: _TypeAlias = Cover  # noqa: Y015
 
 @_typing.final
 class SignedAck(_message.Message):

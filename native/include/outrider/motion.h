@@ -49,6 +49,10 @@ float otr_motion_reference(const otr_sample *s, uint32_t n);
 /* Fills the fields that motion knows: t_us distance_m speed_* ignition motion mount acc_* align_rho rpm supply_v bus_alive. */
 void otr_motion_vehicle(const otr_motion *m, otr_vehicle *ret);
 
+/* The confidence of a crash is 1 / (1 + exp(-sum)), sum = bias + the weights of the terms in otr_event.evidence: weight i
+ * belongs to bit i of OTR_EW_*. Writes OTR_EW_TERMS weights, returns the bias. */
+float otr_motion_weights(float ret_weights[OTR_EW_TERMS]);
+
 /* Counters: samples dropped by reason. */
 typedef struct {
     uint64_t pushed;

@@ -143,6 +143,41 @@ enum otr_phase {
 #define OTR_EVF_STANDSTILL 0x0080u /* vehicle stood within the confirm window */
 #define OTR_EVF_AIRBAG 0x0100u     /* a restraint or crash bit of the vehicle belongs to the event */
 
+/* otr_event.quality: what was wrong with the data from 30 s before t0 to the phase said. */
+#define OTR_DQ_NAN 0x0001u            /* numbers that are none, or beyond any sensor */
+#define OTR_DQ_SATURATED 0x0002u      /* the IMU was at the end of its range */
+#define OTR_DQ_STUCK 0x0004u          /* an axis does not move while others do, or sits at an end of its range */
+#define OTR_DQ_AXES_TURNED 0x0008u    /* gravity jumped: the mounting turned, or axes were swapped */
+#define OTR_DQ_RATE_CHANGED 0x0010u   /* the IMU's rate changed */
+#define OTR_DQ_TIME_BACK 0x0020u      /* time repeated itself or went back */
+#define OTR_DQ_INVALID 0x0040u        /* samples marked invalid or stale */
+#define OTR_DQ_GAP 0x0080u            /* IMU samples are missing */
+#define OTR_DQ_IMU_STOPPED 0x0100u    /* the IMU fell silent and has not come back */
+#define OTR_DQ_NO_IMU 0x0200u         /* no IMU at all */
+#define OTR_DQ_LOW_RATE 0x0400u       /* an IMU below 40 Hz: no pulses are looked for */
+#define OTR_DQ_NOT_ALIGNED 0x0800u    /* the mounting is not known: no directions */
+#define OTR_DQ_NO_SPEED 0x1000u       /* no speed was known before the event */
+#define OTR_DQ_GNSS_JUMP 0x2000u      /* first fix after none, or a speed that no car can reach */
+#define OTR_DQ_NO_GNSS 0x4000u        /* no fix */
+#define OTR_DQ_SPEED_LATE 0x8000u     /* only OBD or GNSS speed: up to a second old */
+#define OTR_DQ_UNKNOWN_RANGE 0x10000u /* the IMU's range is not configured: saturation cannot be told */
+
+/* otr_event.evidence: which terms of the confidence counted; weights by otr_motion_weights(). */
+#define OTR_EW_DV_LOW 0x0001u   /* a pulse over its trigger and below 8 km/h */
+#define OTR_EW_DV8 0x0002u      /* 8 km/h and more */
+#define OTR_EW_DV25 0x0004u     /* 25 km/h and more, beside DV8 */
+#define OTR_EW_AIRBAG 0x0008u   /* a restraint or crash bit of the vehicle */
+#define OTR_EW_COLLAPSE 0x0010u /* the speed collapsed */
+#define OTR_EW_THRUST 0x0020u   /* pushed from behind */
+#define OTR_EW_STANDING 0x0040u
+#define OTR_EW_SILENCE 0x0080u /* buses or supply gone */
+#define OTR_EW_TURN 0x0100u    /* more than 100 degrees a second */
+#define OTR_EW_ROLLOVER 0x0200u
+#define OTR_EW_VERTICAL 0x0400u /* against: a pothole or kerb */
+#define OTR_EW_PARKED 0x0800u   /* against */
+#define OTR_EW_TURNED 0x1000u   /* against: the device was turned */
+#define OTR_EW_TERMS 13
+
 /* bits of src_mask: 1u << enum otr_src */
 typedef struct {
     int64_t t0_us;       /* begin of the event (GB 39732 T0 for a crash) */
@@ -174,9 +209,13 @@ typedef struct {
     float v_post_kmh;   /* harsh: at end; crash: min of the next 4 s */
     float limit;        /* threshold that was crossed, in its own unit */
     float v_impact_kmh; /* speed at t0, the newest known of just before; NaN unknown, or no impact */
-    float rsv;
+    float dv_lo_kmh;    /* 90 % interval of dv_kmh; NaN unknown */
+    float dv_hi_kmh;    /* NaN unknown: nothing above dv_lo_kmh can be excluded */
+    uint32_t quality;   /* OTR_DQ_* */
+    uint32_t evidence;  /* OTR_EW_* */
+    uint32_t rsv;       /* 0 */
 } otr_event;
-static_assert(sizeof(otr_event) == 128, "otr_event layout");
+static_assert(sizeof(otr_event) == 144, "otr_event layout");
 
 /* ---- roles: how a decoded signal feeds motion ------------------------------------------------ */
 enum otr_role {

@@ -6,11 +6,19 @@ import math
 
 import pytest
 
-from outrider.engine import SAMPLE_SIZE, MotionDetector, default_thresholds, detector_bytes, reference_loop
+from outrider.engine import (
+    SAMPLE_SIZE,
+    MotionDetector,
+    crash_bias,
+    crash_weights,
+    default_thresholds,
+    detector_bytes,
+    reference_loop,
+)
 from outrider.engine.convert import SAMPLE
 from outrider.engine.native import lib
 from outrider.errors import EngineError
-from outrider.model.event import EventKind, Phase
+from outrider.model.event import CrashEvidence, EventKind, Phase
 
 G = 9.80665
 
@@ -40,6 +48,18 @@ def test_a_pulse_is_a_crash_with_its_delta_v() -> None:
     assert pulse is not None
     assert min(pulse.along_kmh) == pytest.approx(-33.7, rel=0.02)
     assert detector.mount().forward == pytest.approx((1, 0, 0), abs=1e-3)
+
+
+def test_confidence_is_the_sum_of_the_weights_of_its_evidence() -> None:
+    """Who has an event and the public weights can redo its confidence; each phase says what it counted."""
+    weights = crash_weights()
+    events = [e for e in MotionDetector(200).push(drive()) if e.kind is EventKind.CRASH]
+    assert [e.phase for e in events][:1] == [Phase.SUSPECT]
+    for event in events:
+        total = crash_bias() + sum(weights[term] for term in event.evidence)
+        assert event.conf == pytest.approx(1 / (1 + math.exp(-total)), rel=1e-6)
+    assert events[-1].evidence == CrashEvidence.DV8 | CrashEvidence.DV25
+    assert set(weights) == set(CrashEvidence)
 
 
 @pytest.mark.parametrize("piece", [1, 7, 1000])

@@ -10,7 +10,7 @@ from outrider.engine import convert, crc32c
 from outrider.engine.native import check, ffi, lib
 from outrider.errors import EngineError
 from outrider.model import frame
-from outrider.model.event import EventFlag, EventKind, Phase
+from outrider.model.event import CrashEvidence, DataQuality, EventFlag, EventKind, Phase
 from outrider.model.vehicle import Encoding, Role
 
 RENAMED = {"POSITION": "POS", "POSITION_STALE": "POS_STALE"}
@@ -22,6 +22,8 @@ RENAMED = {"POSITION": "POS", "POSITION_STALE": "POS_STALE"}
         (EventKind, "OTR_EV_"),
         (Phase, "OTR_PH_"),
         (EventFlag, "OTR_EVF_"),
+        (DataQuality, "OTR_DQ_"),
+        (CrashEvidence, "OTR_EW_"),
         (Role, "OTR_ROLE_"),
         (Encoding, "OTR_ENC_"),
     ],
@@ -29,7 +31,7 @@ RENAMED = {"POSITION": "POS", "POSITION_STALE": "POS_STALE"}
 def test_enumerations_equal_the_header(kind: type, prefix: str) -> None:
     """Each name of a model enumeration has the value types.h gives it, and none is missing."""
     ours = {RENAMED.get(member.name, member.name): int(member) for member in kind}
-    names = {n.removeprefix(prefix) for n in dir(lib) if n.startswith(prefix)} - {"COUNT"}
+    names = {n.removeprefix(prefix) for n in dir(lib) if n.startswith(prefix)} - {"COUNT", "TERMS"}
     assert ours == {name: getattr(lib, prefix + name) for name in names}
 
 
@@ -50,7 +52,7 @@ def test_layouts_have_the_size_of_the_struct(layout: object, name: str) -> None:
 
 def test_output_layouts_fill_their_cells() -> None:
     """Event and vehicle have the sizes asserted in types.h."""
-    assert (convert.EVENT.size, convert.VEHICLE.size) == (128, 104)
+    assert (convert.EVENT.size, convert.VEHICLE.size) == (144, 104)
 
 
 def bitwise_crc32c(data: bytes, seed: int = 0) -> int:
