@@ -37,7 +37,20 @@ static bool config_ok(const otr_motion_config *c) {
            inside(c->brake_g, 0.05f, 2) && inside(c->accel_g, 0.05f, 2) && inside(c->corner_g, 0.05f, 2) &&
            inside(c->lane_g, 0.05f, 2) && inside(c->hysteresis, 0.1f, 1) && inside(c->min_hold_s, 0, 10) &&
            inside(c->merge_gap_s, 0, 30) && inside(c->confirm_s, 1, 60) && inside(c->refractory_s, 0, 600) &&
-           inside(c->silence_s, 0.1f, 60);
+           inside(c->silence_s, 0.1f, 60) && c->vehicle_class < OTR_CLASS_COUNT;
+}
+
+/* Heavy vehicles brake, gain and lean less before it is harsh (docs/internals/detector.md). A threshold that was set by
+ * hand is left alone. */
+static void apply_class(otr_motion_config *c) {
+    static const float SHARE[OTR_CLASS_COUNT] = {1.0f, 0.9f, 0.7f};
+    otr_motion_config usual;
+    otr_motion_config_default(&usual);
+    float share = SHARE[c->vehicle_class];
+    c->brake_g *= c->brake_g == usual.brake_g ? share : 1;
+    c->accel_g *= c->accel_g == usual.accel_g ? share : 1;
+    c->corner_g *= c->corner_g == usual.corner_g ? share : 1;
+    c->lane_g *= c->lane_g == usual.lane_g ? share : 1;
 }
 
 int otr_motion_init(void *mem, size_t size, const otr_motion_config *cfg, otr_motion **ret) {
@@ -48,6 +61,7 @@ int otr_motion_init(void *mem, size_t size, const otr_motion_config *cfg, otr_mo
     otr_motion *m = mem;
     memset(m, 0, sizeof *m);
     m->cfg = *cfg;
+    apply_class(&m->cfg);
     m->now_us = OTR_MO_NEVER;
     for (int kind = 0; kind < 16; kind++)
         for (int src = 0; src < 8; src++)

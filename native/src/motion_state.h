@@ -251,6 +251,11 @@ struct otr_motion {
     otr_mo_window window;
 };
 
+/* Is this rule switched off? Asked where rules decide, not for every sample. */
+static inline bool otr_mo_off(const otr_motion *m, enum otr_rule_bit rule) {
+    return m->cfg.rules_off >> rule & 1u;
+}
+
 /* Rule ids: docs/reference/events.md. */
 enum otr_mo_rule {
     OTR_RULE_DV150 = 1,

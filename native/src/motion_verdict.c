@@ -47,7 +47,7 @@ static uint32_t evidence_of(const otr_motion *m) {
     found |= vertical && !c->collapse && !c->thrust && c->v_pre == c->v_pre ? OTR_EW_VERTICAL : 0;
     found |= c->parked ? OTR_EW_PARKED : 0;
     found |= c->moved ? OTR_EW_TURNED : 0;
-    return found;
+    return found & ~m->cfg.evidence_off;
 }
 
 static double confidence(uint32_t evidence) {

@@ -28,6 +28,7 @@ def kind_name(kind: EventKind) -> str:
         EventKind.POWER_LOST_MOVING: _("everything lost while moving"),
         EventKind.SPEED_SENSOR_LOST: _("speed signal lost"),
         EventKind.WHEEL_LOCKUP: _("wheels locked"),
+        EventKind.TOWED: _("moved or tilted while parked"),
         EventKind.HARSH_BRAKE: _("harsh braking"),
         EventKind.HARSH_ACCEL: _("harsh acceleration"),
         EventKind.HARSH_CORNER: _("harsh cornering"),

@@ -35,13 +35,23 @@ class Pulse:
 class MotionDetector:
     """One detector. ``imu_range_g``: measuring range per axis, 0 unknown; ``motion``: thresholds by MOTION_FIELDS.
 
-    EngineError for an unknown threshold or one out of range.
+    vehicle_class: ``enum otr_vehicle_class``; rules_off: bits 1 << ``enum otr_rule_bit``, and evidence_off: bits of
+    CrashEvidence that do not count, to see what each is worth (motion.h). EngineError for what is unknown or out of range.
     """
 
-    def __init__(self, imu_range_g: float = 0.0, motion: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        imu_range_g: float = 0.0,
+        motion: Mapping[str, float] | None = None,
+        *,
+        vehicle_class: int = 0,
+        rules_off: int = 0,
+        evidence_off: int = 0,
+    ) -> None:
         config = ffi.new("otr_motion_config *")
         lib.otr_motion_config_default(config)
         config.imu_range_g = imu_range_g
+        config.vehicle_class, config.rules_off, config.evidence_off = vehicle_class, rules_off, evidence_off
         for name, value in (motion or {}).items():
             if name not in MOTION_FIELDS:
                 known = ", ".join(MOTION_FIELDS)

@@ -33,7 +33,8 @@ class EngineOptions:
     imu_range_g: measuring range of the IMU per axis, 0 unknown. recorder_bytes: cap of the flight recorder (both of
     its ring sets together), 0 for none. merge_back_us: how far a source may lag before its clock counts as set back.
     frame_inboxes: one for each thread that offers frames (for each bus), of frame_inbox frames.
-    motion: overrides of the detector's thresholds, by the names of MOTION_FIELDS.
+    motion: overrides of the detector's thresholds, by the names of MOTION_FIELDS. vehicle_class: ``enum
+    otr_vehicle_class`` of motion.h, scales the thresholds of harsh driving that are not overridden.
     """
 
     output_capacity: int = 512
@@ -47,6 +48,7 @@ class EngineOptions:
     merge_back_us: int = 10_000_000
     imu_range_g: float = 0.0
     motion: Mapping[str, float] = field(default_factory=dict)
+    vehicle_class: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,14 @@ def native_config(options: EngineOptions) -> Any:
     config = ffi.new("otr_engine_config *")
     lib.otr_engine_config_default(config)
     for option in fields(EngineOptions):
-        if option.name in {"imu_range_g", "motion"}:
+        if option.name in {"imu_range_g", "motion", "vehicle_class"}:
             continue
         try:
             setattr(config, option.name, getattr(options, option.name))
         except (OverflowError, TypeError) as err:
             raise EngineError(f"{option.name}: {err}", lib.OTR_ERR_INVAL) from err
     config.motion.imu_range_g = options.imu_range_g
+    config.motion.vehicle_class = options.vehicle_class
     for name, value in options.motion.items():
         if name not in MOTION_FIELDS:
             raise EngineError(f"motion threshold {name!r} is unknown: {', '.join(MOTION_FIELDS)}", lib.OTR_ERR_INVAL)

@@ -20,6 +20,7 @@ class EventKind(IntEnum):
     POWER_LOST_MOVING = 8
     SPEED_SENSOR_LOST = 9
     WHEEL_LOCKUP = 10
+    TOWED = 11
     HARSH_BRAKE = 20
     HARSH_ACCEL = 21
     HARSH_CORNER = 22

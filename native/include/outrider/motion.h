@@ -24,9 +24,74 @@ typedef struct {
     float min_hold_s;                         /* how long a threshold must be exceeded */
     float merge_gap_s;
     float confirm_s, refractory_s;
-    float silence_s;   /* bus silence that counts, 0.5 */
-    float reserved[4]; /* 0 */
+    float silence_s;        /* bus silence that counts, 0.5 */
+    uint32_t vehicle_class; /* enum otr_vehicle_class: scales the harsh thresholds that are left at their defaults */
+    uint32_t evidence_off;  /* OTR_EW_* that never count; 0: all do */
+    uint64_t rules_off;     /* 1 << enum otr_rule_bit: rules that are switched off; 0: all on */
 } otr_motion_config;
+
+enum otr_vehicle_class {
+    OTR_CLASS_PASSENGER = 0,
+    OTR_CLASS_LIGHT_TRUCK = 1, /* harsh thresholds x 0.9 */
+    OTR_CLASS_HEAVY = 2,       /* truck or bus: x 0.7 */
+    OTR_CLASS_COUNT = 3
+};
+
+/* Rules and gates that can be switched off one at a time, to see what each is worth. For each of them
+ * tests/evaluation/test_rules.py names a recording or scenario whose verdict changes without it, and
+ * docs/reference/events.md says so. Not for use on the road. */
+enum otr_rule_bit {
+    OTR_RB_DV150, /* rule 1, and so on */
+    OTR_RB_DV300,
+    OTR_RB_MULTI,
+    OTR_RB_AIRBAG,
+    OTR_RB_CAN_STOP,
+    OTR_RB_STEP_STOP,
+    OTR_RB_SILENCE,
+    OTR_RB_ZERO_SILENCE,
+    OTR_RB_ROLL_HELD,
+    OTR_RB_ROLL_FAR,
+    OTR_RB_TURNED,
+    OTR_RB_TOWED_MOVING,
+    OTR_RB_TOWED_TILT,
+    OTR_RB_BRAKE, /* rules 31 and 41 */
+    OTR_RB_ACCEL,
+    OTR_RB_CORNER,
+    OTR_RB_LANE,
+    OTR_RB_BRISK,       /* an acceleration that comes quickly counts from a lower threshold */
+    OTR_RB_PLANE,       /* rules 41 to 44: no mounting */
+    OTR_RB_PLANE_YAW,   /* a turn by its yaw rate */
+    OTR_RB_PLANE_BEND,  /* a turn by speed x yaw rate */
+    OTR_RB_PLANE_TREND, /* brake or acceleration by the slope of the speed */
+    OTR_RB_PLANE_SIZE,  /* by the size alone */
+    OTR_RB_SWERVE,      /* a lane change needs a yaw rate of both signs */
+    OTR_RB_SLOPE_BRAKE, /* rules 51 to 53: no IMU */
+    OTR_RB_SLOPE_ACCEL,
+    OTR_RB_SLOPE_CORNER,
+    OTR_RB_SPIN,
+    OTR_RB_FIRST_FIX,    /* GNSS counts from 3 s after a first fix on */
+    OTR_RB_SPACING,      /* at most one speed in 40 ms */
+    OTR_RB_COARSE,       /* a slope has to be worth three steps of the source's resolution */
+    OTR_RB_FROM_ZERO,    /* no slope from a speed of exactly 0 */
+    OTR_RB_MIN_V,        /* harsh only from 10 km/h on */
+    OTR_RB_CORNER_V,     /* corners without an IMU only from 30 km/h on */
+    OTR_RB_CRASH_PAUSE,  /* no harsh driving while a crash is captured or confirmed */
+    OTR_RB_IMU_WITNESS,  /* an IMU that felt nothing speaks against a stop */
+    OTR_RB_GNSS_WITNESS, /* so does a GNSS that goes on */
+    OTR_RB_RPM_WITNESS,
+    OTR_RB_WHEEL_WITNESS,
+    OTR_RB_SWITCHED_OFF, /* silence after the ignition went off is none */
+    OTR_RB_REST,         /* no second incident within 10 s */
+    OTR_RB_ROLL_FELT,    /* a rollover needs the accelerometer's word */
+    OTR_RB_ROLL_MOVED,   /* and a vehicle that has moved or was hit */
+    OTR_RB_DRIVES_ON,    /* and that does not drive on as before */
+    OTR_RB_ONE_ACCIDENT, /* rules about one accident share its number */
+    OTR_RB_AIRBAG_OFF,   /* a restraint bit that was never seen at 0 counts only while driving */
+    OTR_RB_TURN_AXES,    /* the mounting from turns alone where no speed is known */
+    OTR_RB_MOUNT_AGREES, /* a restored mounting has to agree with the new trip */
+    OTR_RB_COUNT
+};
+static_assert(OTR_RB_COUNT <= 64, "one bit each");
 
 void otr_motion_config_default(otr_motion_config *ret_cfg);
 size_t otr_motion_size(void); /* bytes of state, aligned to 16 */

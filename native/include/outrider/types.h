@@ -118,6 +118,7 @@ enum otr_event_kind {
     OTR_EV_POWER_LOST_MOVING = 8, /* all silent at speed, nothing else known */
     OTR_EV_SPEED_SENSOR_LOST = 9, /* 0 or a default code in one step, other evidence says moving */
     OTR_EV_WHEEL_LOCKUP = 10,
+    OTR_EV_TOWED = 11, /* moved or tilted while parked: jack, tow truck, theft */
     OTR_EV_HARSH_BRAKE = 20,
     OTR_EV_HARSH_ACCEL = 21,
     OTR_EV_HARSH_CORNER = 22,
