@@ -73,6 +73,19 @@ class Gnss(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     baud_rate: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600
 
 
+class Imu(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An inertial sensor of the terminal's own, behind Linux IIO. No section = none."""
+
+    device: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    gyro_device: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
+    rate_hz: Annotated[float, msgspec.Meta(ge=25, le=1600)] = 100.0
+    range_g: Annotated[float, msgspec.Meta(ge=1, le=1000)] = 16.0
+    range_dps: Annotated[float, msgspec.Meta(ge=100, le=10_000)] = 2000.0
+    watermark_ms: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+    sysfs: str = "/sys/bus/iio/devices"
+    dev: str = "/dev"
+
+
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Memory and merging of the native engine."""
 
@@ -119,6 +132,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     can: tuple[CanBus, ...] = ()
     bus: Bus = Bus()
     gnss: Gnss | None = None
+    imu: Imu | None = None
     engine: Engine = Engine()
     journal: Journal = Journal()
     uplink: Uplink | None = None
@@ -168,6 +182,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "can": CanBus,
     "bus": Bus,
     "gnss": Gnss,
+    "imu": Imu,
     "engine": Engine,
     "journal": Journal,
     "uplink": Uplink,
@@ -190,4 +205,6 @@ def _explain(message: str, document: dict[str, Any]) -> str:
 
 def _empty(section: str) -> msgspec.Struct:
     kind = _SECTIONS.get(section, Config)
-    return Uplink(host="broker") if kind is Uplink else kind()
+    if kind is Uplink:
+        return Uplink(host="broker")
+    return Imu(device="imu") if kind is Imu else kind()

@@ -27,6 +27,7 @@ from outrider.app.options import (
     delivery_options,
     frame_inboxes,
     gather_us,
+    imu_range_g,
     live_sources,
     vehicle_profile,
 )
@@ -97,7 +98,7 @@ class Daemon:
         self._delivery = stack.enter_context(Delivery(delivery_options(self._config, self._base, boot), self._clock))
         self._intake = Intake(self._delivery.writer, boot)
         options = EngineOptions(
-            imu_range_g=profile.imu_range_g,
+            imu_range_g=imu_range_g(self._config, profile),
             recorder_bytes=self._config.engine.recorder_kib * 1024,
             frame_inboxes=frame_inboxes(self._config),
             merge_back_us=EngineOptions().merge_back_us * self._rig_speed,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from outrider.app.delivery import DeliveryOptions, read_key
-from outrider.config import CanBus, Config
+from outrider.config import CanBus, Config, Imu
 from outrider.config import Uplink as UplinkSection
 from outrider.errors import ConfigError
 from outrider.files_io import read_text
@@ -20,6 +20,8 @@ from outrider.sources.can_io import CanOptions, CanSource
 from outrider.sources.captured_io import SYS_NET, CaptureDesk, CapturedSource
 from outrider.sources.filters import MAX_FILTERS, FrameFilter, profile_filters
 from outrider.sources.gnss_io import GnssOptions, GnssSource
+from outrider.sources.iio_device_io import IioPlaces
+from outrider.sources.imu_iio_io import IioImuSource, ImuOptions
 from outrider.sources.unix_bus_io import UnixBusSource
 from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions
 
@@ -105,6 +107,10 @@ def gather_us(config: Config) -> int:
 
 def check_rig_speed(config: Config, speed: int, sys_net: Path = SYS_NET, *, path: Path | None = None) -> None:
     """ConfigError unless every bus can be one on which a drive is played ``speed`` times as fast as it was."""
+    if speed != 1 and config.imu is not None:
+        raise ConfigError(
+            f"--rig-speed {speed}: the sensor of [imu] runs in real time; leave one of them out", path=path
+        )
     for bus in config.can if speed != 1 else ():
         if bus.interface not in {CAPTURED_INTERFACE, UNIX_INTERFACE}:
             raise ConfigError(
@@ -123,7 +129,7 @@ def check_rig_speed(config: Config, speed: int, sys_net: Path = SYS_NET, *, path
 def live_sources(
     config: Config, clock: Clock, desk: CaptureDesk | None = None, tables: VehicleTables | None = None
 ) -> list[LiveSource]:
-    """One source for each bus, in the order of the file (their bus numbers), and the GNSS receiver.
+    """One source for each bus, in the order of the file (their bus numbers), the GNSS receiver, the inertial sensor.
 
     With a desk, buses of SocketCAN and of Unix sockets are read natively. ``tables``: what ``frames = "profile"``
     means.
@@ -147,7 +153,26 @@ def live_sources(
     ]
     if config.gnss is not None:
         sources.append(GnssSource(GnssOptions(device=config.gnss.device, baud_rate=config.gnss.baud_rate), clock))
+    if config.imu is not None:
+        sources.append(IioImuSource(_imu_options(config.imu), clock))
     return sources
+
+
+def _imu_options(section: Imu) -> ImuOptions:
+    return ImuOptions(
+        device=section.device,
+        gyro_device=section.gyro_device,
+        rate_hz=section.rate_hz,
+        range_g=section.range_g,
+        range_dps=section.range_dps,
+        watermark_ms=section.watermark_ms,
+        places=IioPlaces(Path(section.sysfs), Path(section.dev)),
+    )
+
+
+def imu_range_g(config: Config, profile: LoadedProfile) -> float:
+    """Of the sensor that will be heard: the terminal's own where there is one, else that of the profile; 0 unknown."""
+    return profile.imu_range_g if config.imu is None else config.imu.range_g
 
 
 def _filters(bus: CanBus, number: int, tables: VehicleTables | None) -> tuple[FrameFilter, ...] | None:

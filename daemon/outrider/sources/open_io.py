@@ -12,25 +12,29 @@ from outrider.errors import RecordingError
 from outrider.files_io import require_regular
 from outrider.ports import ReplaySource
 from outrider.sources.candump_io import CandumpReader
+from outrider.sources.imu_csv_io import COLUMNS as IMU_COLUMNS
+from outrider.sources.imu_csv_io import ImuRecording
 from outrider.sources.mf4_io import Mf4Reader
 from outrider.sources.nmea_replay_io import NmeaRecording
 from outrider.sources.replay_io import BusNumbers, CanLogReader, FrameReader, FrameRecording
 from outrider.sources.timeline import Zone, time_lines
 
 BASE_US: Final = 1_000_000
+IMU_KIND: Final = "imu"
 _HEAD_BYTES: Final = 65_536
-KNOWN: Final = "candump .log, .asc, .blf, .trc, .csv and .db of python-can (text also .gz), .mf4, NMEA 0183"
+KNOWN: Final = "candump .log, .asc, .blf, .trc, .csv and .db of python-can (text also .gz), .mf4, NMEA 0183, IMU as CSV"
 _MAGIC: Final = ((b"MDF", ".mf4"), (b"UnFinMF", ".mf4"), (b"LOGG", ".blf"), (b"SQLite format 3\0", ".db"))
 _TEXT: Final[tuple[tuple[re.Pattern[bytes], str], ...]] = (
     (re.compile(rb"^[^\S\n]*\(\d+\.\d+\)[^\S\n]+\S+[^\S\n]+[0-9A-Fa-f]{1,8}#", re.M), ".log"),
     (re.compile(rb"^;\$FILEVERSION", re.M), ".trc"),
     (re.compile(rb"^date\s+\w+\s.*\n\s*base\s+(hex|dec)", re.M | re.I), ".asc"),
     (re.compile(rb"\Atimestamp,arbitration_id,"), ".csv"),
+    (re.compile(rb"\A" + ",".join(IMU_COLUMNS).encode() + rb"[,\s]"), IMU_KIND),
     (re.compile(rb"[$](?!P)[A-Z]{2}(GGA|RMC|GSA|GLL|VTG|ZDA|GNS|GSV),[ -~]*\*[0-9A-Fa-f]{2}"), ".nmea"),
 )
 _SUFFIXES: Final = {".log", ".asc", ".blf", ".trc", ".csv", ".db", ".mf4", ".nmea"}
 
-Recording = FrameRecording | NmeaRecording
+Recording = FrameRecording | NmeaRecording | ImuRecording
 
 
 def open_recordings(paths: Sequence[Path], *, base_us: int = BASE_US) -> list[ReplaySource]:
@@ -51,7 +55,7 @@ def open_recordings(paths: Sequence[Path], *, base_us: int = BASE_US) -> list[Re
 
 
 def kind_of(path: Path) -> str:
-    """What a file is: a key of python-can's readers, ``.mf4`` or ``.nmea``. RecordingError for anything else."""
+    """What a file is: a key of python-can's readers, ``.mf4``, ``.nmea``, ``imu``. RecordingError for anything else."""
     head = _head(path)
     for magic, kind in _MAGIC:
         if head.startswith(magic):
@@ -89,6 +93,8 @@ def _open(path: Path, buses: BusNumbers) -> Recording:
     kind = kind_of(path)
     if kind == ".nmea":
         return NmeaRecording(path)
+    if kind == IMU_KIND:
+        return ImuRecording(path)
     readers: dict[str, Callable[[], FrameReader]] = {
         ".mf4": lambda: Mf4Reader(path),
         ".log": lambda: CandumpReader(path, buses),

@@ -42,6 +42,8 @@ class SourceStats:
     items: int = 0
     frames: int = 0
     fixes: int = 0
+    samples: int = 0  # of an inertial sensor
+    unpaired: int = 0  # accelerations for which the gyro had no rate in time
     error_frames: int = 0
     echoes: int = 0
     malformed: int = 0  # lines or frames that could not be read, skipped
