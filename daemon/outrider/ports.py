@@ -83,6 +83,14 @@ class LiveSource(Protocol):
         ...
 
 
+class SignalMeter(Protocol):
+    """The modem, for those who want to know how well it hears. Must answer at once, from what it knows already."""
+
+    def signal_dbm(self) -> int | None:
+        """Received power of the mobile network, dBm; None = unknown."""
+        ...
+
+
 class RecordSink(Protocol):
     """Where the driving side puts records: never blocks; False = refused and counted as dropped."""
 

@@ -6,7 +6,10 @@ flow        one (epoch, lane): what was sent beyond the cursor, when to send it 
 core        what to send next; pure, driven by time-stamped calls
 dialect     which MQTT version to speak, how long to wait between connections
 link_io     one connection: a fresh paho client driven by one thread
+beacon_io   one beacon on its way, or none
+log_view    the log's streams, also while it cannot tell
 session_io  the thread that joins log, core and link: ``Uplink``
 
-Rule: the log is the only queue. Nothing is kept here that could not be rebuilt from the log's cursor.
+Rule: the log is the only queue. Nothing is kept here that could not be rebuilt from the log's cursor. The one exception
+is the beacon, which is worth nothing later: it is sent now or dropped.
 """

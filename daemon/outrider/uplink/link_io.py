@@ -27,6 +27,7 @@ from outrider.uplink.pump import NO_LIMIT
 
 _NOTSENT_LOWAT: Final = 25  # TCP_NOTSENT_LOWAT of linux/tcp.h; the socket module of 3.11 does not have it
 _NOTSENT_BYTES: Final = 4096
+_THIN_LINEAR_TIMEOUTS: Final = 16  # TCP_THIN_LINEAR_TIMEOUTS, likewise
 _TCP_INFO_BYTES: Final = struct.Struct("=120xQQ")  # tcpi_bytes_acked, tcpi_bytes_received of linux/tcp.h
 _UNSUPPORTED_VERSION: Final = ("Unsupported protocol version",)
 
@@ -105,6 +106,8 @@ class _Client(Client):
         sock = socket.create_connection((self.host, self.port), timeout=self.timeout_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _NOTSENT_BYTES)
+        # after a gap in radio coverage the next attempt comes within a retransmission's time, not up to the gap's own
+        sock.setsockopt(socket.IPPROTO_TCP, _THIN_LINEAR_TIMEOUTS, 1)
         self.raw = sock.dup()
         if self.context is None:
             return sock
@@ -144,6 +147,7 @@ class Link:
         self._registered: tuple[int, int] | None = None
         self._sent = 0
         self._received = 0
+        self._awaited: set[int] = set()  # message ids that want a PUBACK; paho tells of QoS 0 as well
         self._hook()
 
     def open(self) -> None:
@@ -175,7 +179,14 @@ class Link:
         info = self._client.publish(topic, payload, qos=1, retain=retain)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise LinkError(f"publish: {info.rc.name}")
+        self._awaited.add(info.mid)
         return info.mid
+
+    def publish_once(self, topic: str, payload: bytes) -> None:
+        """Hand over one QoS 0 message: nothing will tell of it any more. LinkError when the connection is gone."""
+        info = self._client.publish(topic, payload, qos=0)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise LinkError(f"publish: {info.rc.name}")
 
     def subscribe(self, topic: str) -> None:
         rc, _mid = self._client.subscribe(topic, qos=1)
@@ -276,7 +287,9 @@ class Link:
                 put(Connected(*limits))
 
         def on_publish(_c: Client, _u: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
-            put(Published(mid, str(code) if code.is_failure else None))
+            if mid in self._awaited:
+                self._awaited.discard(mid)
+                put(Published(mid, str(code) if code.is_failure else None))
 
         def on_subscribe(_c: Client, _u: Any, _mid: int, codes: list[ReasonCode], _properties: Any) -> None:
             refused = [str(code) for code in codes if code.is_failure]

@@ -13,25 +13,18 @@ import random
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from outrider.errors import LinkError, WireError
 from outrider.model.record import Lane
-from outrider.ports import Clock, RecordLog, Stream
+from outrider.ports import Clock, RecordLog
+from outrider.uplink import link_io
 from outrider.uplink.acks import AckReader, ReplayedError
+from outrider.uplink.beacon_io import BeaconSlot
 from outrider.uplink.core import Position, SendCore
 from outrider.uplink.dialect import Backoff, Dialect
-from outrider.uplink.link_io import (
-    Closed,
-    Connected,
-    Link,
-    LinkEvent,
-    Message,
-    Published,
-    Refused,
-    Subscribed,
-    tls_context,
-)  # fmt: skip
+from outrider.uplink.link_io import Link, LinkEvent, tls_context
+from outrider.uplink.log_view import LogView
 from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions, UplinkStatus, age_s
 from outrider.uplink.pump import Pump
 from outrider.wire.birth import Birth, encode_birth
@@ -72,6 +65,8 @@ class Uplink:
         self._counters: Counter[str] = Counter()
         self._sent: Counter[str] = Counter()
         self._received: Counter[str] = Counter()
+        self._view = LogView(log, self._counters)
+        self._beacons = BeaconSlot(self._topics.beacon)
         self._core = SendCore(options.send, broker_final=options.ack is AckMode.BROKER)
         self._pump = Pump(log, self._core, self._topics, self._counters, self._sent)
         self._acks = AckReader(options.device, options.ack_key)
@@ -110,6 +105,13 @@ class Uplink:
         self._core.flushing = True
         self._wake()
 
+    def send_beacon(self, payload: bytes) -> bool:
+        """Send at QoS 0 on the connection there is now; False: there is none, and the beacon is gone. Never blocks."""
+        if not self._beacons.put(payload):
+            return False
+        self._wake()
+        return True
+
     def stop(self, flush_timeout_s: float = 5.0) -> None:
         """Send what is there, say goodbye and end; at most about flush_timeout_s plus two seconds. Idempotent."""
         if self._threads:
@@ -123,7 +125,8 @@ class Uplink:
         with self._lock:
             link = self._link.counted() if self._link is not None else (0, 0)
             core = self._core
-            counters = dict(self._counters) | {"ack_timeouts": core.timeouts}
+            counters = dict(self._counters) | {"ack_timeouts": core.timeouts} | self._beacons.counters()
+            own = {"link": self._sent["link"] + link[0], "beacon": self._beacons.sent_bytes()}
             return UplinkStatus(
                 connected=self._is_up,
                 protocol=self._dialect.version.text if self._is_up else None,
@@ -137,7 +140,7 @@ class Uplink:
                 last_error=self._last_error,
                 counters=counters,
                 alive=bool(self._threads) and all(thread.is_alive() for thread in self._threads),
-                sent_bytes=dict(self._sent) | {"link": self._sent["link"] + link[0]},
+                sent_bytes=dict(self._sent) | own,
                 received_bytes=dict(self._received) | {"link": self._received["link"] + link[1]},
             )
 
@@ -194,16 +197,7 @@ class Uplink:
     def _is_done(self) -> bool:
         if self._stop_us is None:
             return False
-        return self._clock.boottime_us() >= self._stop_us or not self._streams()
-
-    def _streams(self) -> Sequence[Stream]:
-        """The log's streams; none while it cannot tell."""
-        try:
-            return self._log.streams()
-        except Exception as err:  # noqa: BLE001  as above
-            self._counters["log_faults"] += 1
-            _log.warning("uplink: %s", err)
-            return ()
+        return self._clock.boottime_us() >= self._stop_us or not self._view.streams()
 
     def _fail(self, reason: str) -> None:
         self._last_error = reason
@@ -216,8 +210,8 @@ class Uplink:
         flushing = self._core.flushing
         while not self._is_done() and self._core.flushing == flushing:
             with self._lock:
-                self._core.refresh(self._streams(), self._clock.boottime_us())
-            if self._emergencies() > self._emergencies_seen:
+                self._core.refresh(self._view.streams(), self._clock.boottime_us())
+            if self._view.emergencies() > self._emergencies_seen:
                 return
             limit = min(delay, self._options.emergency_backoff_cap_s) if self._core.unsent(Lane.EMERGENCY) else delay
             rest = limit - (self._clock.boottime_us() - start) / 1e6
@@ -231,14 +225,10 @@ class Uplink:
             finally:
                 self._wake_r.setblocking(False)
 
-    def _emergencies(self) -> int:
-        """Number of the newest emergency record, over all epochs: grows with each new one."""
-        return sum(s.durable for s in self._streams() if s.lane is Lane.EMERGENCY)
-
     # ---- one connection ---------------------------------------------------------------------------
 
     def _connection(self) -> None:
-        self._emergencies_seen = self._emergencies()
+        self._emergencies_seen = self._view.emergencies()
         self._birth_doc = dataclasses.replace(self._birth(), session_id=random.SystemRandom().getrandbits(64))
         will = encode_birth(dataclasses.replace(self._birth_doc, online=False, table=None))
         self._goodbye_mid = None
@@ -263,7 +253,7 @@ class Uplink:
         """One turn: timers, sending, network. True when the uplink is done. LinkError when the link is."""
         now = self._clock.boottime_us
         with self._lock:
-            self._core.refresh(self._streams(), now())
+            self._core.refresh(self._view.streams(), now())
             timeouts = self._core.timeouts
             if self._core.tick(now()):
                 self._counters["puback_timeouts"] += 1
@@ -273,9 +263,11 @@ class Uplink:
             if self._is_done():
                 return self._say_goodbye(link)
             want_room = self._pump.run(link, now, urgent_only=True)
+            self._beacons.send(link)
             if self._birth_due:
                 self._send_birth(link)
             want_room = want_room or self._pump.run(link, now)
+            want_room = want_room or self._beacons.is_waiting()
             wake_us = self._core.wake_us(now())
         timeout = _POLL_S if wake_us is None else min(_POLL_S, (wake_us - now()) / 1e6)
         link.step(timeout, self._wake_r, want_room=want_room)
@@ -296,7 +288,8 @@ class Uplink:
         self._birth_due = self._birth_mid is None
 
     def _say_goodbye(self, link: Link) -> bool:
-        """Retained status offline, its PUBACK awaited for a second, then DISCONNECT."""
+        """The last beacon, retained status offline, its PUBACK awaited for a second, then DISCONNECT."""
+        self._beacons.send(link, anyway=True)
         self._goodbye_mid = self._pump.send_status(link, self._status(online=False), self._clock.boottime_us())
         deadline = self._clock.boottime_us() + _GOODBYE_US
         while self._goodbye_mid is not None and self._clock.boottime_us() < deadline:
@@ -316,6 +309,7 @@ class Uplink:
             if self._is_up:
                 self._counters["disconnects"] += 1
             self._is_up = False
+            self._beacons.close()
             self._core.disconnected()
             self._acks.forget()
 
@@ -328,22 +322,22 @@ class Uplink:
     def _handle(self, link: Link, event: LinkEvent) -> None:
         now = self._clock.boottime_us()
         match event:
-            case Connected(receive_maximum, packet_maximum):
+            case link_io.Connected(receive_maximum, packet_maximum):
                 self._pump.connected(packet_maximum)
                 self._on_connected(link, receive_maximum)
-            case Refused(reason, wrong_version):
+            case link_io.Refused(reason, wrong_version):
                 self._counters["refused"] += 1
                 if wrong_version:
                     self._dialect.refused()
                 raise LinkError(f"broker refused: {reason}")
-            case Published(mid, reason):
+            case link_io.Published(mid, reason):
                 self._on_puback(mid, reason, now)
-            case Subscribed(reason) if reason is not None:
+            case link_io.Subscribed(reason) if reason is not None:
                 self._counters["refused"] += 1
                 raise LinkError(f"broker refused the subscription to {self._topics.ack}: {reason}")
-            case Message(_topic, payload):
+            case link_io.Message(_topic, payload):
                 self._on_ack(payload, now)
-            case Closed(reason):
+            case link_io.Closed(reason):
                 if not self._is_up:
                     self._counters["hang_ups"] += 1
                     self._dialect.hung_up()
@@ -351,6 +345,7 @@ class Uplink:
 
     def _on_connected(self, link: Link, receive_maximum: int) -> None:
         self._is_up = True
+        self._beacons.open()
         self._birth_due = True
         self._dialect.accepted()
         self._core.connected(receive_maximum)
