@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outrider.errors import WireError
+from outrider.model.crash import CrashState
 from outrider.model.event import Event, Trip
 from outrider.model.evidence import EvidenceChunk
 from outrider.model.record import (
@@ -28,7 +29,7 @@ from outrider.wire.bodies import encode_body, kind_of
 
 log = logging.getLogger(__name__)
 
-Recordable = BootInfo | SignalTable | ClockFix | TelemetryRow | Event | Trip | EvidenceChunk
+Recordable = BootInfo | SignalTable | ClockFix | TelemetryRow | Event | Trip | EvidenceChunk | CrashState
 
 
 def place_of(item: Recordable) -> tuple[Lane, Category]:
@@ -37,6 +38,8 @@ def place_of(item: Recordable) -> tuple[Lane, Category]:
         return (Lane.EMERGENCY, Category.EMERGENCY) if item.kind.is_crash else (Lane.EVENT, Category.DRIVING)
     if isinstance(item, Trip):
         return (Lane.LEDGER, Category.DRIVING) if item.t_end_us else (Lane.EVENT, Category.DRIVING)
+    if isinstance(item, CrashState):
+        return Lane.EMERGENCY, Category.EMERGENCY
     if isinstance(item, EvidenceChunk):
         return Lane.BULK, Category.EMERGENCY
     if isinstance(item, TelemetryRow):

@@ -55,7 +55,7 @@ class Cover:
 class CrashState:
     """Body of a CRASH record; times are CLOCK_BOOTTIME, or of the recording in a replay.
 
-    event_seq: the event it belongs to (with the record's boot id). t0_us: its T0; t_trigger_us: when the evidence began.
+    event_seq: the event it belongs to (with the record's boot id). t0_us: its T0; t_trigger_us: when evidence began.
     software, algorithm, profile_id, tables_hash: versions; thresholds: name and value of each of the detector's.
     imu_range_g: per axis, 0 unknown. imu_rate_hz: as measured over the recorded samples; imu_src: ``enum otr_src`` of
     types.h, 0 no IMU. mount: None before gravity was known. vehicle_class: 0 passenger, 1 light truck, 2 heavy.

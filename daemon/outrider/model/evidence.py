@@ -29,6 +29,18 @@ class Packing(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceSlice:
+    """Items of one part between first_us and last_us, laid out plainly. number: of the slice within its part."""
+
+    event_seq: int
+    part: EvidencePart
+    number: int
+    first_us: int
+    last_us: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceChunk:
     """Body of an EVIDENCE record: piece ``index`` (from 0) of ``count`` of one slice of one part.
 

@@ -2,6 +2,8 @@
 
 rows        telemetry row as it lies on flash (canonical: one encoding per row)
 bodies      every other kind of record body
+crash_state body of a CRASH record
+evidence    slices of evidence <-> pieces that travel
 describe    any body as a JSON-ready dict, for people and programs
 codec       batch of records <-> payload, lossless to the byte
 columns     columns of integers <-> bytes, by predict (what is left to code), steps (how), rangecoder (in few bits)

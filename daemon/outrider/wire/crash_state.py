@@ -33,17 +33,13 @@ def state_message(state: CrashState) -> pb.CrashState:
             message.thresholds.add(name=name, value=value)
         if state.mount is not None:
             mount = state.mount
-            message.mount.CopyFrom(
-                pb.MountState(up=mount.up, forward=mount.forward, rho=mount.rho, age_s=mount.age_s)
-            )
+            message.mount.CopyFrom(pb.MountState(up=mount.up, forward=mount.forward, rho=mount.rho, age_s=mount.age_s))
         message.pulse_long_kmh.extend(state.pulse_long_kmh)
         message.pulse_lat_kmh.extend(state.pulse_lat_kmh)
         for slot in state.slots:
             message.slots.add(slot=slot.slot, path=slot.path, unit=slot.unit)
         for cover in state.covers:
-            message.covers.add(
-                part=cover.part, first_us=cover.first_us, last_us=cover.last_us, bytes=cover.bytes
-            )
+            message.covers.add(part=cover.part, first_us=cover.first_us, last_us=cover.last_us, bytes=cover.bytes)
     except (ValueError, TypeError) as err:
         raise WireError(f"CrashState: {err}") from None
     return message

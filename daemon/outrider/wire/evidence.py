@@ -14,23 +14,18 @@ from typing import Final
 import zstandard
 
 from outrider.errors import WireError
-from outrider.model.evidence import MAX_CHUNK_BYTES, MAX_SLICE_BYTES, EvidenceChunk, EvidencePart, Packing
+from outrider.model.evidence import (
+    MAX_CHUNK_BYTES,
+    MAX_SLICE_BYTES,
+    EvidenceChunk,
+    EvidencePart,
+    EvidenceSlice,
+    Packing,
+)
 
 _LEVEL: Final = 1  # on the thread that captures: a second of a full 1 Mbit/s bus in two milliseconds
 MAX_SLICES: Final = 4096  # of a part; a terminal writes some 60
 _LITTLE: Final = 64  # not worth a frame
-
-
-@dataclass(frozen=True, slots=True)
-class EvidenceSlice:
-    """Items of one part between first_us and last_us, laid out plainly. number: of the slice within its part."""
-
-    event_seq: int
-    part: EvidencePart
-    number: int
-    first_us: int
-    last_us: int
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

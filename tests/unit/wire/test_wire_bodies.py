@@ -8,6 +8,7 @@ import hashlib
 import pytest
 
 from outrider.errors import WireError
+from outrider.model.crash import CrashStage, CrashState
 from outrider.model.event import Event, EventFlag, EventKind, Phase, Trip, TripEndReason
 from outrider.model.evidence import EvidenceChunk, EvidencePart
 from outrider.model.record import (
@@ -95,6 +96,29 @@ OBJECTS: list[object] = [
     TABLE,
     TelemetryRow(5, ((0, 1), (9, -1))),
     EvidenceChunk(7, EvidencePart.FRAMES, 0, 3, -5, 1 << 62, bytes(range(256))),
+    CrashState(
+        *(
+            7,
+            CrashStage.TRIGGER,
+            -5,
+            3,
+            "1.2.3",
+            "det-1",
+            "generic-obd",
+            5,
+            (),
+            0.0,
+            None,
+            0,
+            None,
+            0,
+            0,
+            (),
+            (),
+            (),
+            (),
+        )
+    ),
 ]
 
 
