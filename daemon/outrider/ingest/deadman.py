@@ -17,6 +17,7 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from outrider.i18n import _
 from outrider.ingest.deadman_alarm import Cleared, Vanished
@@ -67,7 +68,7 @@ class DeadMan:
             self._disarm(car)
         else:
             car.armed = True
-            self._schedule(device, car, now + self._patience(car, now))
+            self._schedule(device, car, now + self._patience(car))
         story = _("it drives on") if beacon.interval_s > 0 else _("it stands or is slow, and reports")
         fix = car.last_fix
         self._tell_return(device, car, now, story, None if fix is None else (fix.lat_deg, fix.lon_deg))
@@ -104,7 +105,7 @@ class DeadMan:
         elif event.kind.is_crash and event.kind != EventKind.PARKED_IMPACT:
             car.crash_s = now
             if car.armed:
-                self._schedule(device, car, now + self._patience(car, now))
+                self._schedule(device, car, now + self._patience(car))
         told = car.crash_s is not None
         self._tell_return(device, car, now, _("it tells of a crash: see its events") if told else "")
 
@@ -144,6 +145,25 @@ class DeadMan:
         """Alarms that stand."""
         return (car.alarm for car in self._cars.values() if car.alarm is not None)
 
+    def judgement(self, device: str, now_utc_s: float) -> Vanished | None:
+        """The alarm that its silence would give now, whatever the threshold; None while it is not judged. Changes
+        nothing."""
+        car, now = self._cars.get(device), now_utc_s + self._shift
+        if car is None or not car.armed or now - car.heard_s < self._patience(car):
+            return None
+        return self._alarm(device, car, now)
+
+    def branch(self, device: str) -> DeadMan:
+        """A dead-man that knows this one terminal as it is now, to try what would be said if; it shares the coverage
+        map, and learns into it only when the terminal returns."""
+        made = DeadMan(self._options, self._coverage)
+        made._now, made._shift = self._now, self._shift
+        car = self._cars.get(device)
+        if car is not None:
+            made._cars[device] = mine = replace(car, queued_s=math.inf)
+            made._queue_up(device, mine)
+        return made
+
     def counters(self) -> dict[str, int]:
         """``cars``, ``armed``; ``raised``, ``cleared``; ``held`` (judged while many were silent: not raised);
         ``given_up``, ``evicted``, ``old_beacons``, ``slept``, ``clock_back``."""
@@ -158,17 +178,17 @@ class DeadMan:
         if not car.armed:
             return
         silence_s = now - car.heard_s
-        if silence_s < self._patience(car, now):
-            self._schedule(device, car, car.heard_s + self._patience(car, now))
+        if silence_s < self._patience(car):
+            self._schedule(device, car, car.heard_s + self._patience(car))
             return
         if silence_s > self._options.watch_s:
             self._counts["given_up"] += 1
             self._disarm(car)
             return
-        judged = self._score(car, now)
-        if judged.decades >= self._options.threshold:
+        alarm = self._alarm(device, car, now)
+        if alarm.score >= self._options.threshold:
             if car.crash_s is not None or not self._is_common(car, now):
-                self._raise(device, car, now, judged)
+                self._raise(car, alarm)
                 return
             self._counts["held"] += 1
         self._schedule(device, car, now + (1.0 if silence_s < 30.0 else silence_s * (_LATE_STEP - 1.0)))
@@ -193,7 +213,7 @@ class DeadMan:
             self._coverage,
         )
 
-    def _patience(self, car: Car, now: float) -> float:
+    def _patience(self, car: Car) -> float:
         """So long a silence is not judged at all."""
         if self._has_crash(car) or self._is_braking(car):
             return car.interval_s + self._options.delay_s
@@ -217,9 +237,9 @@ class DeadMan:
             silent += late and abs(other.heard_s - car.heard_s) <= self._options.common_window_s
         return silent >= self._options.common_count and silent >= self._options.common_share * armed
 
-    def _raise(self, device: str, car: Car, now: float, judged: Score) -> None:
-        fix = car.fix
-        car.alarm = Vanished(
+    def _alarm(self, device: str, car: Car, now: float) -> Vanished:
+        judged, fix = self._score(car, now), car.fix
+        return Vanished(
             device=device,
             since_utc_s=car.heard_s - self._shift,
             raised_utc_s=now - self._shift,
@@ -233,10 +253,13 @@ class DeadMan:
             fix_utc_s=(car.beacon_s if fix is None else fix.at_s) - self._shift,
             interval_s=car.interval_s,
         )
+
+    def _raise(self, car: Car, alarm: Vanished) -> None:
+        car.alarm = alarm
         car.settle_s, car.story = None, ""
         self._disarm(car)
         self._counts["raised"] += 1
-        self._out.append(car.alarm)
+        self._out.append(alarm)
 
     # ---- hearing ------------------------------------------------------------------------------------
 
