@@ -21,6 +21,7 @@ from outrider.app.boot_io import boot_id, system_clock_fix
 from outrider.app.control import ControlServer
 from outrider.app.delivery import Delivery
 from outrider.app.intake import Intake
+from outrider.app.mounting import open_mounting, write_beside
 from outrider.app.options import (
     captured,
     check_rig_speed,
@@ -99,6 +100,7 @@ class Daemon:
         self._intake = Intake(self._delivery.writer, boot)
         options = EngineOptions(
             imu_range_g=imu_range_g(self._config, profile),
+            vehicle_class=profile.vehicle_class,
             recorder_bytes=self._config.engine.recorder_kib * 1024,
             frame_inboxes=frame_inboxes(self._config),
             merge_back_us=EngineOptions().merge_back_us * self._rig_speed,
@@ -115,6 +117,13 @@ class Daemon:
         self._delivery.describe(self._pipeline.signal_table)
         self._black_box = stack.enter_context(BlackBoxFile(self._delivery.directory))
         self._started_us = self._clock.boottime_us()
+        self._mounting = open_mounting(
+            self._base / self._config.terminal.data_directory / "state",
+            self._pipeline.engine,
+            profile.tables.profile_id,
+            "can" if self._config.imu is None else self._config.imu.device,
+            stack,
+        )
         self._open_tape(stack)
         stack.callback(self._finish)  # runs when the sources have stopped and the tape is still open
         if captured(self._config):
@@ -148,8 +157,11 @@ class Daemon:
         return desk
 
     def _open_tape(self, stack: ExitStack) -> None:
+        kept = None if self._mounting is None else self._mounting.restore()
         self._tape = self._tape_file(stack)
         self._taping = self._tape is not None
+        if self._tape is not None and kept is not None:
+            write_beside(Path(self._tape.name), kept)
         if self._taping:
             self._pipeline.engine.start_tape()
 
@@ -239,6 +251,8 @@ class Daemon:
             self._delivery.writer.set_fast(speed_kmh >= self._config.journal.moving_fast_kmh)
             if output.motion == 2:
                 self._write_black_box()
+            if self._mounting is not None:
+                self._mounting.note(output.t_us, output.mount)
 
     # -- status --------------------------------------------------------------------------------------
 
@@ -251,6 +265,7 @@ class Daemon:
             "uptime_s": round((self._clock.boottime_us() - self._started_us) / 1e6, 1),
             "vehicle": None if last is None else _vehicle(last),
             "trip": dataclasses.asdict(self._pipeline.trip) if self._pipeline.trip else None,
+            "mounting": None if self._mounting is None else self._mounting.status(),
             "events": [
                 {"kind": e.kind.name.lower(), "phase": e.phase.name.lower(), "t0_us": e.t0_us, "conf": round(e.conf, 3)}
                 for e in self._recent

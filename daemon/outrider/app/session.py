@@ -11,6 +11,7 @@ from typing import Any, Final
 from outrider import __version__
 from outrider.app.delivery import Delivery, DeliveryOptions, DigestSink, NullSink, read_key, split_broker
 from outrider.app.intake import Intake
+from outrider.app.mounting import apply, read_beside
 from outrider.app.pipeline import Output, Pipeline
 from outrider.app.replay import Pacer, TapeFile, replay_items, replay_tape
 from outrider.clock import SystemClock
@@ -32,7 +33,7 @@ def boot_info(profile: LoadedProfile, reason: str) -> BootInfo:
 
 
 def engine_options(profile: LoadedProfile) -> EngineOptions:
-    return EngineOptions(imu_range_g=profile.imu_range_g)
+    return EngineOptions(imu_range_g=profile.imu_range_g, vehicle_class=profile.vehicle_class)
 
 
 class ReplaySession:
@@ -108,6 +109,9 @@ class ReplaySession:
     ) -> None:
         """Run the drive to its end."""
         if self._is_tape:
+            kept = read_beside(self._files[0])
+            if kept is not None:
+                apply(self.pipeline.engine, kept)
             replay_tape(self.pipeline, self._files[0], on_progress)
             return
         recordings = open_recordings(list(self._files))
