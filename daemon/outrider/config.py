@@ -99,8 +99,7 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     event_commit_s: Positive = 1.0
     telemetry_commit_s: Positive = 10.0
-    telemetry_commit_moving_fast_s: Positive = 1.0
-    moving_fast_kmh: Positive = 60.0
+    telemetry_commit_moving_s: Positive = 1.0
     telemetry_segment_kib: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 1024
     quota_mib: Annotated[int, msgspec.Meta(ge=4, le=1_048_576)] = 1024
     queue_records: Annotated[int, msgspec.Meta(ge=64, le=1_000_000)] = 8192
@@ -122,6 +121,8 @@ class Uplink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     batch_records: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
     batch_age_s: Positive = 60.0
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=1800)] = 60
+    beacon_kmh: Annotated[float, msgspec.Meta(ge=5, le=400)] = 60.0
+    beacon_s: Annotated[int, msgspec.Meta(ge=0, le=60)] = 5
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -28,7 +28,7 @@ from tests.support.powercut_journal import OPTIONS, History, ViolationError, che
 
 DISK_BYTES = 12 << 20
 LOG_BYTES = 192 << 20  # sparse: costs what is written
-QUICK = WriterOptions(event_commit_s=0.01, telemetry_commit_s=0.03, telemetry_commit_moving_fast_s=0.03)
+QUICK = WriterOptions(event_commit_s=0.01, telemetry_commit_s=0.03, telemetry_commit_moving_s=0.03)
 
 
 class LoggedDisk:

@@ -39,7 +39,7 @@ recorder_kib = 1024
 [journal]
 event_commit_s = 3600.0
 telemetry_commit_s = 3600.0
-telemetry_commit_moving_fast_s = 3600.0
+telemetry_commit_moving_s = 3600.0
 """
 
 

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from outrider import __version__
+from outrider.app.beacons import Beacons
 from outrider.app.boot_io import boot_id, system_clock_fix
 from outrider.app.control import ControlServer
 from outrider.app.delivery import Delivery
 from outrider.app.intake import Intake
 from outrider.app.mounting import open_mounting, write_beside
 from outrider.app.options import (
+    beacon_options,
     captured,
     check_rig_speed,
     delivery_options,
@@ -98,6 +100,7 @@ class Daemon:
         boot = boot_id()
         self._delivery = stack.enter_context(Delivery(delivery_options(self._config, self._base, boot), self._clock))
         self._intake = Intake(self._delivery.writer, boot)
+        self._beacons = Beacons(beacon_options(self._config), boot, self._delivery.uplink, self._drive_clock)
         options = EngineOptions(
             imu_range_g=imu_range_g(self._config, profile),
             vehicle_class=profile.vehicle_class,
@@ -177,6 +180,7 @@ class Daemon:
         self._pipeline.advance(self._drive_clock.boottime_us())
         self._write_tape()
         self._pipeline.finish()
+        self._beacons.stop()
 
     # -- one turn of the owner thread ----------------------------------------------------------------
 
@@ -242,13 +246,13 @@ class Daemon:
                 self._intake.put(fix_now, now)
 
     def _note(self, output: Output) -> None:
+        self._beacons.note(output)
         if isinstance(output, Event):
             self._recent.append(output)
         elif isinstance(output, Snapshot):
             self._last = output
             self._engine = dataclasses.asdict(self._pipeline.engine.stats())
-            speed_kmh = (output.speed_mps or 0.0) * 3.6
-            self._delivery.writer.set_fast(speed_kmh >= self._config.journal.moving_fast_kmh)
+            self._delivery.writer.set_moving(output.motion == 2)
             if output.motion == 2:
                 self._write_black_box()
             if self._mounting is not None:
@@ -275,6 +279,7 @@ class Daemon:
             "engine": self._engine,
             "troubles": dict(self._troubles),
             "refused": dataclasses.asdict(self._pipeline.stats),
+            "beacons": self._beacons.status(),
             **self._delivery.status(),
         }
 

@@ -9,6 +9,7 @@ from typing import Final
 from outrider.app.delivery import DeliveryOptions, read_key
 from outrider.config import CanBus, Config, Imu
 from outrider.config import Uplink as UplinkSection
+from outrider.drive.beacons import BeaconOptions
 from outrider.errors import ConfigError
 from outrider.files_io import read_text
 from outrider.model.vehicle import VehicleTables
@@ -57,7 +58,7 @@ def delivery_options(config: Config, base: Path, boot_id: int) -> DeliveryOption
         writer=WriterOptions(
             event_commit_s=section.event_commit_s,
             telemetry_commit_s=section.telemetry_commit_s,
-            telemetry_commit_moving_fast_s=section.telemetry_commit_moving_fast_s,
+            telemetry_commit_moving_s=section.telemetry_commit_moving_s,
             queue_records=section.queue_records,
         ),
         uplink=None if config.uplink is None else uplink_options(config.uplink, config.terminal.device, base),
@@ -85,6 +86,13 @@ def uplink_options(section: UplinkSection, device: str, base: Path) -> UplinkOpt
         keepalive_s=section.keepalive_s,
         send=SendOptions(batch_records=section.batch_records, batch_age_s=section.batch_age_s),
     )
+
+
+def beacon_options(config: Config) -> BeaconOptions:
+    """Without a broker there are none to send."""
+    if config.uplink is None:
+        return BeaconOptions(interval_s=0)
+    return BeaconOptions(from_kmh=config.uplink.beacon_kmh, interval_s=config.uplink.beacon_s)
 
 
 def frame_inboxes(config: Config) -> int:

@@ -39,7 +39,7 @@ class WriterOptions:
 
     event_commit_s: float = 1.0
     telemetry_commit_s: float = 10.0
-    telemetry_commit_moving_fast_s: float = 1.0
+    telemetry_commit_moving_s: float = 1.0
     queue_records: int = 8192
     retry_s: float = 1.0
     maintain_s: float = 60.0
@@ -89,7 +89,7 @@ class JournalWriter:
         self._lost: dict[Lane, _Lost] = {}  # the lanes whose newest entry is a loss
         self._taken = self._settled = 0  # entries that came into and went through the queue
         self._records = 0
-        self._fast = False
+        self._moving = False
         self._stopping = False
         self._flush_to = 0
         self._stats = WriterStats()
@@ -147,12 +147,12 @@ class JournalWriter:
             self._lost[record.lane] = lost = _Lost(record.lane, 1, record.t_us)
             self._enqueue(lost)
 
-    def set_fast(self, fast: bool) -> None:
-        """Moving fast: telemetry is committed more often, for what is still waiting too."""
+    def set_moving(self, moving: bool) -> None:
+        """Moving: telemetry is committed more often, for what is still waiting too."""
         with self._wake:
-            if fast and not self._fast:
+            if moving and not self._moving:
                 self._wake.notify_all()
-            self._fast = fast
+            self._moving = moving
 
     def flush(self, timeout_s: float | None = 30.0) -> bool:
         """Wait until everything put so far is durable. False: not within the time (the disk refuses)."""
@@ -237,8 +237,8 @@ class JournalWriter:
         elif lane is Lane.EVENT:
             wait_s = self._options.event_commit_s
         else:
-            fast = self._options.telemetry_commit_moving_fast_s
-            wait_s = fast if self._fast else self._options.telemetry_commit_s
+            moving = self._options.telemetry_commit_moving_s
+            wait_s = moving if self._moving else self._options.telemetry_commit_s
         return self._due[lane] + round(wait_s * 1e6)
 
     def _take(self, entries: list[Record | _Lost]) -> None:

@@ -83,12 +83,12 @@ def test_group_commit_takes_what_came_together() -> None:
     rig.writer.stop()
 
 
-def test_moving_fast_shortens_what_already_waits(rig: Rig) -> None:
-    """set_fast wakes the thread: telemetry put before it is committed after the short time."""
-    rig = Rig(WriterOptions(telemetry_commit_s=3600, telemetry_commit_moving_fast_s=0.01))
+def test_moving_shortens_what_already_waits(rig: Rig) -> None:
+    """set_moving wakes the thread: telemetry put before it is committed after the short time."""
+    rig = Rig(WriterOptions(telemetry_commit_s=3600, telemetry_commit_moving_s=0.01))
     rig.writer.start()
     rig.writer.put(record(Lane.TELEMETRY))
-    rig.writer.set_fast(True)
+    rig.writer.set_moving(True)
     assert rig.wait() == (Lane.TELEMETRY, 1)
     rig.writer.stop()
 
