@@ -11,6 +11,10 @@
  * and the zero of the gyro. The sums forget with 30 minutes of driving.
  * Quality: rho = |sum h . R p| / sqrt(sum h^2 sum p^2).
  *
+ * A restored fit (motion_mount.c) counts as two minutes of driving and is claimed at once. The new trip alone has to agree
+ * with it: what it adds to the sums is told apart from what was restored, and two minutes of driving that say more than
+ * 20 degrees else end the claim (DEVICE_MOVED, rule 26). Without any speed motion_turns.c finds forward from bends.
+ *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
 #include <string.h>
@@ -30,23 +34,26 @@
 #define STEADY_COS 0.98481 /* 10 degrees */
 #define STEADY_S 60.0
 #define UP_S 120.0
+#define AGREE_COS 0.93969 /* 20 degrees */
+#define TURNS_S 0.5
 
 static void restart_interval(otr_mo_align *a) {
     a->sum_h[0] = a->sum_h[1] = a->sum_w = a->sum_s = 0;
 }
 
-static void forget(otr_mo_align *a) {
+void otr_mo_align_forget(otr_mo_align *a) {
     memset(a->hp, 0, sizeof a->hp);
     memset(a->pp, 0, sizeof a->pp);
     memset(a->mean_h, 0, sizeof a->mean_h);
     memset(a->mean_p, 0, sizeof a->mean_p);
     a->hh = a->moving_s = a->past_s = a->rho = 0;
-    a->have_past = a->aligned = false;
-    a->age_s = 0;
+    a->have_past = a->aligned = a->by_turns = false;
+    a->age_s = a->kept_share = 0;
+    otr_mo_turns_forget(&a->turns);
     restart_interval(a);
 }
 
-static void make_basis(otr_mo_align *a, const double up[3]) {
+void otr_mo_align_basis(otr_mo_align *a, const double up[3]) {
     int k = 0;
     for (int i = 0; i < 3; i++) {
         a->up[i] = up[i];
@@ -61,7 +68,7 @@ static void make_basis(otr_mo_align *a, const double up[3]) {
     a->basis = true;
 }
 
-static void make_axes(otr_mo_align *a) {
+void otr_mo_align_axes(otr_mo_align *a) {
     for (int i = 0; i < 3; i++) {
         a->fwd[i] = a->dir[0] * a->e1[i] + a->dir[1] * a->e2[i];
         a->left[i] = a->dir[0] * a->e2[i] - a->dir[1] * a->e1[i];
@@ -82,13 +89,18 @@ static void follow_up(otr_mo_align *a, const double up[3], double dt) {
     otr_mo_cross(a->up, a->e1, a->e2);
 }
 
-void otr_mo_align_imu(otr_motion *m) {
+static void tell_given_up(otr_motion *m, otr_mo_sink *sink);
+static void use_turns(otr_motion *m);
+
+void otr_mo_align_imu(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_align *a = &m->align;
+    if (a->given_up)
+        tell_given_up(m, sink);
     if (!m->gravity.known || m->crash.state == OTR_MO_CAPTURE)
         return;
     if (!a->basis) {
-        make_basis(a, m->gravity.up);
-        forget(a);
+        otr_mo_align_basis(a, m->gravity.up);
+        otr_mo_align_forget(a);
     }
     if (m->imu.gap) {
         restart_interval(a);
@@ -102,33 +114,104 @@ void otr_mo_align_imu(otr_motion *m) {
     a->sum_h[1] += otr_mo_dot(m->imu.acc, a->e2) * dt;
     a->sum_w += w * dt;
     a->sum_s += dt;
+    if (a->sum_s >= TURNS_S && m->speed.src == OTR_SRC_NONE && m->imu.gyro)
+        use_turns(m);
 }
 
-/* The direction that fits best, and how well; false while the sums say nothing. */
-static bool solve(otr_mo_align *a, double ret[2]) {
-    double energy = a->pp[0] + a->pp[2];
-    if (!(energy > 1e-6) || !(a->hh > 1e-6))
+/* No speed is known: what bends say becomes the claim, once it may. */
+OTR_MO_RARE static void use_turns(otr_motion *m) {
+    otr_mo_align *a = &m->align;
+    double push[2] = {a->sum_h[0] / a->sum_s, a->sum_h[1] / a->sum_s}, dt = a->sum_s;
+    double rate = a->sum_w / dt;
+    restart_interval(a);
+    a->last_us = OTR_MO_NEVER;
+    if (otr_mo_off(m, OTR_RB_TURN_AXES) || m->crash.state == OTR_MO_CONFIRM)
+        return;
+    otr_mo_turns_add(&a->turns, push, rate, dt);
+    if (a->aligned && !a->by_turns)
+        return;
+    a->aligned = a->by_turns = a->turns.good;
+    if (!a->aligned)
+        return;
+    a->dir[0] = a->turns.dir[0];
+    a->dir[1] = a->turns.dir[1];
+    a->rho = a->turns.rho;
+    a->age_s += dt;
+    follow_up(a, m->gravity.up, dt);
+    otr_mo_align_axes(a);
+}
+
+OTR_MO_RARE static void tell_given_up(otr_motion *m, otr_mo_sink *sink) {
+    otr_event ev;
+    otr_mo_event_init(m, &ev, OTR_EV_DEVICE_MOVED, OTR_RULE_REMOUNTED, m->now_us);
+    ev.conf = 0.8f;
+    ev.level = 1;
+    ev.limit = 20;
+    ev.t_end_us = m->now_us;
+    ev.src_mask = (uint16_t)(1u << m->imu.src);
+    otr_mo_emit(m, sink, &ev, OTR_PH_CONFIRMED);
+    m->align.given_up = false;
+}
+
+/* The direction of hp and pp that fits best, with what a restored fit put in
+ * taken off by `share`; and its rho. */
+static bool solve(const otr_mo_align *a, double share, double ret[2], double *ret_rho) {
+    double seed = share * 0.5 * OTR_MO_SEED_ENERGY, hh = a->hh - 2 * seed;
+    double hp[2][2], pp[3] = {a->pp[0] - seed, a->pp[1], a->pp[2] - seed}, energy = pp[0] + pp[2];
+    if (!(energy > 1e-6) || !(hh > 1e-6))
         return false;
-    double xx = a->pp[0] + RIDGE * energy, yy = a->pp[2] + RIDGE * energy, xy = a->pp[1];
+    double turn[2] = {seed * a->kept_rho * a->kept[0], seed * a->kept_rho * a->kept[1]};
+    hp[0][0] = a->hp[0][0] - turn[0];
+    hp[1][1] = a->hp[1][1] - turn[0];
+    hp[1][0] = a->hp[1][0] - turn[1];
+    hp[0][1] = a->hp[0][1] + turn[1];
+    double xx = pp[0] + RIDGE * energy, yy = pp[2] + RIDGE * energy, xy = pp[1];
     double det = xx * yy - xy * xy;
     double fit[2][2];
     for (int i = 0; i < 2; i++) {
-        fit[i][0] = (a->hp[i][0] * yy - a->hp[i][1] * xy) / det;
-        fit[i][1] = (a->hp[i][1] * xx - a->hp[i][0] * xy) / det;
+        fit[i][0] = (hp[i][0] * yy - hp[i][1] * xy) / det;
+        fit[i][1] = (hp[i][1] * xx - hp[i][0] * xy) / det;
     }
     double c = fit[0][0] + fit[1][1], s = fit[1][0] - fit[0][1], n = sqrt(c * c + s * s);
     if (!(n > 1e-9))
         return false;
     ret[0] = c / n;
     ret[1] = s / n;
-    double along = (a->hp[0][0] + a->hp[1][1]) * ret[0] + (a->hp[1][0] - a->hp[0][1]) * ret[1];
-    a->rho = along / sqrt(a->hh * energy);
+    double along = (hp[0][0] + hp[1][1]) * ret[0] + (hp[1][0] - hp[0][1]) * ret[1];
+    *ret_rho = along / sqrt(hh * energy);
     return true;
 }
 
-static void judge(otr_mo_align *a, double dt) {
-    double dir[2];
-    if (!solve(a, dir))
+/* Does the new trip by itself agree with the restored fit? Asked once it has an
+ * answer worth the name. */
+static void recheck(otr_motion *m) {
+    otr_mo_align *a = &m->align;
+    double dir[2], rho;
+    if (a->moving_s < MIN_MOVING_S || !solve(a, a->kept_share, dir, &rho) || rho < MIN_RHO)
+        return;
+    bool agrees = dir[0] * a->kept[0] + dir[1] * a->kept[1] > AGREE_COS;
+    if (!agrees && !otr_mo_off(m, OTR_RB_MOUNT_AGREES)) {
+        double seed = a->kept_share * 0.5 * OTR_MO_SEED_ENERGY;
+        a->pp[0] -= seed;
+        a->pp[2] -= seed;
+        a->hh -= 2 * seed;
+        a->hp[0][0] -= seed * a->kept_rho * a->kept[0];
+        a->hp[1][1] -= seed * a->kept_rho * a->kept[0];
+        a->hp[1][0] -= seed * a->kept_rho * a->kept[1];
+        a->hp[0][1] += seed * a->kept_rho * a->kept[1];
+        a->aligned = a->have_past = false;
+        a->past_s = a->age_s = 0;
+        a->given_up = true;
+    }
+    a->kept_share = 0;
+}
+
+static void judge(otr_motion *m, double dt) {
+    otr_mo_align *a = &m->align;
+    double dir[2], rho;
+    if (a->kept_share > 0)
+        recheck(m);
+    if (!solve(a, 0, dir, &rho))
         return;
     a->past_s += dt;
     bool steady = a->have_past && dir[0] * a->past[0] + dir[1] * a->past[1] > STEADY_COS;
@@ -138,19 +221,25 @@ static void judge(otr_mo_align *a, double dt) {
         a->past_s = 0;
         a->have_past = true;
     }
+    bool good = a->moving_s >= MIN_MOVING_S && rho >= MIN_RHO && steady;
+    if (a->by_turns && !good)
+        return; /* what bends say stands until this is better */
+    a->by_turns = false;
+    a->rho = rho;
     a->dir[0] = dir[0];
     a->dir[1] = dir[1];
-    if (a->aligned && a->rho < LOST_RHO && a->moving_s >= MIN_MOVING_S)
+    if (a->aligned && rho < LOST_RHO && a->moving_s >= MIN_MOVING_S)
         a->aligned = false;
-    if (a->moving_s >= MIN_MOVING_S && a->rho >= MIN_RHO && steady)
+    if (good)
         a->aligned = true;
     if (a->aligned) {
         a->age_s += dt;
-        make_axes(a);
+        otr_mo_align_axes(a);
     }
 }
 
-static void pair(otr_mo_align *a, double dv, double v) {
+static void pair(otr_motion *m, double dv, double v) {
+    otr_mo_align *a = &m->align;
     double dt = a->sum_s, share = dt / (a->moving_s + dt < SLOW_S ? a->moving_s + dt : SLOW_S);
     double h[2] = {a->sum_h[0] / dt, a->sum_h[1] / dt}, p[2] = {dv / dt, v * a->sum_w / dt};
     for (int i = 0; i < 2; i++) {
@@ -160,6 +249,7 @@ static void pair(otr_mo_align *a, double dv, double v) {
         p[i] -= a->mean_p[i];
     }
     double keep = 1 - dt / FORGET_S;
+    a->kept_share *= keep;
     for (int i = 0; i < 2; i++)
         for (int k = 0; k < 2; k++)
             a->hp[i][k] = a->hp[i][k] * keep + h[i] * p[k] * dt;
@@ -168,7 +258,7 @@ static void pair(otr_mo_align *a, double dv, double v) {
     a->pp[2] = a->pp[2] * keep + p[1] * p[1] * dt;
     a->hh = a->hh * keep + (h[0] * h[0] + h[1] * h[1]) * dt;
     a->moving_s += dt;
-    judge(a, dt);
+    judge(m, dt);
 }
 
 /* GNSS speed (Doppler, fine steps) is better here than OBD's whole km/h, though it counts less elsewhere. */
@@ -196,79 +286,9 @@ void otr_mo_align_speed(otr_motion *m, double v, uint8_t src) {
     bool whole = a->last_us != OTR_MO_NEVER && span <= MAX_S && a->sum_s > 0.8 * span && a->sum_s < 1.2 * span;
     if (whole && v > MIN_V && a->last_v > MIN_V && m->crash.state != OTR_MO_CONFIRM) {
         follow_up(a, m->gravity.up, a->sum_s);
-        pair(a, (v - a->last_v) * (a->sum_s / span), 0.5 * (v + a->last_v));
+        pair(m, (v - a->last_v) * (a->sum_s / span), 0.5 * (v + a->last_v));
     }
     restart_interval(a);
     a->last_v = v;
     a->last_us = now;
-}
-
-/* ---- keeping the mounting over a restart ------------------------------------------------------- */
-
-void otr_motion_get_mount(const otr_motion *m, otr_mount *ret) {
-    memset(ret, 0, sizeof *ret);
-    if (!m->gravity.known)
-        return;
-    for (int i = 0; i < 3; i++) {
-        ret->up[i] = (float)m->gravity.up[i];
-        ret->fwd[i] = m->align.aligned ? (float)m->align.fwd[i] : 0;
-    }
-    ret->rho = m->align.aligned ? (float)m->align.rho : 0;
-    ret->age_s = m->align.aligned ? (float)m->align.age_s : 0;
-}
-
-static bool unit(const float v[3], double ret[3]) {
-    for (int i = 0; i < 3; i++) {
-        if (!(v[i] >= -1.01f && v[i] <= 1.01f))
-            return false;
-        ret[i] = (double)v[i];
-    }
-    double n2 = otr_mo_dot(ret, ret);
-    return n2 > 0.98 && n2 < 1.02 && otr_mo_normalise(ret);
-}
-
-/* The stored fit counts as two minutes of ordinary driving: new data outvotes it within some minutes. */
-static void seed(otr_mo_align *a, const double fwd[3], double rho) {
-    const double energy = 0.25 * MIN_MOVING_S;
-    double c = otr_mo_dot(fwd, a->e1), s = otr_mo_dot(fwd, a->e2), n = sqrt(c * c + s * s);
-    a->dir[0] = c / n;
-    a->dir[1] = s / n;
-    a->pp[0] = a->pp[2] = 0.5 * energy;
-    a->hh = energy;
-    a->hp[0][0] = a->hp[1][1] = 0.5 * energy * rho * a->dir[0];
-    a->hp[1][0] = 0.5 * energy * rho * a->dir[1];
-    a->hp[0][1] = -a->hp[1][0];
-    a->rho = rho;
-    a->past[0] = a->dir[0];
-    a->past[1] = a->dir[1];
-    a->have_past = a->aligned = true;
-    make_axes(a);
-}
-
-int otr_motion_set_mount(otr_motion *m, const otr_mount *mount) {
-    double up[3], fwd[3];
-    if (!m || !mount)
-        return OTR_ERR_INVAL;
-    if (m->stats.pushed)
-        return OTR_ERR_STATE;
-    if (!unit(mount->up, up))
-        return OTR_ERR_INVAL;
-    bool aligned = mount->rho > 0;
-    if (aligned && (!unit(mount->fwd, fwd) || !(mount->rho <= 1) || !(mount->age_s >= 0) || otr_mo_dot(up, fwd) > 0.2 ||
-                    otr_mo_dot(up, fwd) < -0.2))
-        return OTR_ERR_INVAL;
-    for (int i = 0; i < 3; i++) {
-        m->gravity.up[i] = up[i];
-        m->gravity.g[i] = up[i] * OTR_MO_G;
-        m->gravity.fast[i] = m->gravity.g[i];
-    }
-    m->gravity.known = true;
-    m->gravity.age_s = 1;
-    if (aligned) {
-        make_basis(&m->align, up);
-        forget(&m->align);
-        seed(&m->align, fwd, (double)mount->rho);
-        m->align.age_s = (double)mount->age_s;
-    }
-    return OTR_OK;
 }

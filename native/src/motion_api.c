@@ -82,7 +82,7 @@ static void take_imu(otr_motion *m, otr_mo_sink *sink, const otr_sample *s) {
     otr_mo_gravity_update(m, sink);
     otr_mo_window_push(m);
     otr_mo_attitude_update(m, sink);
-    otr_mo_align_imu(m);
+    otr_mo_align_imu(m, sink);
     otr_mo_crash_imu(m, sink);
     otr_mo_harsh_imu(m, sink);
 }

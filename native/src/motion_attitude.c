@@ -46,17 +46,19 @@ static const double *upright(const otr_motion *m) {
 
 /* A box that was knocked off its mount turns as well, in a car that drives on as before. */
 static bool drives_on(const otr_motion *m) {
-    return in_crash(m) && otr_mo_speed_now(m) >= 0.8 * m->crash.v_pre;
+    return in_crash(m) && otr_mo_speed_now(m) >= 0.8 * m->crash.v_pre && !otr_mo_off(m, OTR_RB_DRIVES_ON);
 }
 
 /* A box in a parked car that is lifted out has not rolled over: the vehicle must have moved lately, or crashed. */
 static bool plausible(const otr_motion *m) {
+    if (otr_mo_off(m, OTR_RB_ROLL_MOVED))
+        return true;
     double v = otr_mo_speed_extreme(m, m->now_us - MOVED_RECENTLY_US, m->now_us, true);
     return m->crash.state != OTR_MO_ARMED || v >= 1.4 || (m->speed.src == OTR_SRC_NONE && m->speed.ignition != 0);
 }
 
 static bool felt(const otr_motion *m) {
-    return otr_mo_wider(m->gravity.fast, upright(m), FELT_COS);
+    return otr_mo_off(m, OTR_RB_ROLL_FELT) || otr_mo_wider(m->gravity.fast, upright(m), FELT_COS);
 }
 
 static void report(otr_motion *m, otr_mo_sink *sink, double cosine, bool far) {
@@ -99,7 +101,10 @@ void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink) {
     bool leaning = cosine < (m->imu.gyro ? HELD_COS : BLIND_COS);
     t->over_s = leaning ? t->over_s + m->imu.dt_s : 0;
     bool far = m->imu.gyro && cosine < FAR_COS;
-    if ((far || t->over_s >= (m->imu.gyro ? HELD_S : BLIND_S)) && felt(m) && plausible(m) && !drives_on(m)) {
+    bool held = t->over_s >= (m->imu.gyro ? HELD_S : BLIND_S);
+    far = far && !otr_mo_off(m, OTR_RB_ROLL_FAR);
+    held = held && !otr_mo_off(m, OTR_RB_ROLL_HELD);
+    if ((far || held) && felt(m) && plausible(m) && !drives_on(m)) {
         report(m, sink, cosine, far);
         t->over = true;
         t->over_s = 0;

@@ -1,7 +1,8 @@
 /* motion_episode.c: one harsh manoeuvre: threshold, hold, hysteresis, merging.
  *
- *   OFF --over the limit--> ARMING --for hold_s--> ON (BEGIN) --under limit x hysteresis--> COOLDOWN --gap_s--> OFF (END)
+ *   OFF --enters----------> ARMING --for hold_s--> ON (BEGIN) --under limit x hysteresis--> COOLDOWN --gap_s--> OFF (END)
  *                             '--under it--> OFF     '<--over the limit again within gap_s------'
+ * It enters at its limit; an acceleration that comes quickly a little lower (motion_harsh.c).
  * BEGIN says that it counts; END, a merge gap later, has all fields final (peak, mean, duration, speeds, level).
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
@@ -23,6 +24,7 @@ static void arm(const otr_motion *m, otr_mo_episode *e, const otr_mo_level *l) {
     e->sum = e->sum_s = e->peak = 0;
     e->sign = l->sign;
     e->limit = l->limit;
+    e->enter = l->enter;
     otr_mo_event_init(m, &e->ev, l->kind, l->rule, m->now_us);
     e->ev.v_pre_kmh = (float)(otr_mo_speed_now(m) * OTR_MO_KMH);
     e->ev.limit = (float)l->limit;
@@ -38,6 +40,8 @@ static void fill(const otr_motion *m, otr_mo_episode *e) {
     otr_event *ev = &e->ev;
     ev->kind = e->flipped ? OTR_EV_LANE_CHANGE : ev->kind;
     ev->level = level_of(e->peak, e->limit);
+    if (!e->flipped)
+        ev->limit = (float)(e->peak < e->limit ? e->enter : e->limit);
     ev->peak_g = (float)e->peak;
     ev->mean_g = e->sum_s > 0 ? (float)(e->sum / e->sum_s) : (float)e->peak;
     ev->dur_ms = (float)((double)(e->last_us - e->over_us) * 1e-3);
@@ -57,7 +61,7 @@ static void close_episode(otr_motion *m, otr_mo_sink *sink, otr_mo_episode *e) {
 
 bool otr_mo_episode_step(otr_motion *m, otr_mo_sink *sink, otr_mo_episode *e, const otr_mo_level *l) {
     double waited = (double)(m->now_us - e->last_us) * 1e-6;
-    bool over = l->value >= l->limit;
+    bool over = l->value >= l->enter;
     switch (e->state) {
     case OFF:
         if (!over || !l->gate)

@@ -20,10 +20,15 @@
 #define BUCKET_US 100000
 #define SLOPE_SPAN_S 1.0
 #define LIKELY_BRAKE_G 0.35
+#define BRISK_SHARE 0.8
+#define BRISK_G                                                                                                        \
+    0.15 /* gained within BRISK_US: 0.3 g/s, the most that passengers find       \
+          acceptable (Hoberock 1977) */
+#define BRISK_US 500000ll
 
 OTR_MO_RARE static void end_all(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_harsh *h = &m->harsh;
-    otr_mo_level none = {0, 0, -1, 0, 0, 0, 0, 0, false};
+    otr_mo_level none = {.value = -1};
     for (int i = 0; i < OTR_MO_CLASSES; i++) {
         if (h->ep[i].state >= 2) { /* on or cooling: let it end properly */
             otr_mo_episode_step(m, sink, &h->ep[i], &none);
@@ -66,6 +71,31 @@ static void update_filters(otr_motion *m) {
     h->yaw += (share < 1 ? share : 1) * (yaw - h->yaw);
 }
 
+/* The push of half a second ago, a mean over 100 ms; false when there was none.
+ */
+static bool push_before(const otr_mo_harsh *h, int64_t now, double ret[2]) {
+    int64_t no = now / BUCKET_US - (now < 0) - BRISK_US / BUCKET_US;
+    int i = (int)(((no % 10) + 10) % 10);
+    if (h->bucket_no[i] != no || !(h->bucket_s[i] > 0))
+        return false;
+    ret[0] = h->bucket_sum[i][0] / h->bucket_s[i];
+    ret[1] = h->bucket_sum[i][1] / h->bucket_s[i];
+    return true;
+}
+
+/* The threshold of an acceleration of this size (g) in this direction: lower when it came quickly. An engine has little
+ * more than the threshold to give at the speeds of a town, so size alone says little of the foot; firm but smooth driving
+ * takes its time, a pedal that is stamped on does not. */
+static double brisk_limit(otr_motion *m, double size, const double way[2], double limit) {
+    otr_mo_harsh *h = &m->harsh;
+    double before[2];
+    if (size < BRISK_SHARE * limit || size >= limit || otr_mo_off(m, OTR_RB_BRISK))
+        return limit;
+    if (push_before(h, m->imu.last_us, before) && size - (before[0] * way[0] + before[1] * way[1]) >= BRISK_G)
+        h->brisk_us = m->imu.last_us;
+    return m->imu.last_us - h->brisk_us <= BRISK_US ? BRISK_SHARE * limit : limit;
+}
+
 /* -1 slowing, +1 gaining, 0 unknown */
 static int trend(const otr_motion *m) {
     double slope, before;
@@ -75,7 +105,14 @@ static int trend(const otr_motion *m) {
     return slope < -0.3 ? -1 : slope > 0.3 ? 1 : 0;
 }
 
-static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, double limit, double sign) {
+/* In the plane all classes share the episode of the corner. */
+static bool is_off(const otr_motion *m, int which) {
+    if (!m->harsh.frame_aligned)
+        return otr_mo_off(m, OTR_RB_PLANE);
+    return otr_mo_off(m, which == OTR_MO_BRAKE ? OTR_RB_BRAKE : which == OTR_MO_ACCEL ? OTR_RB_ACCEL : OTR_RB_CORNER);
+}
+
+static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, double limit, double enter, double sign) {
     static const uint8_t kinds[OTR_MO_CLASSES] = {OTR_EV_HARSH_BRAKE, OTR_EV_HARSH_ACCEL, OTR_EV_HARSH_CORNER};
     otr_mo_harsh *h = &m->harsh;
     double v = otr_mo_speed_now(m);
@@ -83,15 +120,16 @@ static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, doub
                       .rule = (h->frame_aligned ? OTR_RULE_IMU_AXES : OTR_RULE_IMU_PLANE) + which + 1,
                       .value = value,
                       .limit = limit,
+                      .enter = enter,
                       .sign = sign,
                       .hold_s = (double)m->cfg.min_hold_s,
                       .gap_s = (double)m->cfg.merge_gap_s,
                       .dt_s = m->imu.dt_s,
-                      .gate = !(v < MIN_V)};
+                      .gate = !(v < MIN_V) || otr_mo_off(m, OTR_RB_MIN_V)};
     otr_mo_episode *e = &h->ep[which];
     bool was_off = e->state == 0;
     e->sure = h->frame_aligned || was_off ? 1 : e->sure;
-    if (!otr_mo_episode_step(m, sink, e, &l))
+    if (is_off(m, which) || !otr_mo_episode_step(m, sink, e, &l))
         return;
     if (was_off) {
         e->ev.src_mask = (uint16_t)(1u << m->imu.src);
@@ -109,7 +147,10 @@ static void look_for_flip(otr_motion *m, double value) {
     bool open = e->state >= 2 && m->now_us - e->over_us <= FLIP_US;
     double along = h->value[0] * e->first[0] + h->value[1] * e->first[1];
     bool other = h->frame_aligned ? h->value[1] * e->first[1] < 0 : along < 0;
-    bool both = h->frame_aligned || (e->yaw_low < -SWERVE_RATE && e->yaw_high > SWERVE_RATE);
+    bool both =
+        h->frame_aligned || otr_mo_off(m, OTR_RB_SWERVE) || (e->yaw_low < -SWERVE_RATE && e->yaw_high > SWERVE_RATE);
+    if (otr_mo_off(m, OTR_RB_LANE))
+        return;
     if (open && other && both && value >= (double)m->cfg.lane_g && e->peak >= (double)m->cfg.lane_g) {
         e->flipped = true;
         e->ev.rule = (uint16_t)((h->frame_aligned ? OTR_RULE_IMU_AXES : OTR_RULE_IMU_PLANE) + 4);
@@ -120,16 +161,21 @@ static void look_for_flip(otr_motion *m, double value) {
 OTR_MO_RARE static void judge_axes(otr_motion *m, otr_mo_sink *sink) {
     const otr_mo_harsh *h = &m->harsh;
     double along = h->value[0], across = fabs(h->value[1]);
-    step(m, sink, OTR_MO_BRAKE, -along, (double)m->cfg.brake_g, -1);
-    step(m, sink, OTR_MO_ACCEL, along, (double)m->cfg.accel_g, 1);
+    static const double FORTH[2] = {1, 0};
+    double brake = (double)m->cfg.brake_g, accel = (double)m->cfg.accel_g;
+    step(m, sink, OTR_MO_BRAKE, -along, brake, brake, -1);
+    step(m, sink, OTR_MO_ACCEL, along, accel, brisk_limit(m, along, FORTH, accel), 1);
     look_for_flip(m, across);
-    step(m, sink, OTR_MO_CORNER, across, (double)m->cfg.corner_g, h->value[1] < 0 ? -1 : 1);
+    double corner = (double)m->cfg.corner_g;
+    step(m, sink, OTR_MO_CORNER, across, corner, corner, h->value[1] < 0 ? -1 : 1);
 }
 
 /* Is the push sideways? By the yaw rate alone, or by what it makes with the speed: at 110 km/h a bend needs little. */
 static bool is_turning(const otr_motion *m, double size) {
     double yaw = m->harsh.yaw < 0 ? -m->harsh.yaw : m->harsh.yaw;
-    return yaw > TURN_RATE || otr_mo_speed_now(m) * yaw > TURN_SHARE * size * OTR_MO_G;
+    bool turns = yaw > TURN_RATE && !otr_mo_off(m, OTR_RB_PLANE_YAW);
+    bool bends = otr_mo_speed_now(m) * yaw > TURN_SHARE * size * OTR_MO_G && !otr_mo_off(m, OTR_RB_PLANE_BEND);
+    return turns || bends;
 }
 
 static double lowest(const otr_motion_config *c) {
@@ -146,14 +192,14 @@ static double plane_limit(const otr_motion *m, bool turning, int way) {
 }
 
 /* What a manoeuvre in the plane is, as far as known. */
-static void name_plane(otr_mo_episode *e) {
+static void name_plane(const otr_motion *m, otr_mo_episode *e) {
     int kind;
     if (e->turn_s > 0.4 * e->sum_s)
         kind = OTR_EV_HARSH_CORNER;
     else if (e->trend_s != 0)
         kind = e->trend_s < 0 ? OTR_EV_HARSH_BRAKE : OTR_EV_HARSH_ACCEL;
     else
-        kind = e->peak >= LIKELY_BRAKE_G ? OTR_EV_HARSH_BRAKE : OTR_EV_HARSH_ACCEL;
+        kind = e->peak >= LIKELY_BRAKE_G && !otr_mo_off(m, OTR_RB_PLANE_SIZE) ? OTR_EV_HARSH_BRAKE : OTR_EV_HARSH_ACCEL;
     e->sure = kind == OTR_EV_HARSH_CORNER || e->trend_s != 0 ? 1 : 0.6f;
     if (!e->flipped) {
         e->ev.kind = (uint16_t)kind;
@@ -166,19 +212,22 @@ OTR_MO_RARE static void judge_plane(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_episode *e = &m->harsh.ep[OTR_MO_CORNER];
     double size = sqrt(h->value[0] * h->value[0] + h->value[1] * h->value[1]);
     bool turning = is_turning(m, size), pushed = size >= PLANE_MIN_G;
-    int way = pushed ? trend(m) : 0;
-    double limit = plane_limit(m, turning, way);
+    int way = pushed && !otr_mo_off(m, OTR_RB_PLANE_TREND) ? trend(m) : 0;
+    double limit = plane_limit(m, turning, way), scale = size > 0 ? 1 / size : 0;
+    double ahead[2] = {h->value[0] * scale, h->value[1] * scale};
+    bool gains = !turning && (way > 0 || m->speed.src == OTR_SRC_NONE);
+    double enter = gains ? brisk_limit(m, size, ahead, limit) : limit;
     if (e->state == 0)
         e->turn_s = e->trend_s = e->yaw_low = e->yaw_high = 0;
     e->yaw_low = h->yaw < e->yaw_low ? h->yaw : e->yaw_low;
     e->yaw_high = h->yaw > e->yaw_high ? h->yaw : e->yaw_high;
-    if (size >= limit) {
+    if (size >= enter) {
         e->turn_s += turning ? m->imu.dt_s : 0;
         e->trend_s += way * m->imu.dt_s;
     }
-    name_plane(e);
+    name_plane(m, e);
     look_for_flip(m, size);
-    step(m, sink, OTR_MO_CORNER, size, limit, 1);
+    step(m, sink, OTR_MO_CORNER, size, limit, enter, 1);
 }
 
 /* Nothing goes on, and nothing begins: no class is open, and the push is under every threshold in any direction. */
@@ -190,8 +239,9 @@ static bool is_calm(const otr_motion *m) {
 }
 
 void otr_mo_harsh_init(otr_motion *m) {
-    double low = lowest(&m->cfg);
+    double low = BRISK_SHARE * lowest(&m->cfg);
     m->harsh.calm2 = 0.999 * low * low;
+    m->harsh.brisk_us = OTR_MO_NEVER;
 }
 
 void otr_mo_harsh_imu(otr_motion *m, otr_mo_sink *sink) {
@@ -200,6 +250,8 @@ void otr_mo_harsh_imu(otr_motion *m, otr_mo_sink *sink) {
         return;
     bool crash = m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM;
     bool other = h->frame_aligned != m->align.aligned || m->imu.gap;
+    if (otr_mo_off(m, OTR_RB_CRASH_PAUSE))
+        crash = false;
     if (other || crash)
         end_all(m, sink); /* what a crash does is not driving */
     if (other)

@@ -35,13 +35,19 @@ static bool imu_felt_it(const otr_motion *m, int64_t about) {
     return m->crash.push_us > about - 2 * OTR_MO_S;
 }
 
+/* Lives, and felt nothing. */
+static bool imu_denies(const otr_motion *m, int64_t since, int64_t about) {
+    return imu_alive(m, since) && !imu_felt_it(m, about) && !otr_mo_off(m, OTR_RB_IMU_WITNESS);
+}
+
 static bool crash_running(const otr_motion *m) {
     return m->crash.state != OTR_MO_ARMED;
 }
 
 static void open_incident(otr_motion *m, otr_mo_sink *sink, int kind, int rule, double v0, float conf, uint8_t src) {
     otr_mo_infer *f = &m->infer;
-    if (f->open || crash_running(m) || m->now_us - f->quiet_us < REST_US)
+    bool rests = m->now_us - f->quiet_us < REST_US && !otr_mo_off(m, OTR_RB_REST);
+    if (f->open || crash_running(m) || rests)
         return;
     f->open = true;
     f->start_us = m->now_us;
@@ -74,12 +80,13 @@ static void finish(otr_motion *m, otr_mo_sink *sink, int kind, float conf, int p
 static bool engine_at_speed(const otr_motion *m) {
     const otr_mo_speed *s = &m->speed;
     bool fresh = s->rpm_us > m->infer.start_us && m->now_us - s->rpm_us < 2 * OTR_MO_S;
-    return fresh && s->rpm >= RPM_MIN && s->rpm >= 0.75 * m->infer.rpm0;
+    return fresh && !otr_mo_off(m, OTR_RB_RPM_WITNESS) && s->rpm >= RPM_MIN && s->rpm >= 0.75 * m->infer.rpm0;
 }
 
 static bool wheels_turn(const otr_motion *m) {
     const otr_mo_speed *s = &m->speed;
-    if (m->now_us - s->wheels_us > OTR_MO_S || s->wheels_us <= m->infer.start_us)
+    bool fresh = m->now_us - s->wheels_us <= OTR_MO_S && s->wheels_us > m->infer.start_us;
+    if (!fresh || otr_mo_off(m, OTR_RB_WHEEL_WITNESS))
         return false;
     for (int i = 0; i < 4; i++)
         if (s->wheels[i] > 0.5 * m->infer.v0)
@@ -90,6 +97,8 @@ static bool wheels_turn(const otr_motion *m) {
 /* GNSS speed of after the begin, NaN none. A source is no witness against itself. */
 static double witness(const otr_motion *m) {
     const otr_mo_speed *s = &m->speed;
+    if (otr_mo_off(m, OTR_RB_GNSS_WITNESS))
+        return (double)NAN;
     for (uint8_t src = OTR_SRC_GNSS_SERIAL; src <= OTR_SRC_GNSS_CAN; src++) {
         const otr_mo_track *t = &s->track[src];
         if (src != m->infer.src && t->last_us > m->infer.start_us && m->now_us - t->last_us < 2 * OTR_MO_S)
@@ -102,7 +111,7 @@ static double witness(const otr_motion *m) {
 
 static void can_stop(otr_motion *m, otr_mo_sink *sink, const otr_mo_track *t) {
     double slope, before;
-    if (m->now_us - t->before_us > CAN_STEP_US || t->last_v > STOPPED)
+    if (otr_mo_off(m, OTR_RB_CAN_STOP) || m->now_us - t->before_us > CAN_STEP_US || t->last_v > STOPPED)
         return;
     if (!otr_mo_speed_slope(t, CAN_SPAN_S, &slope, &before) || before < MIN_V0 || -slope < CAN_SLOPE ||
         before - t->last_v < 3 * t->res)
@@ -111,12 +120,12 @@ static void can_stop(otr_motion *m, otr_mo_sink *sink, const otr_mo_track *t) {
 }
 
 static void step_stop(otr_motion *m, otr_mo_sink *sink, const otr_mo_track *t, uint8_t src) {
-    if (t->before_us == OTR_MO_NEVER || m->now_us - t->before_us > STEP_US)
+    if (otr_mo_off(m, OTR_RB_STEP_STOP) || t->before_us == OTR_MO_NEVER || m->now_us - t->before_us > STEP_US)
         return;
     double drop = t->before_v - t->last_v;
     if (t->before_v < MIN_V0 || drop < STEP_DROP || drop < 3 * t->res)
         return;
-    if (imu_alive(m, m->now_us - OTR_MO_S) && !imu_felt_it(m, m->now_us))
+    if (imu_denies(m, m->now_us - OTR_MO_S, m->now_us))
         open_incident(m, sink, OTR_EV_SPEED_SENSOR_LOST, OTR_RULE_STEP_STOP, t->before_v, 0.1f, src);
     else
         open_incident(m, sink, OTR_EV_CRASH_INFERRED, OTR_RULE_STEP_STOP, t->before_v, 0.25f, src);
@@ -136,7 +145,8 @@ void otr_mo_infer_sna(otr_motion *m, otr_mo_sink *sink, uint8_t src) {
     otr_mo_track *t = &m->speed.track[src];
     bool first = t->sna_us < t->last_us;
     t->sna_us = m->now_us;
-    if (first && m->now_us - t->last_us < STEP_US && t->last_v >= MIN_V0)
+    bool asked = first && !otr_mo_off(m, OTR_RB_ZERO_SILENCE);
+    if (asked && m->now_us - t->last_us < STEP_US && t->last_v >= MIN_V0)
         open_incident(m, sink, OTR_EV_SPEED_SENSOR_LOST, OTR_RULE_ZERO_SILENCE, t->last_v, 0.1f, src);
 }
 
@@ -150,7 +160,7 @@ static double speed_before(const otr_motion *m, bool *ret_zero, bool *ret_obd) {
             continue;
         *ret_obd = src == OTR_SRC_OBD;
         bool step = t->before_us != OTR_MO_NEVER && t->last_us - t->before_us <= STEP_US;
-        *ret_zero = step && t->last_v < ZERO && t->before_v >= MIN_V0;
+        *ret_zero = step && t->last_v < ZERO && t->before_v >= MIN_V0 && !otr_mo_off(m, OTR_RB_ZERO_SILENCE);
         return *ret_zero ? t->before_v : t->last_v;
     }
     return (double)NAN;
@@ -161,7 +171,8 @@ static void silence(otr_motion *m, otr_mo_sink *sink) {
     bool zero, obd = false;
     double v0 = speed_before(m, &zero, &obd);
     bool switched_off = s->ignition == 0 || m->now_us - s->off_us < 2 * OTR_MO_S;
-    if (!(v0 >= MIN_V0) || switched_off)
+    switched_off = switched_off && !otr_mo_off(m, OTR_RB_SWITCHED_OFF);
+    if (!(v0 >= MIN_V0) || switched_off || otr_mo_off(m, OTR_RB_SILENCE))
         return;
     if (m->infer.open) {
         if (m->infer.ev.kind != OTR_EV_POWER_LOST_MOVING) /* a stop, then silence: rule C5 */
@@ -181,7 +192,7 @@ static void explain_silence(otr_motion *m, otr_mo_sink *sink) {
     bool back = m->speed.silent_us == OTR_MO_NEVER, off = m->speed.off_us > f->start_us && age < 2 * OTR_MO_S;
     if (off || (back && otr_mo_speed_now(m) > 0.5 * f->v0) || (gnss > 0.5 * f->v0 && age >= GNSS_DECIDES_US)) {
         finish(m, sink, OTR_EV_BUS_LOST_MOVING, 0, OTR_PH_CANCELLED);
-    } else if (imu_alive(m, f->start_us) && !imu_felt_it(m, f->start_us) && age >= LOOK_US) {
+    } else if (imu_denies(m, f->start_us, f->start_us) && age >= LOOK_US) {
         finish(m, sink, OTR_EV_BUS_LOST_MOVING, 0.1f, OTR_PH_CANCELLED);
     } else if (gnss < STOPPED && age <= GNSS_STOP_US) {
         f->ev.flags |= OTR_EVF_STANDSTILL;
@@ -202,7 +213,7 @@ static void explain_stop(otr_motion *m, otr_mo_sink *sink) {
         finish(m, sink, lockup ? OTR_EV_WHEEL_LOCKUP : OTR_EV_SPEED_SENSOR_LOST, 0, OTR_PH_CANCELLED);
     } else if (age >= LOOK_US && (engine_at_speed(m) || wheels_turn(m))) {
         finish(m, sink, OTR_EV_SPEED_SENSOR_LOST, 0.1f, OTR_PH_CANCELLED);
-    } else if (age >= LOOK_US && !lost && imu_alive(m, f->start_us) && !imu_felt_it(m, f->start_us)) {
+    } else if (age >= LOOK_US && !lost && imu_denies(m, f->start_us, f->start_us)) {
         finish(m, sink, braked ? OTR_EV_WHEEL_LOCKUP : OTR_EV_SPEED_SENSOR_LOST, 0.1f, OTR_PH_CANCELLED);
     } else if (v > 10 / OTR_MO_KMH && age >= LOOK_US) {
         finish(m, sink, OTR_EV_SPEED_SENSOR_LOST, 0.05f, OTR_PH_CANCELLED);

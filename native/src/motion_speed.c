@@ -48,7 +48,7 @@ bool otr_mo_speed_fresh(const otr_motion *m, uint8_t src) {
     const otr_mo_track *t = &m->speed.track[src];
     if (m->now_us - t->last_us > FRESH_US[src])
         return false;
-    return !is_gnss(src) || t->last_us - t->first_us >= SETTLE_US;
+    return !is_gnss(src) || t->last_us - t->first_us >= SETTLE_US || otr_mo_off(m, OTR_RB_FIRST_FIX);
 }
 
 static uint8_t most_trusted(const otr_motion *m) {
@@ -58,9 +58,9 @@ static uint8_t most_trusted(const otr_motion *m) {
     return OTR_SRC_NONE;
 }
 
-static void remember(otr_mo_track *t, int64_t now, double v) {
+static void remember(otr_mo_track *t, int64_t now, double v, int64_t spacing) {
     uint32_t newest = (t->n - 1u) % OTR_MO_HIST;
-    if (t->n && now - t->t_us[newest] < SPACING_US)
+    if (t->n && now - t->t_us[newest] < spacing)
         return;
     t->t_us[t->n % OTR_MO_HIST] = now;
     t->v[t->n % OTR_MO_HIST] = (float)v;
@@ -124,14 +124,15 @@ bool otr_mo_speed_push(otr_motion *m, uint8_t src, double v, double res, uint32_
         t->first_us = now;
         t->n = 0;
     }
-    if (t->n == 0 || now - t->last_us >= SPACING_US) {
+    int64_t spacing = otr_mo_off(m, OTR_RB_SPACING) ? 0 : SPACING_US;
+    if (t->n == 0 || now - t->last_us >= spacing) {
         t->before_v = t->last_v;
         t->before_us = again ? OTR_MO_NEVER : t->last_us;
     }
     t->last_v = v;
     t->last_us = now;
     t->res = res;
-    remember(t, now, v);
+    remember(t, now, v, spacing);
     uint8_t trusted = most_trusted(m);
     if (trusted != s->src)
         s->src = trusted;

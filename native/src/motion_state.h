@@ -83,6 +83,18 @@ typedef struct {
     double rest[3]; /* what rounding left over */
 } otr_mo_window;
 
+/* ---- motion_turns.c
+ * ----------------------------------------------------------------------------
+ */
+typedef struct {
+    double hw[2], hh, ww; /* sums over what turns */
+    double mean_h[2], mean_w;
+    double seen_s, turn_s;
+    double past[2], past_s; /* direction 10 s of turning ago */
+    double dir[2], rho;     /* the answer */
+    bool have_past, good;   /* good: may be claimed */
+} otr_mo_turns;
+
 /* ---- motion_align.c --------------------------------------------------------------------------- */
 typedef struct {
     double hp[2][2], pp[3], hh;    /* sums of h p', p p' (xx, xy, yy) and h'h */
@@ -100,7 +112,15 @@ typedef struct {
     double rho;
     double fwd[3], left[3]; /* valid when aligned */
     double age_s;           /* of driving since the fit was accepted */
+    double kept[2];         /* direction of a restored fit, until the new trip has agreed
+                     with it */
+    double kept_share;      /* what the restored sums still weigh, 1 at first; 0: none,
+                        or agreed with */
+    double kept_rho;
+    otr_mo_turns turns;
     bool basis, aligned, have_past;
+    bool by_turns; /* the claim rests on bends alone */
+    bool given_up; /* a restored fit that the new trip contradicts: to be told */
 } otr_mo_align;
 
 /* ---- motion_speed.c --------------------------------------------------------------------------- */
@@ -209,7 +229,7 @@ typedef struct {
     otr_event ev;
     int64_t over_us, last_us; /* first and last instant over the threshold */
     double sum, sum_s, peak, sign;
-    double limit;
+    double limit, enter;
     double first[2]; /* direction of the first half */
     float sure;
     double yaw_low, yaw_high;
@@ -221,7 +241,8 @@ typedef struct {
     double yaw;         /* rad/s, low-passed */
     bool settled;
     double value[2];
-    double calm2; /* g^2: under the square of every threshold */
+    double calm2;     /* g^2: under the square of every threshold */
+    int64_t brisk_us; /* newest time at which an acceleration came quickly */
     bool frame_aligned;
     double bucket_sum[10][2], bucket_s[10];
     int64_t bucket_no[10], bucket_end_us;
@@ -269,6 +290,9 @@ enum otr_mo_rule {
     OTR_RULE_ROLL_HELD = 20,
     OTR_RULE_ROLL_FAR = 21,
     OTR_RULE_TURNED = 25,
+    OTR_RULE_REMOUNTED = 26,
+    OTR_RULE_TOWED_MOVING = 27,
+    OTR_RULE_TOWED_TILT = 28,
     OTR_RULE_IMU_AXES = 30,  /* + class 1 brake 2 accel 3 corner 4 lane change */
     OTR_RULE_IMU_PLANE = 40, /* same, mounting unknown */
     OTR_RULE_SPEED = 50,     /* same, from speed and heading */
@@ -294,8 +318,15 @@ int64_t otr_mo_pulse_t0(const otr_motion *m, int64_t *ret_base_us);
 void otr_mo_pulse_measure(otr_motion *m, int64_t to_us);
 /* motion_attitude.c */
 void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink);
+/* motion_turns.c */
+void otr_mo_turns_forget(otr_mo_turns *t);
+void otr_mo_turns_add(otr_mo_turns *t, const double push[2], double rate, double dt);
 /* motion_align.c */
-void otr_mo_align_imu(otr_motion *m);
+#define OTR_MO_SEED_ENERGY 30.0 /* of a restored fit, (m/s2)^2 s: 120 s at 0.05 g */
+void otr_mo_align_forget(otr_mo_align *a);
+void otr_mo_align_basis(otr_mo_align *a, const double up[3]);
+void otr_mo_align_axes(otr_mo_align *a);
+void otr_mo_align_imu(otr_motion *m, otr_mo_sink *sink);
 void otr_mo_align_speed(otr_motion *m, double v, uint8_t src);
 /* motion_speed.c */
 void otr_mo_speed_init(otr_mo_speed *s);
@@ -328,8 +359,9 @@ void otr_mo_slope_speed(otr_motion *m, otr_mo_sink *sink, uint8_t src);
 /* motion_episode.c */
 typedef struct {
     int kind, rule;
-    double value; /* m/s2 or g: same unit as limit */
-    double limit, sign;
+    double value;        /* m/s2 or g: same unit as limit */
+    double limit, enter; /* enter: what is over counts from here on, at most the limit */
+    double sign;
     double hold_s, gap_s, dt_s;
     bool gate;
 } otr_mo_level;

@@ -134,21 +134,40 @@ def lowpass(x: Array, rate: float, corner: float = 2.0) -> Array:
     return y
 
 
-def episodes(t: Array, value: Array, kind: int, limit: float) -> list[Episode]:
-    """Spells over the limit for 0.4 s at least, ended under 0.8 of it, merged over pauses up to a second."""
+def brisk(t: Array, value: Array, limit: float) -> Array:
+    """From where on an acceleration counts, at each sample: 0.8 of the limit for half a second after it grew by 0.15 g
+    within half a second, looked at between 0.8 of the limit and the limit itself."""
+    bucket = np.floor(np.round(t * 1e6) / 100_000).astype(int)
+    means = {int(no): float(value[bucket == no].mean()) for no in np.unique(bucket)}
+    enter, last = np.full(len(t), limit), -math.inf
+    for i, v in enumerate(value):
+        if not 0.8 * limit <= v < limit:
+            continue
+        before = means.get(int(bucket[i]) - 5)
+        if before is not None and v - before >= 0.15:
+            last = float(t[i])
+        if t[i] - last <= 0.5 + 1e-9:
+            enter[i] = 0.8 * limit
+    return enter
+
+
+def episodes(t: Array, value: Array, kind: int, limit: float, enter: Array | None = None) -> list[Episode]:
+    """Spells that enter at the limit (or at ``enter``) and last 0.4 s at least, ended under 0.8 of the limit, merged
+    over pauses up to a second."""
     out: list[Episode] = []
     i, n = 0, len(t)
+    over = value >= (np.full(n, limit) if enter is None else enter)
     while i < n:
-        if value[i] < limit:
+        if not over[i]:
             i += 1
             continue
         j = i
-        while j < n and value[j] >= limit:
+        while j < n and over[j]:
             j += 1
         if t[j - 1] - t[i] < 0.4 - 1e-6:
             i = j
             continue
-        end, peak, k = spell_end(t, value, limit, i)
+        end, peak, k = spell_end(t, value, over, limit, i)
         if end is None:
             break  # still running at the end of the stream
         out.append(Episode(kind, float(t[i]), end, peak))
@@ -156,7 +175,7 @@ def episodes(t: Array, value: Array, kind: int, limit: float) -> list[Episode]:
     return out
 
 
-def spell_end(t: Array, value: Array, limit: float, i: int) -> tuple[float | None, float, int]:
+def spell_end(t: Array, value: Array, over: npt.NDArray[np.bool_], limit: float, i: int) -> tuple[float | None, float, int]:
     """Where the spell that begins at ``i`` is over, its peak while over, and where to look on."""
     k, peak = i, 0.0
     while True:
@@ -166,9 +185,9 @@ def spell_end(t: Array, value: Array, limit: float, i: int) -> tuple[float | Non
         if k == len(t):
             return None, peak, k
         low = k
-        while k < len(t) and t[k] - t[low] <= 1.0 + 1e-6 and value[k] < limit:
+        while k < len(t) and t[k] - t[low] <= 1.0 + 1e-6 and not over[k]:
             k += 1
         if k == len(t):
             return None, peak, k
-        if value[k] < limit or t[k] - t[low] > 1.0 + 1e-6:
+        if not over[k] or t[k] - t[low] > 1.0 + 1e-6:
             return float(t[low]), peak, k + 1

@@ -81,7 +81,7 @@ def test_harsh_episodes_agree_with_the_oracle(seed: int, rate: float, scale: flo
     along, across = oracle.lowpass(x[:, 0], rate), oracle.lowpass(x[:, 1], rate)
     expected = (
         oracle.episodes(t[3:], -along, mh.HARSH_BRAKE, 0.30)
-        + oracle.episodes(t[3:], along, mh.HARSH_ACCEL, 0.25)
+        + oracle.episodes(t[3:], along, mh.HARSH_ACCEL, 0.25, oracle.brisk(t[3:], along, 0.25))
         + oracle.episodes(t[3:], np.abs(across), mh.HARSH_CORNER, 0.35)
     )
     got = sorted((min(int(e["kind"]), 22), round(e["t0_us"] / 1e6, 4), round(e["t_end_us"] / 1e6, 4)) for e in ends)

@@ -73,6 +73,7 @@ enum otr_rule_bit {
     OTR_RB_SPACING,      /* at most one speed in 40 ms */
     OTR_RB_COARSE,       /* a slope has to be worth three steps of the source's resolution */
     OTR_RB_FROM_ZERO,    /* no slope from a speed of exactly 0 */
+    OTR_RB_HELD,         /* an OBD value that repeats is as old as its first appearance */
     OTR_RB_MIN_V,        /* harsh only from 10 km/h on */
     OTR_RB_CORNER_V,     /* corners without an IMU only from 30 km/h on */
     OTR_RB_CRASH_PAUSE,  /* no harsh driving while a crash is captured or confirmed */
