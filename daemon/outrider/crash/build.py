@@ -95,10 +95,14 @@ def _time(bundle: CrashBundle) -> TimeInfo:
 
 def _place(bundle: CrashBundle) -> Place | None:
     for event in reversed(bundle.events):
-        if event.lat_deg is not None and event.lon_deg is not None:
+        if event.lat_deg is not None and event.lon_deg is not None and _on_earth(event.lat_deg, event.lon_deg):
             stale = bool(event.flags & EventFlag.POSITION_STALE)
             return Place(event.lat_deg, event.lon_deg, event.hacc_m, event.heading_deg, stale)
     return None
+
+
+def _on_earth(lat_deg: float, lon_deg: float) -> bool:
+    return -90 <= lat_deg <= 90 and -180 <= lon_deg <= 180
 
 
 def _impact(bundle: CrashBundle) -> Impact:
@@ -120,7 +124,7 @@ def _impact(bundle: CrashBundle) -> Impact:
         dv_lat_kmh=pulse.dv_lat_kmh,
         dv_time_ms=pulse.dv_time_ms,
         pdof_deg=pulse.pdof_deg,
-        clock=pulse.clock or None,
+        clock=pulse.clock if 1 <= pulse.clock <= 12 else None,
         peak_g=pulse.peak_g,
         peak_vert_g=pulse.peak_vert_g,
         mean_g=pulse.mean_g,
@@ -158,7 +162,7 @@ def _track(bundle: CrashBundle) -> tuple[TrackPoint, ...]:
 def _fix_point(fields: tuple[float, ...]) -> tuple[int, TrackPoint] | None:
     t_us, _utc, lat, lon, _alt, speed, heading, hacc, _hdop, flags, *_rest = fields
     bits = int(flags)
-    if not bits & _POS or not (-90 <= lat <= 90 and -180 <= lon <= 180):
+    if not bits & _POS or not _on_earth(lat, lon):
         return None
     known_speed = maybe(speed) if bits & _SPEED else None
     known_heading = maybe(heading) if bits & _HEADING else None
@@ -184,7 +188,7 @@ def _row_points(bundle: CrashBundle) -> list[TrackPoint]:
             for number, integer in row.values
             if number in specs and specs[number].path.startswith(("Vehicle.CurrentLocation.", "Vehicle.Outrider.Speed"))
         }
-        if "Latitude" in values and "Longitude" in values:
+        if _on_earth(values.get("Latitude", 999.0), values.get("Longitude", 999.0)):
             place = (values["Latitude"], values["Longitude"], values.get("Speed"))
             t_s = round((t_us - bundle.t0_us) / 1e6, 6)
             found.append(TrackPoint(t_s, *place, values.get("Heading"), values.get("HorizontalAccuracy")))

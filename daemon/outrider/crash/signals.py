@@ -105,9 +105,10 @@ def _of_rows(bundle: CrashBundle) -> dict[str, Series]:
             continue
         specs = _specs(table)
         for number, integer in row.values:
-            if number in specs:
-                path, unit, step, offset = specs[number]
-                points.setdefault((path, unit), []).append((t_s, integer * step + offset))
+            path, unit, step, offset = specs.get(number, ("", "", math.nan, 0.0))
+            value = integer * step + offset
+            if math.isfinite(value):
+                points.setdefault((path, unit), []).append((t_s, value))
     return {path: _series(path, unit, found, "telemetry") for (path, unit), found in points.items()}
 
 
