@@ -66,6 +66,7 @@ int otr_motion_push_n(otr_motion *m, const otr_sample *s, uint32_t n, otr_event 
 void otr_motion_vehicle(const otr_motion *m, otr_vehicle *ret);
 void otr_motion_get_stats(const otr_motion *m, otr_motion_stats *ret);
 float otr_motion_reference(const otr_sample *s, uint32_t n);
+void otr_motion_get_config(const otr_motion *m, otr_motion_config *ret_cfg);
 int otr_motion_pulse(const otr_motion *m, float *ret_long, float *ret_lat, int max);
 void otr_motion_get_mount(const otr_motion *m, otr_mount *ret);
 int otr_motion_set_mount(otr_motion *m, const otr_mount *mount);
@@ -89,13 +90,14 @@ uint32_t otr_engine_offer_power(otr_engine *e, const otr_sample *samples, uint32
 #define OTR_RUN_DONE ...
 #define OTR_RUN_OUTPUT ...
 #define OTR_RUN_TAPE ...
+#define OTR_RUN_EVIDENCE ...
 int otr_engine_run(otr_engine *e, int64_t watermark_us);
 int64_t otr_engine_now(const otr_engine *e);
 size_t otr_engine_output_size(const otr_engine *e);
 uint32_t otr_engine_take(otr_engine *e, void *ret_outputs, uint32_t max);
 typedef struct {
     uint64_t frames, fixes, imu, power, ticks, late, jumps_back, gaps, forced, refused, samples;
-    uint64_t can_imu_incomplete, can_fix_invalid, events, snapshots, evidence, evidence_lost;
+    uint64_t can_imu_incomplete, can_fix_invalid, events, snapshots, evidence, evidence_lost, supply_failures;
     otr_decode_stats decode;
     otr_motion_stats motion;
     ...;
@@ -103,6 +105,7 @@ typedef struct {
 void otr_engine_get_stats(const otr_engine *e, otr_engine_stats *ret);
 otr_motion *otr_engine_motion(otr_engine *e);
 otr_recorder *otr_engine_recorder(otr_engine *e);
+int otr_engine_supply_fails(otr_engine *e);
 void otr_engine_black_box(otr_engine *e, uint8_t *ret_page);
 int otr_engine_tape_start(otr_engine *e);
 size_t otr_engine_tape_take(otr_engine *e, uint8_t *ret_block, size_t max);
@@ -170,18 +173,24 @@ void otr_player_stop(otr_player *p);
 void otr_player_get_stats(const otr_player *p, otr_play_stats *ret);
 
 /* recorder.h */
+typedef struct { int64_t first_us, last_us; uint32_t count; ...; } otr_cover;
 typedef struct {
-    int64_t t0_us;
-    uint32_t event_seq;
-    uint32_t count[3];
-    int64_t first_us[3], last_us[3];
+    int64_t t0_us, trigger_us, first_us, last_us;
+    uint32_t event_seq, count, slice;
+    uint8_t what, kind;
+    otr_cover cover[5];
     ...;
-} otr_evidence;
-enum otr_recording { OTR_REC_FRAMES, OTR_REC_IMU, OTR_REC_SIGNALS, ... };
-int64_t otr_recorder_covers(const otr_recorder *r, enum otr_recording kind);
-int otr_recorder_frozen(const otr_recorder *r, otr_evidence *ret);
-uint32_t otr_recorder_read(const otr_recorder *r, enum otr_recording kind, void *ret_items, uint32_t max);
-void otr_recorder_release(otr_recorder *r);
+} otr_evidence_step;
+enum otr_recording { OTR_REC_FRAMES, OTR_REC_IMU, OTR_REC_SIGNALS, OTR_REC_FIXES, OTR_REC_INPUTS, OTR_REC_KINDS, ... };
+uint32_t otr_recorder_item(enum otr_recording kind);
+void otr_recorder_hurry(otr_recorder *r, int64_t now_us);
+void otr_recorder_finish(otr_recorder *r, int64_t now_us);
+unsigned otr_recorder_windows(const otr_recorder *r);
+int otr_recorder_step(otr_recorder *r, int64_t now_us, otr_evidence_step *ret);
+uint32_t otr_recorder_read(const otr_recorder *r, void *ret_items, uint32_t max);
+void otr_recorder_done(otr_recorder *r);
+otr_cover otr_recorder_covers(const otr_recorder *r, enum otr_recording kind);
+float otr_recorder_imu_rate(const otr_recorder *r, uint8_t *ret_src);
 
 /* blackbox.h */
 #define OTR_PAGE_SIZE ...
@@ -229,6 +238,7 @@ OTR_CAPTURE_TIMEOUT OTR_CAPTURE_OUTPUT OTR_CAPTURE_TAPE OTR_CAPTURE_URGENT OTR_C
 OTR_CAPTURE_LOST OTR_CAPTURE_SIGNAL OTR_MSG_LOCAL OTR_MSG_OWN OTR_FRAME_INBOXES_MAX OTR_ERROR_CLASSES OTR_TIME_SCALE_MAX
 OTR_HARDWARE_TRIAL
 OTR_PLAYER_DONE OTR_PLAYER_STOP OTR_PLAYER_SIGNAL
+OTR_STEP_TRIGGER OTR_STEP_PULSE OTR_STEP_CLOSED OTR_STEP_SLICE
 OTR_OUT_EVENT OTR_OUT_SNAPSHOT OTR_OUTPUT_HEADER OTR_TABLES_MAGIC OTR_TABLES_VERSION
 """.split()  # noqa: SIM905  # reads better than a hundred quoted names
 

@@ -62,6 +62,21 @@ static void drain(otr_engine *e, uint8_t *outputs, digest *d) {
     }
 }
 
+/* What is due of the flight recorder counts as output too. */
+static void save(otr_engine *e, digest *d) {
+    otr_recorder *r = otr_engine_recorder(e);
+    otr_evidence_step step;
+    while (r && otr_recorder_step(r, otr_engine_now(e), &step)) {
+        size_t size = step.what == OTR_STEP_SLICE ? otr_recorder_item((enum otr_recording)step.kind) * step.count : 0;
+        uint8_t *items = aligned(size + 1);
+        otr_recorder_read(r, items, step.count);
+        for (size_t i = 0; i < size; i++)
+            d->hash = (d->hash ^ items[i]) * 0x100000001B3u;
+        free(items);
+        otr_recorder_done(r);
+    }
+}
+
 static int play(otr_engine *e, const file *tape, digest *d) {
     uint8_t *outputs = aligned(OUTPUTS * otr_engine_output_size(e));
     size_t at = 0, used;
@@ -70,7 +85,8 @@ static int play(otr_engine *e, const file *tape, digest *d) {
         end = otr_engine_play(e, tape->data + at, tape->size - at, &used);
         at += used;
         drain(e, outputs, d);
-    } while (end == OTR_RUN_OUTPUT);
+        save(e, d);
+    } while (end == OTR_RUN_OUTPUT || end == OTR_RUN_EVIDENCE);
     free(outputs);
     if (end < 0 || at != tape->size)
         return fprintf(stderr, "tape: error %d at byte %zu of %zu\n", end, at, tape->size), -1;

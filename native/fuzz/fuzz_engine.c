@@ -96,6 +96,27 @@ static void drain(otr_engine *e) {
         ;
 }
 
+/* Saves what is due, and checks that it is whole and of the window. */
+static void save_evidence(otr_engine *e, int64_t now) {
+    otr_recorder *r = otr_engine_recorder(e);
+    otr_evidence_step step;
+    while (otr_recorder_step(r, now, &step)) {
+        if (step.what == OTR_STEP_SLICE) {
+            size_t item = otr_recorder_item((enum otr_recording)step.kind);
+            uint8_t *items = malloc(item * step.count);
+            if (!step.count || otr_recorder_read(r, items, step.count) != step.count)
+                abort();
+            int64_t first, last;
+            memcpy(&first, items, sizeof first);
+            memcpy(&last, items + item * (step.count - 1u), sizeof last);
+            if (first != step.first_us || last != step.last_us || first > last)
+                abort();
+            free(items);
+        }
+        otr_recorder_done(r);
+    }
+}
+
 static int64_t small_time(input *in, int64_t *clock) {
     int16_t step;
     eat(in, &step, sizeof step);
@@ -147,23 +168,22 @@ static void drive(otr_engine *e, input *in) {
         feed(e, in, &clock, what);
         while (otr_engine_run(e, clock) > 0) {
             drain(e);
+            save_evidence(e, otr_engine_now(e));
             otr_engine_tape_take(e, block, sizeof block);
         }
     }
     while (otr_engine_run(e, clock + 20000000) > 0) {
         drain(e);
+        save_evidence(e, otr_engine_now(e));
         otr_engine_tape_take(e, block, sizeof block);
     }
     drain(e);
     uint8_t page[4096];
     otr_engine_black_box(e, page);
-    otr_evidence evidence;
-    if (otr_recorder_frozen(otr_engine_recorder(e), &evidence)) {
-        otr_frame *frames = malloc(sizeof *frames * (evidence.count[OTR_REC_FRAMES] + 1u));
-        otr_recorder_read(otr_engine_recorder(e), OTR_REC_FRAMES, frames, evidence.count[OTR_REC_FRAMES]);
-        free(frames);
-        otr_recorder_release(otr_engine_recorder(e));
-    }
+    otr_recorder_finish(otr_engine_recorder(e), otr_engine_now(e));
+    save_evidence(e, otr_engine_now(e) + 1);
+    if (otr_recorder_windows(otr_engine_recorder(e)))
+        abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

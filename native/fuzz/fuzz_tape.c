@@ -37,10 +37,14 @@ static uint8_t *wrap(const uint8_t *payload, size_t size, uint64_t hash) {
 static void play(otr_engine *e, const uint8_t *tape, size_t size) {
     static uint8_t cells[64 * 512];
     size_t at = 0, used;
-    while (otr_engine_play(e, tape + at, size - at, &used) == OTR_RUN_OUTPUT) {
+    otr_evidence_step step;
+    int end;
+    while ((end = otr_engine_play(e, tape + at, size - at, &used)) == OTR_RUN_OUTPUT || end == OTR_RUN_EVIDENCE) {
         at += used;
         while (otr_engine_take(e, cells, 64))
             ;
+        while (otr_recorder_step(otr_engine_recorder(e), otr_engine_now(e), &step))
+            otr_recorder_done(otr_engine_recorder(e));
     }
 }
 

@@ -157,8 +157,15 @@ void otr_advance(otr_engine *e, int64_t t_us) {
         int64_t rest = t_us % OTR_TICK_US;
         e->next_tick_us = t_us - (rest < 0 ? rest + OTR_TICK_US : rest) + OTR_TICK_US;
     }
-    if (e->recorder)
-        e->stats.evidence += (uint64_t)otr_recorder_advance(e->recorder, t_us);
+}
+
+int otr_evidence_due(otr_engine *e, int64_t t_us) {
+    int64_t due = e->recorder ? otr_recorder_due(e->recorder) : OTR_NEVER_US;
+    if (due == OTR_NEVER_US || due > t_us)
+        return 0;
+    if (due > e->now_us)
+        otr_advance(e, due);
+    return 1;
 }
 
 static int64_t item_time(const void *item) {
@@ -249,18 +256,25 @@ static void process(otr_engine *e, const choice *c) {
     otr_inbox_drop(q);
 }
 
+/* Time of the tick after which nothing else comes before the horizon, past a gap; later than the horizon: none is due. */
+static int64_t next_tick(const otr_engine *e, int64_t horizon) {
+    if (!e->started)
+        return INT64_MAX;
+    if (horizon - e->next_tick_us <= OTR_GAP_US)
+        return e->next_tick_us;
+    int64_t steps = (horizon - e->next_tick_us + OTR_TICK_US - 1) / OTR_TICK_US;
+    return e->next_tick_us + steps * OTR_TICK_US;
+}
+
 /* 1 when a tick was due by the horizon and has been done. */
 static int tick(otr_engine *e, int64_t horizon) {
-    if (!e->started)
-        return 0;
-    if (horizon - e->next_tick_us > OTR_GAP_US) {
-        int64_t steps = (horizon - e->next_tick_us + OTR_TICK_US - 1) / OTR_TICK_US;
-        e->next_tick_us += steps * OTR_TICK_US;
+    int64_t t = next_tick(e, horizon);
+    if (e->started && t != e->next_tick_us) {
+        e->next_tick_us = t;
         e->stats.gaps++;
     }
-    if (e->next_tick_us > horizon)
+    if (t > horizon)
         return 0;
-    int64_t t = e->next_tick_us;
     e->next_tick_us = t + OTR_TICK_US;
     otr_advance(e, t);
     otr_input_tick(e, t);
@@ -284,7 +298,10 @@ int otr_engine_run(otr_engine *e, int64_t watermark_us) {
         if (otr_tape_full(e))
             return OTR_RUN_TAPE;
         choice next = choose(e, watermark_us, full);
-        if (tick(e, next.source < 0 ? watermark_us : next.t_us))
+        int64_t horizon = next.source < 0 ? watermark_us : next.t_us, tick_us = next_tick(e, horizon);
+        if (otr_evidence_due(e, tick_us < horizon ? tick_us : horizon))
+            return OTR_RUN_EVIDENCE;
+        if (tick(e, horizon))
             continue;
         if (next.source < 0)
             return OTR_RUN_DONE;

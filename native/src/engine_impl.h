@@ -68,6 +68,9 @@ struct otr_engine {
     uint8_t fix_type, fix_sats;
     uint32_t last_event, evidence_seq; /* newest event; newest that asked for evidence */
     uint64_t page_counter;
+    int64_t weak_us;         /* when a suspicion that is no crash by itself last asked for evidence */
+    float supply_v;          /* usual voltage, 0 none known */
+    int supply_low, alarmed; /* it fails; and nobody asked yet */
     otr_engine_stats stats;
 };
 
@@ -85,6 +88,8 @@ void otr_roles_emit(otr_engine *e, const role_values *r, int64_t t_us, unsigned 
 void otr_push_sample(otr_engine *e, const otr_sample *sample);
 void otr_push_fix(otr_engine *e, const otr_fix *fix); /* ring and detector */
 void otr_emit_snapshot(otr_engine *e, int64_t t_us);
+
+void otr_note_supply(otr_engine *e, const otr_sample *power);
 
 /* tape.c: append one record; room was checked before */
 void otr_tape_frame(otr_engine *e, const otr_frame *frame, int64_t t_us, int late);
@@ -104,6 +109,8 @@ static inline otr_inbox *otr_inbox_of(otr_engine *e, enum kind kind) {
 
 /* engine.c: the time of an input, wherever it comes from */
 void otr_advance(otr_engine *e, int64_t t_us);
+/* engine.c: 1 when a step of the recorder is due before the input or tick at t_us; the time is then that of the step */
+int otr_evidence_due(otr_engine *e, int64_t t_us);
 static inline int otr_output_tight(const otr_engine *e) {
     return e->out.capacity - e->out.count < OTR_OUTPUT_RESERVE;
 }

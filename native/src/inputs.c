@@ -62,6 +62,9 @@ void otr_input_power(otr_engine *e, const otr_sample *sample, int64_t t_us, int 
     s.t_us = t_us;
     s.kind = OTR_IN_POWER;
     e->stats.power++;
+    if (e->recorder)
+        otr_recorder_input(e->recorder, &s);
+    otr_note_supply(e, &s);
     otr_push_sample(e, &s);
 }
 

@@ -207,6 +207,7 @@ OTR_MO_RARE static void take_other(otr_motion *m, otr_mo_sink *sink, const otr_s
     default:
         otr_mo_speed_tick(m);
         otr_mo_infer_tick(m, sink);
+        otr_mo_towed_tick(m, sink);
         break;
     }
 }
@@ -239,6 +240,10 @@ int otr_motion_push_n(otr_motion *m, const otr_sample *s, uint32_t n, otr_event 
 
 void otr_motion_get_stats(const otr_motion *m, otr_motion_stats *ret) {
     *ret = m->stats;
+}
+
+void otr_motion_get_config(const otr_motion *m, otr_motion_config *ret_cfg) {
+    *ret_cfg = m->cfg;
 }
 
 int otr_motion_pulse(const otr_motion *m, float *ret_long, float *ret_lat, int max) {

@@ -8,6 +8,7 @@
 #include "outrider/blackbox.h"
 
 #define DEG_TO_RAD 0.017453292519943295
+#define WEAK_PAUSE_US 600000000 /* a sensor that fails over and over does not wear out the flash */
 
 static uint8_t *queue_cell(otr_engine *e, uint32_t kind, uint32_t values) {
     output_queue *q = &e->out;
@@ -52,18 +53,55 @@ static int is_crash(const otr_event *event) {
     return event->kind < 32 && (crashes >> event->kind & 1u);
 }
 
+/* Once an event, at its first suspicion; an airbag is confirmed at once, without one. A further impact (suspected again)
+ * makes its window longer. */
+static void ask_for_evidence(otr_engine *e, const otr_event *event) {
+    int weak = event->kind == OTR_EV_SPEED_SENSOR_LOST; /* all that a car without an IMU may have left to say */
+    if (!is_crash(event) && !weak)
+        return;
+    if (event->phase == OTR_PH_UPDATE && event->dv_kmh == event->dv_kmh)
+        otr_recorder_pulse(e->recorder, event->seq, e->now_us);
+    if (event->phase != OTR_PH_SUSPECT && (event->phase != OTR_PH_CONFIRMED || event->seq <= e->evidence_seq))
+        return;
+    if (weak && e->weak_us && e->now_us - e->weak_us < WEAK_PAUSE_US)
+        return;
+    e->weak_us = weak ? e->now_us : e->weak_us;
+    int opened = otr_recorder_trigger(e->recorder, event->seq, event->t0_us, e->now_us);
+    e->stats.evidence += opened > 0;
+    e->stats.evidence_lost += opened < 0;
+    e->evidence_seq = event->seq > e->evidence_seq ? event->seq : e->evidence_seq;
+}
+
+void otr_note_supply(otr_engine *e, const otr_sample *power) {
+    float v = power->x[1];
+    if (!(power->q & OTR_Q_VALID) || !(v >= 0.0f && v < 100.0f))
+        return;
+    int low = e->supply_v > 0.0f ? v < (e->supply_low ? 0.8f : 0.6f) * e->supply_v : v < 1.0f;
+    if (!low)
+        e->supply_v = e->supply_v > 0.0f ? e->supply_v + 0.02f * (v - e->supply_v) : v;
+    if (low && !e->supply_low) {
+        e->stats.supply_failures++;
+        e->alarmed = 1;
+        if (e->recorder)
+            otr_recorder_hurry(e->recorder, e->now_us);
+    }
+    e->supply_low = low;
+}
+
+int otr_engine_supply_fails(otr_engine *e) {
+    int alarmed = e->alarmed;
+    e->alarmed = 0;
+    return alarmed;
+}
+
 static void emit_event(otr_engine *e, otr_event *event) {
     if (e->out.count == e->out.capacity) { /* cannot happen while OTR_OUTPUT_RESERVE holds */
         e->stats.motion.events_lost++;
         return;
     }
     add_place(e, event);
-    /* an airbag is confirmed at once, without a suspicion before */
-    if (is_crash(event) && (event->phase == OTR_PH_SUSPECT || event->phase == OTR_PH_CONFIRMED) &&
-        event->seq > e->evidence_seq && e->recorder) {
-        e->evidence_seq = event->seq;
-        e->stats.evidence_lost += otr_recorder_trigger(e->recorder, event->seq, event->t0_us) < 0;
-    }
+    if (e->recorder)
+        ask_for_evidence(e, event);
     e->out.urgent |= is_crash(event) && event->phase >= OTR_PH_SUSPECT && event->phase <= OTR_PH_CANCELLED;
     e->last_event = event->seq;
     e->stats.events++;
@@ -79,6 +117,8 @@ void otr_push_sample(otr_engine *e, const otr_sample *sample) {
 }
 
 void otr_push_fix(otr_engine *e, const otr_fix *fix) {
+    if (e->recorder)
+        otr_recorder_fix(e->recorder, fix);
     e->fix_seen_us = fix->t_us;
     e->fix_type = fix->fix_type;
     e->fix_sats = fix->sats;
@@ -157,7 +197,7 @@ uint32_t otr_engine_take(otr_engine *e, void *ret_outputs, uint32_t max) {
 }
 
 int otr_engine_urgent(const otr_engine *e) {
-    return e->out.urgent;
+    return e->out.urgent || e->alarmed;
 }
 
 /* Telemetry slots that were ever seen, in slot order, until the page is full. */

@@ -93,6 +93,7 @@ static void emit_power(otr_engine *e, const role_values *r, int64_t t_us) {
     otr_sample s = sample_of(t_us, OTR_IN_POWER, OTR_SRC_CAN);
     s.x[0] = !(r->seen & BIT(OTR_ROLE_IGNITION)) ? NAN : r->value[OTR_ROLE_IGNITION] != 0.0 ? 1.0f : 0.0f;
     s.x[1] = r->seen & BIT(OTR_ROLE_SUPPLY_V) ? (float)r->value[OTR_ROLE_SUPPLY_V] : NAN;
+    otr_note_supply(e, &s);
     otr_push_sample(e, &s);
 }
 

@@ -222,6 +222,8 @@ int otr_engine_play(otr_engine *e, const uint8_t *data, size_t len, size_t *ret_
                 return OTR_RUN_OUTPUT;
             if (otr_tape_full(e))
                 return OTR_RUN_TAPE;
+            if (r.end - r.p >= 10 && otr_evidence_due(e, (int64_t)otr_load_le64(r.p + 2)))
+                return OTR_RUN_EVIDENCE;
             err = play_record(e, &r);
             if (err)
                 return err;

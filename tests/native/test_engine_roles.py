@@ -6,13 +6,15 @@ import struct
 
 import pytest
 
-from outrider.engine import Engine, EngineOptions, SignalRecord, parse_black_box
+from outrider.engine import Engine, EngineOptions, parse_black_box
 from outrider.engine.convert import SAMPLE
 from outrider.errors import InputError
 from outrider.model.event import Event, EventFlag, EventKind, Phase, Snapshot
+from outrider.model.evidence import EvidencePart
 from outrider.model.fix import Fix, FixType, ImuSample, PowerSample
-from outrider.model.frame import FRAME, FRAME_SIZE, FrameBatch
+from outrider.model.frame import FrameBatch
 from outrider.model.vehicle import BitField, Condition, Encoding, MessageDef, Role, SignalDef, Slot, VehicleTables
+from tests.support.evidence import Gathered
 
 S = 1_000_000
 SRC_CAN, SRC_OBD = 1, 2
@@ -177,8 +179,8 @@ def test_an_imu_message_is_one_sample_and_an_invalid_one_is_none() -> None:
     with Engine(imu_vehicle()) as engine:
         engine.offer_frames(frames((S - 1, 1, b"\x00"), *rows, (2 * S, 1, b"\x01")))
         engine.run(20 * S)
-        [evidence] = engine.take_evidence()
-    samples = list(SAMPLE.iter_unpack(evidence.imu))
+        evidence = Gathered(engine.take_evidence())
+    samples = list(SAMPLE.iter_unpack(evidence.parts[EvidencePart.IMU]))
     assert len(samples) == 80
     t_us, kind, src, quality, _res, *x = samples[0]
     assert (t_us, kind, src, quality) == (S, 1, 5, 1)
@@ -227,21 +229,6 @@ def test_an_airbag_is_an_event_at_the_last_fix_before_it() -> None:
         assert EventFlag.POSITION_STALE not in first.flags
 
 
-def test_an_airbag_and_its_pulse_freeze_evidence_once() -> None:
-    """The bit comes 20 ms before the pulse: one event in the output, one evidence, frozen at the bit."""
-    still, hit = axes((0.0, 0.0, 10.0, 0.0, 0.0, 0.0)), axes((-150.0, 0.0, 10.0, 0.0, 0.0, 0.0))
-    rows = [(S + i * 10_000, 0, hit if 2000 <= i < 2010 else still) for i in range(3500)]
-    with Engine(imu_vehicle()) as engine:
-        engine.offer_frames(frames((S - 1, 1, b"\x00"), *rows[:1998], (20_975_000, 1, b"\x01"), *rows[1998:]))
-        engine.run(60 * S)
-        crash = [o for o in engine.take() if isinstance(o, Event) and o.kind.is_crash]
-        [evidence] = engine.take_evidence()
-    assert [e.kind for e in crash][:2] == [EventKind.AIRBAG, EventKind.CRASH]
-    assert {e.seq for e in crash} == {evidence.event_seq}
-    assert crash[-1].phase is Phase.CLOSED
-    assert all(EventFlag.AIRBAG in e.flags for e in crash)
-
-
 def test_an_old_place_is_marked_stale() -> None:
     """A fix more than 5 s older than the event is given, and said to be old; without any fix there is no place."""
     for fixes, flags in (((S,), EventFlag.POSITION | EventFlag.POSITION_STALE), ((), EventFlag(0))):
@@ -254,43 +241,6 @@ def test_an_old_place_is_marked_stale() -> None:
         both = EventFlag.POSITION | EventFlag.POSITION_STALE
         assert event.flags & both == flags
         assert (event.lat_deg is None) == (not fixes)
-
-
-def test_a_crash_freezes_30_s_before_and_15_s_after() -> None:
-    """Evidence holds frames, IMU and signals of the window, whole, in order of time; it is handed out once."""
-    engine, events = crash()
-    with engine:
-        [evidence] = engine.take_evidence()
-        assert engine.take_evidence() == []
-        t0 = 40 * S + 495_000
-        assert (evidence.event_seq, evidence.t0_us) == (events[0].seq, t0)
-        times = [row[0] for row in FRAME.iter_unpack(evidence.frames)]
-        assert times == sorted(times)
-        expected = [t for s in range(1, 61) for t in range(s * S, s * S + S, 10_000)] + [t0]
-        assert times == sorted(t for t in expected if t0 - 30 * S <= t <= t0 + 15 * S)
-        assert evidence.covered_s == pytest.approx(45, abs=0.02)
-        assert len(evidence.imu) == (len(evidence.frames) // FRAME_SIZE - 1) * SAMPLE.size
-        assert SignalRecord(41 * S, 6, 1.0) not in evidence.signal_records()  # not written again after the bag
-        assert SignalRecord(40 * S + 500_000, 6, 1.0) in evidence.signal_records()
-        assert engine.stats().evidence == 1
-
-
-def test_a_small_recorder_says_what_it_covers() -> None:
-    """With little memory the oldest is missing, and the spans say so; the newest is always there."""
-    engine, _events = crash(EngineOptions(recorder_bytes=131072))
-    with engine:
-        [evidence] = engine.take_evidence()
-        assert 5 < evidence.covered_s < 20
-        assert evidence.spans_us[0][1] >= 40 * S + 495_000 + 14_900_000
-        count = len(evidence.frames) // FRAME_SIZE
-        assert count == pytest.approx(evidence.covered_s * 100, abs=2)
-
-
-def test_without_a_recorder_nothing_is_frozen() -> None:
-    """recorder_bytes 0 switches it off, the events stay the same."""
-    with_recorder, without = crash(), crash(EngineOptions(recorder_bytes=0))
-    assert without[0].take_evidence() == []
-    assert with_recorder[1] == without[1]
 
 
 def test_power_and_imu_of_the_terminal_reach_the_state() -> None:

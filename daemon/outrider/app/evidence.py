@@ -1,22 +1,70 @@
-"""The flight recorder's frozen window, cut into records of the bulk lane."""
+"""From what the flight recorder saves to records: slices in pieces for the bulk lane, states for the emergency lane."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
-from outrider.engine import Evidence
-from outrider.model.evidence import MAX_CHUNK_BYTES, EvidenceChunk, EvidencePart
+from outrider.engine import EvidenceState
+from outrider.model.crash import CrashStage, CrashState, SlotName
+from outrider.model.evidence import EvidenceChunk, EvidencePart, EvidenceSlice
+from outrider.model.record import BootInfo
+from outrider.model.vehicle import VehicleTables
+from outrider.wire.evidence import cut
+
+MAX_SLOTS: Final = 256  # named in the first state, before it is known which of them the evidence holds
+_RECORD_WORDS: Final = 6  # u32 words of an otr_signal_record; the slot is number 2
 
 
-def chunks(evidence: Evidence) -> Iterator[EvidenceChunk]:
-    """Frames, IMU and signals in pieces; a part with nothing in it has none."""
-    parts = (
-        (EvidencePart.FRAMES, evidence.frames),
-        (EvidencePart.IMU, evidence.imu),
-        (EvidencePart.SIGNALS, evidence.signals),
-    )
-    for (part, data), (first_us, last_us) in zip(parts, evidence.spans_us, strict=True):
-        count = -(-len(data) // MAX_CHUNK_BYTES)
-        for index in range(count):
-            piece = data[index * MAX_CHUNK_BYTES : (index + 1) * MAX_CHUNK_BYTES]
-            yield EvidenceChunk(evidence.event_seq, part, index, count, first_us, last_us, piece)
+class EvidenceRecords:
+    """Bodies of records, each with its time; the same for the same steps.
+
+    software, algorithm and profile are those of ``boot``. A state after the first names just the slots that occurred.
+    """
+
+    def __init__(self, tables: VehicleTables, boot: BootInfo, tables_hash: int, holdup_ms: int) -> None:
+        self._boot = boot
+        self._tables_hash = tables_hash
+        self._holdup_ms = holdup_ms
+        self._names = [SlotName(slot, spec.path, spec.unit) for slot, spec in enumerate(tables.slots)]
+        rows = sorted(range(len(tables.slots)), key=lambda slot: (not tables.slots[slot].telemetry, slot))
+        self._likely = tuple(self._names[slot] for slot in sorted(rows[:MAX_SLOTS]))
+        self._seen: dict[int, set[int]] = {}  # slots by event, while its window is open
+
+    def records(self, step: EvidenceSlice | EvidenceState) -> Iterator[tuple[EvidenceChunk | CrashState, int]]:
+        """(body, time): of a slice the time of its newest item."""
+        if isinstance(step, EvidenceState):
+            yield self._state(step), step.t_us
+            return
+        if step.part is EvidencePart.SIGNALS:
+            words = memoryview(step.data).cast("I")
+            self._seen.setdefault(step.event_seq, set()).update(words[2::_RECORD_WORDS].tolist())
+        for chunk in cut(step):
+            yield chunk, step.last_us
+
+    def _state(self, step: EvidenceState) -> CrashState:
+        seen = self._seen.get(step.event_seq, set())
+        named = self._likely if step.stage is CrashStage.TRIGGER else tuple(self._names[slot] for slot in sorted(seen))
+        if step.stage is CrashStage.CLOSED:
+            self._seen.pop(step.event_seq, None)
+        return CrashState(
+            event_seq=step.event_seq,
+            stage=step.stage,
+            t0_us=step.t0_us,
+            t_trigger_us=step.t_trigger_us,
+            software=self._boot.software,
+            algorithm=self._boot.algorithm,
+            profile_id=self._boot.profile_id,
+            tables_hash=self._tables_hash,
+            thresholds=step.thresholds,
+            imu_range_g=step.imu_range_g,
+            imu_rate_hz=step.imu_rate_hz,
+            imu_src=step.imu_src,
+            mount=step.mount,
+            vehicle_class=step.vehicle_class,
+            holdup_ms=self._holdup_ms,
+            pulse_long_kmh=tuple(along for along, _across in step.pulse),
+            pulse_lat_kmh=tuple(across for _along, across in step.pulse),
+            slots=named,
+            covers=step.covers,
+        )

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from outrider.app.evidence import chunks
+from outrider.app.evidence import EvidenceRecords
 from outrider.app.intake import Intake
 from outrider.drive.telemetry import Telemetry
 from outrider.drive.trips import TripTracker
-from outrider.engine import Engine, EngineOptions
+from outrider.engine import Engine, EngineOptions, EvidenceState
 from outrider.model.event import Event, Phase, Snapshot, Trip
+from outrider.model.evidence import EvidenceSlice
 from outrider.model.frame import FrameBatch
 from outrider.model.record import BootInfo, SignalTable
 from outrider.model.vehicle import VehicleTables
@@ -48,9 +49,11 @@ class Pipeline:
         boot: BootInfo,
         options: EngineOptions,
         *,
+        holdup_ms: int = 0,
         on_output: Callable[[Output], None] | None = None,
     ) -> None:
         self.engine = Engine(tables, options)
+        self._evidence = EvidenceRecords(tables, boot, self.engine.tables_hash, holdup_ms)
         self.stats = PipelineStats()
         self._intake = intake
         self._boot = boot
@@ -149,7 +152,9 @@ class Pipeline:
         self.engine.end_tape()
 
     def finish(self) -> None:
-        """No more input: let what is in flight come to its end and close the running trip."""
+        """No more input: let what is in flight come to its end, save open evidence and close the running trip."""
+        for step in self.engine.finish_evidence():
+            self._put_evidence(step)
         for trip in self._trips.finish(self.engine.now_us()):
             self._put_trip(trip)
 
@@ -163,14 +168,17 @@ class Pipeline:
 
     def drain(self) -> None:
         """Make records of what the engine has put out; for the owner, who may run the engine himself."""
-        for output in self.engine.take():
+        for output in self.engine.take_all():
             if isinstance(output, Event):
                 self._put_event(output)
-            else:
+            elif isinstance(output, Snapshot):
                 self._put_snapshot(output)
-        for evidence in self.engine.take_evidence():
-            for chunk in chunks(evidence):
-                self._intake.put(chunk, evidence.last_us)  # not the time of taking, which a replay does not repeat
+            else:
+                self._put_evidence(output)
+
+    def _put_evidence(self, step: EvidenceSlice | EvidenceState) -> None:
+        for body, t_us in self._evidence.records(step):
+            self._intake.put(body, t_us)
 
     def _put_event(self, event: Event) -> None:
         self._begin(event.t_detect_us)

@@ -18,7 +18,7 @@ from outrider.engine.detector import (
     reference_loop,
 )
 from outrider.engine.engine import ALGORITHM, Engine
-from outrider.engine.evidence import Evidence, SignalRecord
+from outrider.engine.evidence import EvidenceState, SignalRecord, signal_records
 from outrider.engine.native import crc32c
 from outrider.engine.options import EngineOptions, Mount
 from outrider.engine.page import BlackBox, parse_black_box
@@ -43,7 +43,7 @@ __all__ = [
     "Engine",
     "EngineOptions",
     "EngineStats",
-    "Evidence",
+    "EvidenceState",
     "MotionDetector",
     "MotionStats",
     "Mount",
@@ -64,4 +64,5 @@ __all__ = [
     "parse_black_box",
     "parse_candump",
     "reference_loop",
+    "signal_records",
 ]

@@ -8,24 +8,28 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from outrider.engine import evidence
 from outrider.engine.convert import VEHICLE, maybe, pack_fix, pack_imu, pack_power, unpack_event, unpack_snapshot
 from outrider.engine.decode import lend_frames
-from outrider.engine.evidence import Evidence
+from outrider.engine.evidence import EvidenceReader, EvidenceState, read_pulse
 from outrider.engine.handle import NativeTables
 from outrider.engine.native import aligned, check, ffi, lib
-from outrider.engine.options import EngineOptions, Mount, native_config
+from outrider.engine.options import MOTION_FIELDS, EngineOptions, Mount, native_config
 from outrider.engine.stats import EngineStats, engine_stats
 from outrider.errors import EngineError, RecordingError
 from outrider.model.event import Event, Snapshot
+from outrider.model.evidence import EvidenceSlice
 from outrider.model.fix import Fix, ImuSample, PowerSample
 from outrider.model.frame import FRAME_SIZE, FrameBatch
 from outrider.model.vehicle import VehicleTables
 
 ALGORITHM: Final = "motion-1"  # name of the detector's version; goes into boot records
 
+Output = Event | Snapshot
+Step = EvidenceSlice | EvidenceState
+
 _OUTPUT: Final = struct.Struct("=II")
 _TAKE: Final = 64  # outputs copied per native call
+MAX_READY: Final = 4096  # outputs and steps that wait for somebody to take them; a window makes some 120
 _TAPE_HEADER: Final = 32
 
 
@@ -51,6 +55,11 @@ class Engine:
         self._ptr: Any = out[0]
         self._cell = int(lib.otr_engine_output_size(self._ptr))
         self._outputs = ffi.new("uint8_t[]", self._cell * _TAKE)
+        self._reader = EvidenceReader(
+            lib.otr_engine_motion(self._ptr), lib.otr_engine_recorder(self._ptr), MOTION_FIELDS
+        )
+        self.evidence_dropped = 0
+        self._ready: list[Output | Step] = []
         self._owner: int | None = None
         self._tape: bytearray | None = None
         self._pending = b""
@@ -123,9 +132,13 @@ class Engine:
             raise EngineError(f"watermark {watermark_us} us is no sensible time", lib.OTR_ERR_INVAL)
         while True:
             end = check(lib.otr_engine_run(ptr, watermark_us), "run")
-            if end != lib.OTR_RUN_TAPE:
-                return bool(end == lib.OTR_RUN_OUTPUT)
-            self.drain_tape()
+            if end == lib.OTR_RUN_TAPE:
+                self.drain_tape()
+                continue
+            if end == lib.OTR_RUN_EVIDENCE:
+                self._save()
+                continue
+            return bool(end == lib.OTR_RUN_OUTPUT)
 
     def now_us(self) -> int:
         """Engine time: that of the last input or tick; 0 before the first."""
@@ -133,8 +146,50 @@ class Engine:
 
     # -- outputs --------------------------------------------------------------------------------------
 
-    def take(self) -> list[Event | Snapshot]:
-        """All outputs so far, in order."""
+    def take(self) -> list[Output]:
+        """All events and snapshots so far, in order. Evidence stays for ``take_evidence``."""
+        self._ready += self._outputs_now()
+        taken = [each for each in self._ready if isinstance(each, Event | Snapshot)]
+        self._ready = [each for each in self._ready if not isinstance(each, Event | Snapshot)]
+        return taken
+
+    def take_evidence(self) -> list[Step]:
+        """All that the flight recorder had to save so far, in order. Events and snapshots stay for ``take``."""
+        self._save()
+        taken = [each for each in self._ready if not isinstance(each, Event | Snapshot)]
+        self._ready = [each for each in self._ready if isinstance(each, Event | Snapshot)]
+        return taken
+
+    def take_all(self) -> list[Output | Step]:
+        """Both, in the order in which they came to be, which is the same in a replay."""
+        self._save()
+        taken, self._ready = self._ready, []
+        return taken
+
+    def finish_evidence(self) -> list[Step]:
+        """No more input will come: the rest of what is to be saved, closing states included."""
+        self.owned()
+        return self._reader.finish(self.now_us())
+
+    @property
+    def recording(self) -> bool:
+        """Evidence of an event is being taken."""
+        self.owned()
+        return self._reader.busy
+
+    def supply_fails(self) -> bool:
+        """True once each time the supply has begun to fail."""
+        return bool(lib.otr_engine_supply_fails(self.owned()))
+
+    def _save(self) -> None:
+        """Outputs so far, then the steps that are due: what nobody takes is dropped in the end, and counted."""
+        self._ready += self._outputs_now()
+        self._ready += self._reader.take(self.now_us())
+        if len(self._ready) > MAX_READY:
+            self.evidence_dropped += len(self._ready) - MAX_READY
+            del self._ready[MAX_READY:]
+
+    def _outputs_now(self) -> list[Output]:
         ptr, taken = self.owned(), []
         while True:
             count = lib.otr_engine_take(ptr, self._outputs, _TAKE)
@@ -143,7 +198,7 @@ class Engine:
             if count < _TAKE:
                 return taken
 
-    def _output(self, raw: memoryview, offset: int) -> Event | Snapshot:
+    def _output(self, raw: memoryview, offset: int) -> Output:
         kind, count = _OUTPUT.unpack_from(raw, offset)
         offset += _OUTPUT.size
         if kind == lib.OTR_OUT_EVENT:
@@ -160,11 +215,6 @@ class Engine:
         lib.otr_engine_get_stats(self.owned(), raw)
         return engine_stats(raw)
 
-    def take_evidence(self) -> list[Evidence]:
-        """Windows of the flight recorder that were frozen since the last call."""
-        found = evidence.take(lib.otr_engine_recorder(self.owned()))
-        return [] if found is None else [found]
-
     def black_box_page(self) -> bytes:
         """4096 bytes that describe this moment; see ``parse_black_box``."""
         page = ffi.new("uint8_t[]", lib.OTR_PAGE_SIZE)
@@ -173,9 +223,7 @@ class Engine:
 
     def pulse(self) -> tuple[tuple[float, float], ...]:
         """Cumulative delta-V (long, lat) in km/h at 100 Hz of the last captured impact; empty without one."""
-        both = ffi.new("float[62]")
-        count = lib.otr_motion_pulse(lib.otr_engine_motion(self.owned()), both, both + 31, 31)
-        return tuple((both[i], both[31 + i]) for i in range(count))
+        return read_pulse(lib.otr_engine_motion(self.owned()))
 
     def mount(self) -> Mount:
         raw = ffi.new("otr_mount *")
@@ -233,6 +281,9 @@ class Engine:
                 continue
             if end < 0:
                 self._refuse_tape(end)
+            if end == lib.OTR_RUN_EVIDENCE:
+                self._save()
+                continue
             return bool(end == lib.OTR_RUN_OUTPUT)
 
     def end_tape(self) -> None:

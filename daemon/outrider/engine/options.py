@@ -30,8 +30,8 @@ MOTION_FIELDS: Final = (
 class EngineOptions:
     """Sizes in items unless the name says bytes. All memory is taken when the engine is made.
 
-    imu_range_g: measuring range of the IMU per axis, 0 unknown. recorder_bytes: cap of the flight recorder (both of
-    its ring sets together), 0 for none. merge_back_us: how far a source may lag before its clock counts as set back.
+    imu_range_g: measuring range of the IMU per axis, 0 unknown. recorder_bytes: cap of the flight recorder (all of
+    its rings together), 0 for none. merge_back_us: how far a source may lag before its clock counts as set back.
     frame_inboxes: one for each thread that offers frames (for each bus), of frame_inbox frames.
     motion: overrides of the detector's thresholds, by the names of MOTION_FIELDS. vehicle_class: ``enum
     otr_vehicle_class`` of motion.h, scales the thresholds of harsh driving that are not overridden.

@@ -52,6 +52,7 @@ class EngineStats:
     snapshots: int
     evidence: int
     evidence_lost: int
+    supply_failures: int
     decode: DecodeStats
     motion: MotionStats
 

@@ -12,6 +12,8 @@
  * An inbox that is full at the start of otr_engine_run() gives up its oldest item even past the watermark (counted as
  * forced), so that a caller that offers, runs and offers the rest always gets on.
  *
+ * Steps of the flight recorder that are due at a time come before the inputs and the tick of that time.
+ *
  * Ticks fall on whole multiples of 100 ms, starting after the first input; a step of more than 60 s (suspend, a hole
  * in a recording) skips the ticks in between and is counted as a gap. Each whole second makes a snapshot.
  *
@@ -68,7 +70,8 @@ uint32_t otr_engine_frame_room(otr_engine *e, uint32_t inbox);
 enum otr_run_end {
     OTR_RUN_DONE = 0,   /* everything up to the watermark is processed; play: everything that was whole */
     OTR_RUN_OUTPUT = 1, /* too little room for outputs: take and call again */
-    OTR_RUN_TAPE = 2    /* the tape block is full: take it and call again */
+    OTR_RUN_TAPE = 2,   /* the tape block is full: take it and call again */
+    OTR_RUN_EVIDENCE = 3 /* a step of the flight recorder is due: save it (otr_recorder_step), mark it done, call again */
 };
 
 /* Processes all items with a time up to and including the watermark, and the ticks due by then.
@@ -84,7 +87,8 @@ enum otr_output_kind { OTR_OUT_EVENT = 1, OTR_OUT_SNAPSHOT = 2 };
 size_t otr_engine_output_size(const otr_engine *e);
 uint32_t otr_engine_take(otr_engine *e, void *ret_outputs, uint32_t max); /* how many were written */
 
-/* 1 when a crash was suspected, updated, confirmed or cancelled among the outputs not yet taken. */
+/* 1 when a crash was suspected, updated, confirmed or cancelled among the outputs not yet taken, or when the failing of
+ * the supply was not yet asked for. */
 int otr_engine_urgent(const otr_engine *e);
 
 typedef struct {
@@ -94,7 +98,8 @@ typedef struct {
     uint64_t can_imu_incomplete; /* IMU messages of which a role was missing or invalid */
     uint64_t can_fix_invalid;    /* latitude or longitude outside the globe */
     uint64_t events, snapshots;
-    uint64_t evidence, evidence_lost; /* windows frozen; crashes that found the last one not yet taken */
+    uint64_t evidence, evidence_lost; /* windows opened; crashes that found none free */
+    uint64_t supply_failures;         /* times the supply was seen to fail */
     otr_decode_stats decode;
     otr_motion_stats motion;
 } otr_engine_stats;
@@ -105,6 +110,10 @@ otr_motion *otr_engine_motion(otr_engine *e);
 
 /* The flight recorder inside; NULL when recorder_bytes is 0. */
 otr_recorder *otr_engine_recorder(otr_engine *e);
+
+/* 1 once each time the supply has begun to fail: a power sample below 0.6 of the usual voltage (below 1 V while none
+ * is known). It counts again when it was back above 0.8 of it. */
+int otr_engine_supply_fails(otr_engine *e);
 
 /* Renders the black-box page (outrider/blackbox.h) of this moment; each call counts it up. */
 void otr_engine_black_box(otr_engine *e, uint8_t *ret_page);

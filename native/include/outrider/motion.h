@@ -95,6 +95,9 @@ enum otr_rule_bit {
 static_assert(OTR_RB_COUNT <= 64, "one bit each");
 
 void otr_motion_config_default(otr_motion_config *ret_cfg);
+/* The thresholds as they hold: what was configured, with those of the vehicle's class. */
+void otr_motion_get_config(const otr_motion *m, otr_motion_config *ret_cfg);
+
 size_t otr_motion_size(void); /* bytes of state, aligned to 16 */
 
 /* Initialises mem (>= otr_motion_size(), 16-byte aligned). OTR_ERR_INVAL names a config field out of range. */
