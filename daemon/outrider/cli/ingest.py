@@ -14,9 +14,11 @@ from outrider.cli.common import Number, emit_json, json_option, note, stop_on_si
 from outrider.i18n import _
 
 if TYPE_CHECKING:
+    from outrider.ingest.deadman import DeadManOptions
     from outrider.ingest.keys import KeyRing
     from outrider.ingest.options import BrokerOptions
     from outrider.ingest.receiver_io import Receiver
+    from outrider.ingest.watchkeeper import News
 
 _FILE = click.Path(path_type=Path)
 
@@ -63,9 +65,23 @@ def make_broker(client_id: str, *, persistent: bool, **given: Any) -> BrokerOpti
 @click.option("--key-file", type=_FILE, help=_("Acknowledgement keys (TOML); without, nothing is acknowledged."))
 @click.option("--client-id", default="outrider-ingest", show_default=True, help=_("MQTT client id."))
 @click.option("--interval-s", type=Number(0.1, 86_400), default=5.0, show_default=True, help=_("Between reports."))
+@click.option(
+    "--vanished-score",
+    type=Number(0, 100),
+    help=_("Surprise (decades) from which a car silent at speed has vanished; 0: do not watch."),
+)
 @json_option
-def cli(db: Path, key_file: Path | None, client_id: str, interval_s: float, as_json: bool, **broker: Any) -> None:
-    """Receive, store and acknowledge what terminals send, until SIGTERM or SIGINT."""
+def cli(
+    *,
+    db: Path,
+    key_file: Path | None,
+    client_id: str,
+    interval_s: float,
+    vanished_score: float | None,
+    as_json: bool,
+    **broker: Any,
+) -> None:
+    """Receive, store and acknowledge what terminals send, until SIGTERM or SIGINT; tell when a moving car vanishes."""
     from outrider.clock import SystemClock
     from outrider.ingest.options import ReceiverOptions
     from outrider.ingest.receiver_io import Receiver
@@ -73,11 +89,14 @@ def cli(db: Path, key_file: Path | None, client_id: str, interval_s: float, as_j
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     options = ReceiverOptions(
-        broker=make_broker(client_id, persistent=True, **broker), database=db, keys=_read_keys(key_file)
+        broker=make_broker(client_id, persistent=True, **broker),
+        database=db,
+        keys=_read_keys(key_file),
+        deadman=_deadman(vanished_score),
     )
     make_tls(options.broker)  # a wrong file is an error now, not a link fault for ever
     stop = stop_on_signals()
-    receiver = Receiver(options, SystemClock())
+    receiver = Receiver(options, SystemClock(), on_alarm=lambda news: _tell(news, as_json))
     reporter = threading.Thread(target=_report, args=(receiver, stop, interval_s, as_json), daemon=True)
     reporter.start()
     try:
@@ -100,6 +119,30 @@ def _report(receiver: Receiver, stop: threading.Event, interval_s: float, as_jso
     with Live(console=Console(stderr=True), auto_refresh=False) as live:
         while not stop.wait(min(interval_s, 0.5)):
             live.update(_line(receiver), refresh=True)
+
+
+def _deadman(score: float | None) -> DeadManOptions | None:
+    from outrider.ingest.deadman import DeadManOptions
+
+    if score is None:
+        return DeadManOptions()
+    return DeadManOptions(threshold=score) if score > 0 else None
+
+
+def _tell(news: News, as_json: bool) -> None:
+    """A car vanished or is back: to stdout, at once."""
+    from outrider.cli.alarm_view import cleared_document, cleared_line, vanished_document, vanished_line
+    from outrider.ingest.deadman import Vanished
+
+    if isinstance(news, Vanished):
+        if as_json:
+            emit_json(vanished_document(news, news.raised_utc_s))
+        else:
+            click.echo(vanished_line(news, news.raised_utc_s))
+    elif as_json:
+        emit_json(cleared_document(news))
+    else:
+        click.echo(cleared_line(news))
 
 
 def _show(receiver: Receiver, as_json: bool, *, final: bool = False) -> None:

@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "sim": ("outrider.cli.sim", "Simulate drives."),
     "ingest": ("outrider.cli.ingest", "Receive, store and acknowledge what terminals send."),
     "watch": ("outrider.cli.watch", "Print what terminals send, as it arrives."),
+    "alarms": ("outrider.cli.alarms", "List cars that vanished at speed."),
     "status": ("outrider.cli.status", "Show the state of the running daemon."),
     "bus": ("outrider.cli.bus", "Look at the links of CAN buses, find bit rates, set links."),
     "journal": ("outrider.cli.journal", "Look into the journal on flash."),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,8 +17,10 @@ from outrider.cli.ingest import broker_options, make_broker
 from outrider.i18n import _
 
 if TYPE_CHECKING:
+    from outrider.ingest.alarms_io import Alarm, AlarmTables
     from outrider.ingest.options import BrokerOptions
     from outrider.ingest.subscriber_io import Incoming
+    from outrider.model.beacon import Beacon
     from outrider.model.record import SignalTable, StoredRecord
     from outrider.wire.birth import Birth
     from outrider.wire.codec import Batch
@@ -29,9 +33,11 @@ _MAX_TABLES = 10_000
 @click.option("--device", help=_("Only this terminal."))
 @click.option("--all-rows", is_flag=True, help=_("Print every telemetry row, not only the last of a batch."))
 @click.option("--count", type=click.IntRange(1), help=_("End after so many messages."))
+@click.option("--db", type=click.Path(path_type=Path), help=_("A receiver's database: its alarms are shown as well."))
 @json_option
-def cli(device: str | None, all_rows: bool, count: int | None, as_json: bool, **broker: Any) -> None:
-    """Print births, telemetry and events as they arrive at the broker, until SIGTERM or SIGINT."""
+def cli(device: str | None, all_rows: bool, count: int | None, db: Path | None, as_json: bool, **broker: Any) -> None:
+    """Print births, telemetry, events and beacons as they arrive at the broker, until SIGTERM or SIGINT."""
+    from outrider.ingest.store_io import Store
     from outrider.ingest.subscriber_io import make_tls
     from outrider.wire.topics import check_device
 
@@ -40,20 +46,26 @@ def cli(device: str | None, all_rows: bool, count: int | None, as_json: bool, **
     options = make_broker(f"outrider-watch-{random.randrange(1 << 32):08x}", persistent=False, **broker)
     make_tls(options)
     printer = _Printer(as_json, all_rows)
-    for message in _messages(options, device or "+", stop_on_signals()):
-        printer.show(message)
-        if count is not None:
-            count -= 1
-            if count == 0:
-                return
+    with ExitStack() as stack:
+        alarms = None if db is None else _Alarms(stack.enter_context(Store.open(db, read_only=True)).alarms)
+        for message in _messages(options, device or "+", stop_on_signals()):
+            if alarms is not None:
+                printer.alarms(alarms.news(device))
+            if message is None:
+                continue
+            printer.show(message)
+            if count is not None:
+                count -= 1
+                if count == 0:
+                    return
 
 
-def _messages(options: BrokerOptions, device: str, stop: threading.Event) -> Iterator[Incoming]:
-    """Messages until stopped, over as many connections as it takes."""
+def _messages(options: BrokerOptions, device: str, stop: threading.Event) -> Iterator[Incoming | None]:
+    """Messages until stopped, over as many connections as it takes; None now and then."""
     from outrider.errors import LinkError
     from outrider.ingest.subscriber_io import V5, V311, NotSpokenError, Subscriber
 
-    topics = tuple(f"t/{device}/{leaf}" for leaf in "des")
+    topics = tuple(f"t/{device}/{leaf}" for leaf in "desb")
     version = V5
     while not stop.is_set():
         subscriber = Subscriber(options, topics, version)
@@ -61,6 +73,7 @@ def _messages(options: BrokerOptions, device: str, stop: threading.Event) -> Ite
             subscriber.open()
             note(_("watching {host}:{port}").format(host=options.host, port=options.port))
             while not stop.is_set():
+                yield None
                 for message in subscriber.poll(0.2):
                     yield message
                     subscriber.confirm(message)
@@ -73,6 +86,22 @@ def _messages(options: BrokerOptions, device: str, stop: threading.Event) -> Ite
             subscriber.close()
 
 
+class _Alarms:
+    """What a receiver's database tells of vanished cars since the last look."""
+
+    def __init__(self, tables: AlarmTables) -> None:
+        self._tables = tables
+        known = tables.listing(limit=1)
+        self._number = known[0].number if known else 0
+        self._cleared_us = datetime.now(UTC).timestamp() * 1e6
+
+    def news(self, device: str | None) -> list[Alarm]:
+        found = self._tables.newer_than(self._number, cleared_after_us=round(self._cleared_us))
+        self._number = max([self._number, *(a.number for a in found)])
+        self._cleared_us = max([self._cleared_us, *(a.cleared_utc_us or 0 for a in found)])
+        return [alarm for alarm in found if device in (None, alarm.vanished.device)]
+
+
 class _Printer:
     """Decodes messages and prints them; remembers the signal tables that went by, to name the values."""
 
@@ -82,7 +111,7 @@ class _Printer:
         self._tables: dict[tuple[str, int], SignalTable] = {}
 
     def show(self, message: Incoming) -> None:
-        from outrider.ingest.core import DeadLetter, read_message
+        from outrider.ingest.core import BeaconFrom, DeadLetter, read_message
         from outrider.wire.birth import Birth
 
         content = read_message(message.topic, message.payload, max_bytes=1 << 20)
@@ -90,8 +119,38 @@ class _Printer:
             self._unreadable(message, content.reason)
         elif isinstance(content, Birth):
             self._birth(content)
+        elif isinstance(content, BeaconFrom):
+            self._beacon(content.device, content.beacon)
         else:
             self._batch(content, len(message.payload))
+
+    def alarms(self, alarms: list[Alarm]) -> None:
+        from outrider.cli.alarm_view import cleared_document, cleared_line, vanished_document, vanished_line
+        from outrider.ingest.deadman import Cleared
+
+        for alarm in alarms:
+            v = alarm.vanished
+            if alarm.cleared_utc_us is not None:
+                cleared = Cleared(v.device, alarm.cleared_utc_us / 1e6, alarm.cleared_reason or "")
+                self._emit(cleared_document(cleared), cleared_line(cleared))
+            else:
+                self._emit(vanished_document(v, v.raised_utc_s), vanished_line(v, v.raised_utc_s))
+
+    def _emit(self, document: dict[str, Any], line: str) -> None:
+        if self._as_json:
+            emit_json(document)
+        else:
+            click.echo(line)
+
+    def _beacon(self, device: str, beacon: Beacon) -> None:
+        from dataclasses import asdict
+
+        from outrider.cli.alarm_view import beacon_words
+
+        if self._as_json:
+            emit_json({"type": "beacon", "device": device, **asdict(beacon)})
+        else:
+            self._line(device, beacon_words(beacon))
 
     def _unreadable(self, message: Incoming, reason: str) -> None:
         if self._as_json:

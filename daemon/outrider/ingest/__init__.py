@@ -5,6 +5,9 @@ clock          boot time -> UTC by the clock fixes of that boot
 keys           acknowledgement keys of the devices
 options        what can be set
 core           a message -> what to store, what to answer; pure
+vigil          what is heard, told to the dead-man; pure
+watchkeeper    the vigil in the receiver's loop
+alarms_io      alarms, last beacons and coverage in the database
 schema         the tables, as SQL
 store_io       the SQLite database
 lock_io        one receiver per database

@@ -1,4 +1,4 @@
-"""A message as it came in -> what it is: a batch, a birth document, or a dead letter with the reason. Pure.
+"""A message as it came in -> what it is: a batch, a birth document, a beacon, or a dead letter with the reason. Pure.
 
 Also what a batch says beside its records: gaps that will never be filled, clock fixes, signal tables.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from outrider.errors import WireError
+from outrider.model.beacon import Beacon
 from outrider.model.record import ClockFix, ClockSource, Gap, Kind, Lane, StoredRecord
+from outrider.wire.beacon import decode_beacon
 from outrider.wire.birth import Birth, decode_birth
 from outrider.wire.bodies import decode_body
 from outrider.wire.codec import Batch, decode_batch
@@ -25,6 +27,14 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class BeaconFrom:
+    """A beacon, and whose topic it came on: it does not name the device itself."""
+
+    device: str
+    beacon: Beacon
+
+
+@dataclass(frozen=True, slots=True)
 class StreamKey:
     """One (device, epoch, lane)."""
 
@@ -33,14 +43,19 @@ class StreamKey:
     lane: Lane
 
 
-def read_message(topic: str, payload: bytes, *, max_bytes: int) -> Batch | Birth | DeadLetter:
+Content = Batch | Birth | BeaconFrom | DeadLetter
+
+
+def read_message(topic: str, payload: bytes, *, max_bytes: int) -> Content:
     """What arrived on a topic. Never raises for its content."""
     if len(payload) > max_bytes:
         return DeadLetter(f"payload of {len(payload)} bytes, at most {max_bytes} are taken")
     try:
         device, leaf = parse(topic)
         if leaf == "s":
-            content: Batch | Birth = decode_birth(payload)
+            content: Batch | Birth | BeaconFrom = decode_birth(payload)
+        elif leaf == "b":
+            content = BeaconFrom(device, decode_beacon(payload))
         elif leaf in ("d", "e"):
             content = decode_batch(payload, max_bytes=max_bytes)
         else:

@@ -2,7 +2,8 @@
 
 One thread. Messages are collected for at most ``group_delay_s`` (events: not at all), stored in one transaction, and
 only after its commit confirmed to the broker and acknowledged to the terminals. What the database refuses is not
-confirmed: the broker, or the terminal, sends it again.
+confirmed: the broker, or the terminal, sends it again. Beacons are not stored; like all messages they are told to the
+watchkeeper, who notices when a moving car falls silent.
 """
 
 from __future__ import annotations
@@ -17,35 +18,44 @@ from typing import Final
 import tenacity
 
 from outrider.errors import JournalError, LinkError
-from outrider.ingest.core import DeadLetter, StreamKey, read_message
+from outrider.ingest.core import BeaconFrom, Content, DeadLetter, StreamKey, read_message
 from outrider.ingest.lock_io import locked
 from outrider.ingest.options import ReceiverOptions
 from outrider.ingest.store_io import Store
 from outrider.ingest.subscriber_io import V5, V311, Incoming, NotSpokenError, Subscriber
+from outrider.ingest.watchkeeper import News, Watchkeeper
 from outrider.ports import Clock
 from outrider.wire.ack import Ack, LanePosition, sign_ack
 from outrider.wire.birth import Birth
 from outrider.wire.codec import Batch
-from outrider.wire.topics import ALL_DATA, ALL_EVENTS, ALL_STATUS, Topics
+from outrider.wire.topics import ALL_BEACONS, ALL_DATA, ALL_EVENTS, ALL_STATUS, Topics
 
 _log = logging.getLogger(__name__)
 _IDLE_S: Final = 0.2
 _MAX_ACKS_PUBLISHING: Final = 256
 _COUNTERS: Final = (
-    "messages", "records", "duplicates", "conflicts", "births", "dead_letters", "commits", "acks", "acks_without_key",
-    "connects", "link_faults", "store_faults",
+    "messages", "records", "duplicates", "conflicts", "births", "beacons", "dead_letters", "commits", "acks",
+    "acks_without_key", "connects", "link_faults", "store_faults", "watched", "vanished", "returned",
 )  # fmt: skip
 
 
 class Receiver:
-    """See the module. on_stored(batch, new): called after the commit, on the receiver's thread; must be quick."""
+    """See the module. on_stored(batch, new), on_alarm(news): called after the commit, on the receiver's thread; must be
+    quick."""
 
     def __init__(
-        self, options: ReceiverOptions, clock: Clock, *, on_stored: Callable[[Batch, int], None] | None = None
+        self,
+        options: ReceiverOptions,
+        clock: Clock,
+        *,
+        on_stored: Callable[[Batch, int], None] | None = None,
+        on_alarm: Callable[[News], None] | None = None,
     ) -> None:
         self._options = options
         self._clock = clock
         self._on_stored = on_stored
+        self._on_alarm = on_alarm
+        self._watch: Watchkeeper | None = None
         self._counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
         self._version = V5
         self._touched: set[StreamKey] = set()
@@ -65,6 +75,7 @@ class Receiver:
         state.attempt_number = 0
         database = self._options.database
         with locked(database), Store.open(database, max_dead_letters=self._options.max_dead_letters) as store:
+            self._set_watch(store)
             while not stop.is_set():
                 before = self._counters["commits"]
                 self._connection(store, stop)
@@ -72,13 +83,22 @@ class Receiver:
                     state.attempt_number = 0
                 state.attempt_number += 1
                 stop.wait(max(0.1, wait(state)))
+            if self._watch is not None:
+                self._watch.close()
+
+    def _set_watch(self, store: Store) -> None:
+        if self._options.deadman is not None:
+            self._watch = Watchkeeper(store, self._options.deadman, self._options, self._clock, self._on_alarm)
 
     def _connection(self, store: Store, stop: threading.Event) -> None:
-        subscriber = Subscriber(self._options.broker, (ALL_DATA, ALL_EVENTS, ALL_STATUS), self._version)
+        topics = (ALL_DATA, ALL_EVENTS, ALL_STATUS, ALL_BEACONS)
+        subscriber = Subscriber(self._options.broker, topics[: 4 if self._watch else 3], self._version)
         try:
             subscriber.open()
             self._counters["connects"] += 1
             self.connected.set()
+            if self._watch is not None:
+                self._watch.link_up()
             while not stop.is_set():
                 self._serve(store, subscriber)
         except NotSpokenError as err:
@@ -93,6 +113,8 @@ class Receiver:
             self._touched.clear()
             self._stored.clear()
             store.rollback()
+            if self._watch is not None:
+                self._watch.link_down()
             subscriber.close()
 
     def _fail(self, counter: str, err: Exception) -> None:
@@ -107,14 +129,17 @@ class Receiver:
         taken: list[Incoming] = []
         begun = self._clock.boottime_us()
         for message in group:
-            self._take(store, message)
-            taken.append(message)
+            if self._take(store, message):
+                taken.append(message)
             if self._clock.boottime_us() - begun > self._options.group_limit_s * 1e6:
                 self._finish(store, subscriber, taken)
                 taken = []
                 begun = self._clock.boottime_us()
         if taken:
             self._finish(store, subscriber, taken)
+        if self._watch is not None and len(group) < self._options.group_messages and subscriber.is_answered():
+            self._watch.turn()
+            self._counters.update({k: n - self._counters[k] for k, n in self._watch.counters().items()})
 
     def _finish(self, store: Store, subscriber: Subscriber, taken: list[Incoming]) -> None:
         """Make it durable, then tell everybody."""
@@ -143,12 +168,17 @@ class Receiver:
                 break  # what came is stored; the next poll tells again
         return group
 
-    def _take(self, store: Store, message: Incoming) -> None:
-        """One message into the open transaction. One that trips a fault of ours becomes a dead letter: it must not
-        come back for ever and keep out all others."""
+    def _take(self, store: Store, message: Incoming) -> bool:
+        """One message into the open transaction; False for one that is not stored. One that trips a fault of ours
+        becomes a dead letter: it must not come back for ever and keep out all others."""
         self._counters["messages"] += 1
         now = self._clock.utc_us()
         content = read_message(message.topic, message.payload, max_bytes=self._options.max_message_bytes)
+        if self._watch is not None:
+            self._watch.heard(content, retained=message.retained)
+        if isinstance(content, BeaconFrom):
+            self._counters["beacons"] += 1
+            return False
         try:
             store.mark()
             self._take_content(store, message, content, now)
@@ -158,8 +188,9 @@ class Receiver:
             _log.exception("receiver: fault with a message on %s", message.topic)
             store.undo()
             self._take_content(store, message, DeadLetter(f"fault of the receiver: {type(err).__name__}: {err}"), now)
+        return True
 
-    def _take_content(self, store: Store, message: Incoming, content: Batch | Birth | DeadLetter, now: int) -> None:
+    def _take_content(self, store: Store, message: Incoming, content: Content, now: int) -> None:
         match content:
             case DeadLetter(reason):
                 self._counters["dead_letters"] += 1

@@ -1,10 +1,13 @@
-"""The database of the receiver, version 1. Epochs are unsigned 64 bits kept as the signed number of the same bits."""
+"""The database of the receiver, version 2, and the way to it from version 1.
+
+Epochs are unsigned 64 bits kept as the signed number of the same bits.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 TABLES: Final = """
 CREATE TABLE devices (
@@ -90,3 +93,45 @@ JOIN devices d ON d.device_no = r.device_no
 LEFT JOIN clock_fixes f ON f.device_no = r.device_no AND f.boot_id = r.boot_id
 GROUP BY r.device_no, r.epoch, r.lane, r.seq;
 """
+
+# New in version 2: cars that fell silent at speed.
+ALARM_TABLES: Final = """
+CREATE TABLE alarms (
+  id             INTEGER PRIMARY KEY,
+  device_no      INTEGER NOT NULL,
+  kind           TEXT NOT NULL,             -- 'vanished'
+  since_utc_us   INTEGER NOT NULL,          -- last sign of life
+  raised_utc_us  INTEGER NOT NULL,
+  cleared_utc_us INTEGER,                   -- NULL: it stands
+  cleared_reason TEXT,
+  lat_deg        REAL,                      -- last fix, of fix_utc_us; NULL: unknown, as in the following
+  lon_deg        REAL,
+  hacc_m         REAL,
+  heading_deg    REAL,
+  fix_utc_us     INTEGER NOT NULL,
+  speed_mps      REAL NOT NULL,             -- the circle around the last fix grows by this
+  interval_s     REAL NOT NULL,             -- of its beacons
+  place_lat_deg  REAL,                      -- where it most likely stands
+  place_lon_deg  REAL,
+  place_radius_m REAL NOT NULL,
+  score          REAL NOT NULL,             -- decades of surprise
+  reasons        TEXT NOT NULL,             -- JSON array of words, the strongest first
+  beacons        TEXT NOT NULL              -- JSON array: the last ones before the silence
+) STRICT;
+CREATE INDEX alarms_standing ON alarms (device_no) WHERE cleared_utc_us IS NULL;
+
+CREATE TABLE last_beacons (
+  device_no       INTEGER PRIMARY KEY,
+  received_utc_us INTEGER NOT NULL,
+  payload         BLOB NOT NULL             -- as sent
+) STRICT;
+
+CREATE TABLE coverage (                     -- where and for how long cars fall silent in the ordinary course of things
+  id           INTEGER PRIMARY KEY CHECK (id = 1),
+  saved_utc_us INTEGER NOT NULL,
+  map          BLOB NOT NULL
+) STRICT;
+"""
+
+# From version n to n + 1.
+MIGRATIONS: Final = {1: ALARM_TABLES}

@@ -18,10 +18,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from outrider.errors import InputError, JournalError, WireError
+from outrider.ingest.alarms_io import AlarmTables
 from outrider.ingest.clock import FixPoint, UtcTime, resolve
 from outrider.ingest.core import StreamKey, clock_fix_of, gap_of
 from outrider.ingest.progress import Progress, runs
-from outrider.ingest.schema import TABLES, VERSION
+from outrider.ingest.schema import ALARM_TABLES, MIGRATIONS, TABLES, VERSION
 from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, SignalTable, StoredRecord
 from outrider.wire.birth import Birth
 from outrider.wire.bodies import decode_body, encode_body, table_id
@@ -59,6 +60,7 @@ class Store:
         self._max_dead_letters = max_dead_letters
         self._devices: dict[str, int] = {}
         self._progress: dict[StreamKey, Progress] = {}
+        self.alarms = AlarmTables(db, self._begin, self._device_no)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False, max_dead_letters: int = 10_000) -> Store:
@@ -354,18 +356,19 @@ class Store:
 
 def _prepare(db: sqlite3.Connection, path: Path, read_only: bool) -> None:
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if version == VERSION:
-        known = True
-    elif version == 0 and not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] and not read_only:
-        known = False
-    else:
+    is_empty = version == 0 and not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if read_only and version in MIGRATIONS:
+        raise InputError(f"is of version {version}: `outrider ingest` brings it to version {VERSION}", path=path)
+    if version != VERSION and version not in MIGRATIONS and (read_only or not is_empty):
         raise InputError(f"is no receiver's database of version {VERSION} (found {version})", path=path)
     if read_only:
         return
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
-    if not known:
-        db.executescript(f"BEGIN;{TABLES}PRAGMA user_version = {VERSION};COMMIT;")
+    if is_empty:
+        db.executescript(f"BEGIN;{TABLES}{ALARM_TABLES}PRAGMA user_version = {VERSION};COMMIT;")
+    for older in range(version, VERSION if version else 0):
+        db.executescript(f"BEGIN;{MIGRATIONS[older]}PRAGMA user_version = {older + 1};COMMIT;")
 
 
 def _signed(n: int) -> int:

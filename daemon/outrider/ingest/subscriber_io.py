@@ -2,6 +2,9 @@
 
 QoS 1 with manual PUBACK: the broker keeps a message until ``confirm``. Version 5 first; where that is refused or hung
 up on, the caller tries 3.1.1 (``version``).
+
+Whether a silence is the broker's own is told by ``is_answered``: when nothing came for ``probe_s`` it is asked
+something that it must answer and that changes nothing (to end a subscription that there is none of).
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +25,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from outrider.errors import ConfigError, LinkError
 from outrider.ingest.options import BrokerOptions
+
+_ANSWER_S = 1.5  # an answer takes no longer on a link that is any good
+_NOTHING = "t/+/none"  # nobody subscribes to it
 
 V5 = MQTTProtocolVersion.MQTTv5
 V311 = MQTTProtocolVersion.MQTTv311
@@ -63,6 +70,7 @@ class Subscriber:
         self._error: str | None = None
         self._is_up = False
         self._publishing = 0
+        self._heard_s = self._probed_s = time.monotonic()
         self._client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=options.client_id,
@@ -85,6 +93,10 @@ class Subscriber:
     def publishing(self) -> int:
         """Messages published and not yet confirmed by the broker."""
         return self._publishing
+
+    def is_answered(self) -> bool:
+        """The broker has been heard lately; false while an answer is overdue."""
+        return time.monotonic() - self._heard_s < self._options.probe_s + _ANSWER_S
 
     def open(self) -> None:
         """Connect and subscribe. NotSpokenError: try the other version; LinkError otherwise."""
@@ -117,6 +129,7 @@ class Subscriber:
 
     def poll(self, timeout_s: float) -> list[Incoming]:
         """Messages that came, after waiting at most timeout_s for the first. LinkError when the link is gone."""
+        self._probe()
         if not self._incoming:
             self._turn(timeout_s)
         while not self._error and self._has_more():
@@ -148,6 +161,12 @@ class Subscriber:
 
     # ---- leaves -----------------------------------------------------------------------------------
 
+    def _probe(self) -> None:
+        now = time.monotonic()
+        if now - max(self._heard_s, self._probed_s) >= self._options.probe_s:
+            self._probed_s = now
+            self._client.unsubscribe(_NOTHING)
+
     def _has_more(self) -> bool:
         sock: Any = self._client.socket()
         if sock is None or len(self._incoming) >= self._options.receive_maximum:
@@ -165,6 +184,7 @@ class Subscriber:
         try:
             if readable or _pending(sock):
                 rc = self._client.loop_read()
+                self._heard_s = time.monotonic()
             if not rc and writable:
                 rc = self._client.loop_write()
             rc = rc or self._client.loop_misc()
