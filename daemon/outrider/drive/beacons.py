@@ -4,6 +4,9 @@ From ``from_kmh`` on one goes out every ``interval_s``. The last one (``interval
 is meant, so it is given only for what cannot be the beginning of an accident: below the speed for ``SETTLE_US``, or
 switched off while slow. A car that stops within a second and is heard no more has not said goodbye. After a sign of a
 crash nobody says goodbye for ``HOLD_US``; beacons then go on, at whatever speed, and say that the terminal lives.
+
+Hard braking is told at once, out of turn: most drivers brake before they hit something, and when the impact takes the
+power with it, that beacon is the last word and the freshest place.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ HOLD_US: Final = 60_000_000
 UNKNOWN_US: Final = 60_000_000  # so long without any source of speed, a car is not known to move
 FIX_MAX_AGE_US: Final = 2_000_000
 UTC_MAX_AGE_US: Final = 600_000_000  # a crystal's 50 ppm over this is 30 ms
+BRAKING_MPS2: Final = 4.0  # harder than nine in ten brake in traffic
+BRAKING_APART_US: Final = 5_000_000
 _DECEL_US: Final = (500_000, 2_000_000)  # the two speeds of a deceleration lie so far apart
 
 
@@ -39,6 +44,8 @@ class BeaconMaker:
         self._boot_id = boot_id
         self._on = False
         self._sent_us = 0
+        self._braked_us = -BRAKING_APART_US  # when braking was last told out of turn
+        self._is_braking = False
         self._fast_us = 0  # last known to be fast
         self._known_us = 0  # last known to have a speed
         self._held_until_us = 0
@@ -69,7 +76,8 @@ class BeaconMaker:
         self._on = self._goes_on(snapshot)
         if not (self._on or was_on):
             return None
-        if self._on and was_on and now - self._sent_us < self._options.interval_s * 1_000_000:
+        brakes = self._begins_to_brake(now, decel)
+        if self._on and was_on and not brakes and now - self._sent_us < self._options.interval_s * 1_000_000:
             return None
         self._sent_us = now
         return self._make(snapshot, utc_us, signal_dbm, decel)
@@ -82,6 +90,14 @@ class BeaconMaker:
             return None
         self._on = False
         return self._make(last, None, None, None)
+
+    def _begins_to_brake(self, now: int, decel: float | None) -> bool:
+        was_braking = self._is_braking
+        self._is_braking = decel is not None and decel >= BRAKING_MPS2
+        if not self._is_braking or was_braking or now - self._braked_us < BRAKING_APART_US:
+            return False
+        self._braked_us = now
+        return True
 
     def _goes_on(self, snapshot: Snapshot) -> bool:
         if self._options.interval_s == 0:

@@ -46,7 +46,7 @@ def test_an_interval_of_zero_turns_them_off() -> None:
 def test_slowing_down_in_order_ends_with_a_goodbye() -> None:
     """Five seconds below the speed: one last beacon says that silence is meant, and then there is silence."""
     beaconer = maker()
-    beacons = run(beaconer, drive((6, FAST, {}), (120, SLOW, {})))
+    beacons = run(beaconer, drive((6, 64 / 3.6, {}), (120, 55 / 3.6, {})))
     assert [b.interval_s for b in beacons] == [5, 5, 0]
     assert beacons[-1].t_us - 16 * S == 5 * S
     assert not beaconer.is_on
@@ -117,6 +117,18 @@ def test_braking_is_told() -> None:
     first, last = run(maker(), drive((1, 40.0, {}), (4, 40.0, {}), (1, 32.0, {})))
     assert first.decel_mps2 is None
     assert last.decel_mps2 == pytest.approx(8.0)
+
+
+def test_hard_braking_is_told_out_of_turn() -> None:
+    """At the first second of it, and once in five seconds however often the foot comes back; the next beacon in turn
+    follows an interval later."""
+    stab = [(1, 30.0, {}), (1, 36.0, {})]
+    legs = [(3, 36.0, {}), *stab, *stab, (20, 36.0, {})]
+    beacons = run(maker(), drive(*legs))  # type: ignore[arg-type]  # legs of one kind
+    first, braking, after = beacons[:3]
+    assert (first.t_us // S, braking.t_us // S, after.t_us // S) == (11, 14, 19)
+    assert braking.decel_mps2 == pytest.approx(6.0)
+    assert braking.interval_s == 5
 
 
 def test_an_old_fix_is_no_place() -> None:
