@@ -15,6 +15,7 @@
 #define CAN_STEP_US 150000 /* 10 Hz with some jitter */
 #define STEP_DROP (25 / OTR_MO_KMH)
 #define STEP_US 1200000
+#define TYRES (1.05 * OTR_MO_G)
 #define ZERO (1 / OTR_MO_KMH)
 #define STOPPED (3 / OTR_MO_KMH)
 #define LOOK_US (1ll * OTR_MO_S)
@@ -53,6 +54,8 @@ static void open_incident(otr_motion *m, otr_mo_sink *sink, int kind, int rule, 
     f->start_us = m->now_us;
     f->stand_us = OTR_MO_NEVER;
     f->v0 = v0;
+    f->low = 0;
+    f->braked = false;
     f->rpm0 = m->speed.rpm_before;
     f->src = src;
     otr_mo_event_init(m, &f->ev, kind, rule, m->now_us);
@@ -125,10 +128,15 @@ static void step_stop(otr_motion *m, otr_mo_sink *sink, const otr_mo_track *t, u
     double drop = t->before_v - t->last_v;
     if (t->before_v < MIN_V0 || drop < STEP_DROP || drop < 3 * t->res)
         return;
-    if (imu_denies(m, m->now_us - OTR_MO_S, m->now_us))
+    bool imu = imu_alive(m, m->now_us - OTR_MO_S) && !otr_mo_off(m, OTR_RB_IMU_WITNESS);
+    if (imu && imu_felt_it(m, m->now_us))
+        return; /* a push, and no pulse: somebody braked as hard as tyres can */
+    if (imu)
         open_incident(m, sink, OTR_EV_SPEED_SENSOR_LOST, OTR_RULE_STEP_STOP, t->before_v, 0.1f, src);
     else
         open_incident(m, sink, OTR_EV_CRASH_INFERRED, OTR_RULE_STEP_STOP, t->before_v, 0.25f, src);
+    m->infer.low = t->last_v;
+    m->infer.braked = drop <= TYRES * (double)(m->now_us - t->before_us) * 1e-6;
 }
 
 void otr_mo_infer_speed(otr_motion *m, otr_mo_sink *sink, uint8_t src) {
@@ -202,6 +210,12 @@ static void explain_silence(otr_motion *m, otr_mo_sink *sink) {
     }
 }
 
+/* The speed is back: for a broadcast that said it stood, at all; for a step, half of what it lost. */
+static bool drives_on(const otr_motion *m, double v) {
+    const otr_mo_infer *f = &m->infer;
+    return f->src == OTR_SRC_CAN ? v > 10 / OTR_MO_KMH : v > 0.5 * (f->v0 + f->low);
+}
+
 static void explain_stop(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_infer *f = &m->infer;
     int64_t age = m->now_us - f->start_us;
@@ -215,12 +229,12 @@ static void explain_stop(otr_motion *m, otr_mo_sink *sink) {
         finish(m, sink, OTR_EV_SPEED_SENSOR_LOST, 0.1f, OTR_PH_CANCELLED);
     } else if (age >= LOOK_US && !lost && imu_denies(m, f->start_us, f->start_us)) {
         finish(m, sink, braked ? OTR_EV_WHEEL_LOCKUP : OTR_EV_SPEED_SENSOR_LOST, 0.1f, OTR_PH_CANCELLED);
-    } else if (v > 10 / OTR_MO_KMH && age >= LOOK_US) {
+    } else if (age >= LOOK_US && drives_on(m, v)) {
         finish(m, sink, OTR_EV_SPEED_SENSOR_LOST, 0.05f, OTR_PH_CANCELLED);
     } else if (f->stand_us != OTR_MO_NEVER && !lost &&
                m->now_us - f->stand_us >= (f->src == OTR_SRC_CAN ? CAN_HOLD_US : STEP_HOLD_US)) {
         f->ev.flags |= OTR_EVF_STANDSTILL;
-        finish(m, sink, OTR_EV_CRASH_INFERRED, 0.5f, OTR_PH_CLOSED);
+        finish(m, sink, OTR_EV_CRASH_INFERRED, f->braked ? 0.25f : 0.5f, OTR_PH_CLOSED);
     } else if (age >= END_US) {
         finish(m, sink, f->ev.kind, f->ev.conf, OTR_PH_CLOSED);
     }

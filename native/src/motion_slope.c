@@ -11,7 +11,7 @@
 
 #define SLOW_SPAN_S 0.9
 #define FAST_SPAN_S 0.4
-#define SLOW_SHARE 0.667 /* of a push that is over the threshold for 0.4 s, a second's mean holds about two thirds */
+#define SLOW_SHARE 0.8 /* a second's mean is below the peak */
 #define SLOW_GAP_S 2.1
 #define HELD_US 1500000ll
 #define MIN_V (10 / OTR_MO_KMH)
@@ -46,7 +46,9 @@ static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, doub
 static void spin(otr_motion *m, otr_mo_sink *sink, double slope_g) {
     if (otr_mo_off(m, OTR_RB_SPIN))
         return;
-    bool felt = m->harsh.value[0] >= SPIN_FELT_G;
+    const double *push = m->harsh.value; /* along the vehicle, or in the plane */
+    double size2 = push[0] * push[0] + push[1] * push[1];
+    bool felt = m->harsh.frame_aligned ? push[0] >= SPIN_FELT_G : size2 >= SPIN_FELT_G * SPIN_FELT_G;
     otr_mo_level l = {.kind = OTR_EV_WHEEL_SPIN,
                       .rule = OTR_RULE_SPIN,
                       .value = felt ? 0 : slope_g,
@@ -84,7 +86,7 @@ void otr_mo_slope_speed(otr_motion *m, otr_mo_sink *sink, uint8_t src) {
     if (!otr_mo_speed_slope(t, slow ? SLOW_SPAN_S : FAST_SPAN_S, &slope, &before))
         return;
     if (imu) {
-        if (!slow && m->harsh.frame_aligned)
+        if (!slow && m->harsh.settled)
             spin(m, sink, slope / OTR_MO_G);
         return;
     }

@@ -215,11 +215,19 @@ typedef struct {
     bool open, stopped_seen;
     otr_event ev;
     int64_t start_us, stand_us, quiet_us;
-    double v0; /* m/s */
+    double v0, low; /* m/s, before and after the stop */
     double rpm0;
+    bool braked; /* tyres could have done it */
     uint8_t src;
     uint8_t said_phase;
 } otr_mo_infer;
+
+/* ---- motion_towed.c ---------------------------------------------------------------------------- */
+typedef struct {
+    int64_t parked_us, move_us, tilt_us; /* since when */
+    double up[3];                        /* how it lay when it came to rest */
+    bool parked, rested, lies, moved;    /* lies: up is known; moved: said */
+} otr_mo_towed;
 
 /* ---- motion_harsh.c, motion_slope.c ------------------------------------------------------------ */
 enum { OTR_MO_BRAKE, OTR_MO_ACCEL, OTR_MO_CORNER, OTR_MO_CLASSES };
@@ -267,6 +275,7 @@ struct otr_motion {
     otr_mo_crash crash;
     otr_mo_alarm alarm;
     otr_mo_infer infer;
+    otr_mo_towed towed;
     otr_mo_harsh harsh;
     otr_mo_slope slope;
     otr_mo_window window;
@@ -352,6 +361,8 @@ void otr_mo_classify(otr_motion *m);
 void otr_mo_infer_speed(otr_motion *m, otr_mo_sink *sink, uint8_t src);
 void otr_mo_infer_sna(otr_motion *m, otr_mo_sink *sink, uint8_t src);
 void otr_mo_infer_tick(otr_motion *m, otr_mo_sink *sink);
+/* motion_towed.c */
+void otr_mo_towed_tick(otr_motion *m, otr_mo_sink *sink);
 /* motion_harsh.c, motion_slope.c */
 void otr_mo_harsh_init(otr_motion *m);
 void otr_mo_harsh_imu(otr_motion *m, otr_mo_sink *sink);
