@@ -16,10 +16,11 @@ from outrider.errors import ScenarioError
 from outrider.sim import generate, parse_scenario
 from outrider.sim.crash import Pulse
 from outrider.sim.dbc import layout
-from outrider.sim.imu import mounting_matrix
+from outrider.sim.mounting import mounting_matrix
 from outrider.sim.nmea import _angle
 from outrider.sim.route import STEP_M, build_route
-from outrider.sim.scenario import Crash, Imu, Leg, Mounting, Scenario, Timeline
+from outrider.sim.scenario import Scenario
+from outrider.sim.tables import Crash, Imu, Leg, Mounting, Timeline
 
 CITY = (resources.files("outrider.sim") / "scenarios" / "city-crash.toml").read_text(encoding="utf-8")
 DATABASE = cantools.database.load_string(

@@ -144,7 +144,7 @@ def _drive(out: Path, written: Written, at: tuple[str, int], speed: float, view:
         view.output(output)
 
     with ReplaySession.open(
-        [written.can, written.nmea],
+        written.recordings,
         profiles=[PROFILE],
         journal=out / "journal",
         broker=f"{HOST}:{port}",

@@ -205,8 +205,7 @@ def materialised(task: DriveTask) -> Iterator[Inputs]:
 
     scenario = load_scenario(task.scenario)
     with tempfile.TemporaryDirectory(prefix="outrider-drive-") as folder:
-        written = write_drive(generate(scenario, task.seed), Path(folder))
-        files = (written.can, written.nmea)
+        files = write_drive(generate(scenario, task.seed), Path(folder)).recordings
         yield Inputs(files, fingerprint_of(files, task.after_s))
 
 

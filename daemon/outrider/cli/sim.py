@@ -59,7 +59,8 @@ def list_(as_json: bool) -> None:
 )
 @json_option
 def drive(scenario: str, output: Path, seed: int, log_format: str, as_json: bool) -> None:
-    """Drive SCENARIO, a bundled name or a TOML file, and write DIR/can.log, DIR/gnss.nmea, DIR/truth.json."""
+    """Drive SCENARIO, a bundled name or a TOML file, and write what is heard of it: DIR/can.log, DIR/gnss.nmea,
+    DIR/imu.csv; and DIR/truth.json."""
     from outrider.sim.drive import generate
     from outrider.sim.scenario_io import load_scenario
     from outrider.sim.write_io import write_drive
@@ -86,8 +87,17 @@ def _summary(written: Written, truth: dict[str, Any]) -> dict[str, Any]:
         "distance_m": truth["distance_m"],
         "frames": written.frames,
         "sentences": written.sentences,
+        "samples": written.samples,
         "events": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
-        "files": {"can": str(written.can), "nmea": str(written.nmea), "truth": str(written.truth)},
+        "files": {
+            name: None if path is None else str(path)
+            for name, path in (
+                ("can", written.can),
+                ("nmea", written.nmea),
+                ("imu", written.imu),
+                ("truth", written.truth),
+            )
+        },
     }
 
 
@@ -106,7 +116,7 @@ def _tell(written: Written, truth: dict[str, Any]) -> None:
     kinds = [event["kind"] for event in truth["events"]]
     if kinds:
         note(", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds))))
-    for path in (written.can, written.nmea, written.truth):
+    for path in (*written.recordings, written.truth):
         click.echo(str(path))
 
 

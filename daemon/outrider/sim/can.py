@@ -67,20 +67,21 @@ class Bus:
         self._out: list[SimFrame] = []
 
     def frames(self) -> Iterator[SimFrame]:
+        senses = self._scenario.car.senses
         for message in self._layout.values():
-            if message.name != "IMU_Data":
+            if message.name != "IMU_Data" and "can" in senses:
                 drift = 1.0 + self._rng.gauss(0.0, 30e-6)
                 first = self._rng.uniform(0.0, message.cycle_s)
                 self._add(first, self._sender(message), message.cycle_s * drift)
-        if self._scenario.can.obd:
+        if self._scenario.can.obd and "obd" in senses:
             self._add(self._rng.uniform(0.5, 1.0), self._ask, obd.POLL_S)
         airbag = self._contents.airbag_at
-        if airbag is not None:
+        if airbag is not None and "can" in senses:
             self._add(airbag, self._sender(self._layout["SRS_Status"]), 0.0)
         sample = next(self._samples, None)
         while True:
             due = self._queue[0].due if self._queue else self._end + 1.0
-            if sample is not None and sample.t <= due:
+            if sample is not None and sample.t <= min(due, self._end):
                 self._send_sample(sample)
                 sample = next(self._samples, None)
             elif self._queue and due <= self._end:

@@ -99,8 +99,9 @@ class Contents:
         slip = _SLIP_PER_G * max(-1.0, min(1.0, c["along"][row] / G))
         front, rear = 1.0 + slip, 1.0 + min(0.0, slip) * 0.7
         speeds = []
-        for share, side in ((front, -turn), (front, turn), (rear, -turn), (rear, turn)):
-            wheel = (v + side) * share * scale
+        spin = c["slip"][row]
+        for share, side, more in ((front, -turn, spin), (front, turn, spin), (rear, -turn, 0.0), (rear, turn, 0.0)):
+            wheel = ((v + side) * share + more) * scale
             noisy = wheel + 0.006 * self._rng.gauss(0.0, 1.0) * min(1.0, wheel)
             speeds.append(noisy * 3.6 if wheel > _WHEEL_FLOOR else 0.0)
         return tuple(speeds)

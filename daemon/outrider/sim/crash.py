@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from outrider.sim.scenario import Crash
+from outrider.sim.tables import Again, Crash
 
 # (share of delta-V, begin, end) in units of the pulse duration
 _SHAPES: Final = {
@@ -40,7 +40,7 @@ class Ring:
 class Pulse:
     """Change of velocity in the car's axes since contact, in m/s, as a function of time since contact in s."""
 
-    def __init__(self, crash: Crash, rng: Random) -> None:
+    def __init__(self, crash: Crash | Again, rng: Random) -> None:
         self.duration_s = crash.duration_ms / 1000.0
         self.total_s = self.duration_s * (1.0 + _REBOUND_SPAN)
         self.delta_v = crash.delta_v_kmh / 3.6

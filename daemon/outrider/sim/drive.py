@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import islice
 from random import Random
 from typing import Any, Final
 
-from outrider.errors import ScenarioError
+from outrider.errors import BugError, ScenarioError
 from outrider.sim import nmea
 from outrider.sim.can import Bus, SimFrame
 from outrider.sim.gnss import Receiver
@@ -40,8 +41,39 @@ class Drive:
     def duration_s(self) -> float:
         return self.track.columns["t"][-1]
 
+    def heard_as(self, scenario: Scenario) -> Drive:
+        """The same motion heard by another terminal: other senses, sensor range, mounting, errors; the rate stays."""
+        if (
+            scenario.imu.rate_hz != self.scenario.imu.rate_hz
+            or scenario.imu.clock_error != self.scenario.imu.clock_error
+        ):
+            raise BugError("another rate is another drive")
+        return Drive(scenario, self.seed, self.route, self.simulation, self.track)
+
+    @property
+    def imu_apart(self) -> bool:
+        """The sensor is the terminal's own, not on the bus."""
+        return "imu" in self.scenario.car.senses and self.scenario.imu.bus == "iio"
+
+    @property
+    def imu_on_bus(self) -> bool:
+        return "imu" in self.scenario.car.senses and not self.imu_apart
+
+    def engine_time_s(self, t: float) -> float:
+        """Where ``t`` lies on the time line of a replay, which begins at 1 s with the first thing heard."""
+        first = [frame.t_us for frame in islice(self.frames(), 1)] + [at for at, _ in islice(self.sentences(), 1)]
+        if self.imu_apart:
+            first += [self.start_us + round(sample.t * 1e6) for sample in islice(self.samples(), 1)]
+        return (self.start_us - min(first, default=self.start_us)) / 1e6 + t + 1.0
+
+    @property
+    def on_bus(self) -> bool:
+        """The terminal hears a bus."""
+        senses = self.scenario.car.senses
+        return "can" in senses or "obd" in senses or self.imu_on_bus
+
     def frames(self) -> Iterator[SimFrame]:
-        """CAN frames in time order."""
+        """CAN frames in time order; none where the terminal hears no bus."""
         return self._bus().frames()
 
     def samples(self) -> Iterator[Sample]:
@@ -49,7 +81,9 @@ class Drive:
         return self._imu().samples(self.track, self.simulation.steps_per_sample)
 
     def sentences(self) -> Iterator[tuple[int, bytes]]:
-        """NMEA sentences with the UTC microsecond at which their last byte arrives."""
+        """NMEA sentences with the UTC microsecond at which their last byte arrives; none without a receiver."""
+        if "gnss" not in self.scenario.car.senses:
+            return
         spec = self.scenario.gnss
         rng = Random(f"{self.seed}:serial")
         receiver = Receiver(spec, self.scenario.start, Random(f"{self.seed}:gnss"))
@@ -65,10 +99,11 @@ class Drive:
         return build_truth(self.scenario, self.seed, self.simulation, self.track, self._imu().matrix)
 
     def _imu(self) -> ImuSensor:
-        return ImuSensor(self.scenario.imu, Random(f"{self.seed}:imu"))
+        return ImuSensor(self.scenario.imu, Random(f"{self.seed}:imu"), self.scenario.device)
 
     def _bus(self) -> Bus:
-        return Bus(self.scenario, self.track, self.simulation.moments, self.samples(), self.seed)
+        samples = self.samples() if self.imu_on_bus else iter(())
+        return Bus(self.scenario, self.track, self.simulation.moments, samples, self.seed)
 
 
 def generate(scenario: Scenario, seed: int = 1, progress: Callable[[float], None] | None = None) -> Drive:
@@ -82,6 +117,7 @@ def generate(scenario: Scenario, seed: int = 1, progress: Callable[[float], None
     moments = simulation.moments
     for name, wanted, happened in (
         ("crash", scenario.crash, moments.crash),
+        ("rollover", scenario.rollover, moments.rollover),
         ("silence", scenario.silence, moments.silence),
     ):
         if wanted is not None and happened is None:

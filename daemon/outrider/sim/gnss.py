@@ -14,9 +14,10 @@ from random import Random
 from typing import Final
 
 from outrider.sim.route import Datum
-from outrider.sim.scenario import Gnss, Start
+from outrider.sim.tables import Gnss, Start
 from outrider.sim.track import Track
 
+_LONG_S: Final = 600.0
 _TAU_S: Final = 90.0
 _WHITE_M: Final = 0.12
 _SPEED_NOISE: Final = 0.06  # m/s, each axis
@@ -52,7 +53,7 @@ class Receiver:
         self._drift = [0.0, 0.0, 0.0]
         self._fresh = [0.0, 0.0, 0.0]  # extra error since the last first fix
         self._clear_since: float | None = None  # sky free since then
-        self._fixed_at: float | None = None
+        self._fixed_at: float | None = -_LONG_S if start.speed_kmh > 0.0 else None  # on its way: fixed for long
         self._lost_at: float | None = None
         self._sats = sorted(rng.sample(range(1, 33), 11))
 
@@ -97,7 +98,7 @@ class Receiver:
 
     def _velocity(self, columns: dict[str, array[float]], row: int, t: float, poor: float) -> tuple[float, float]:
         """Speed over ground east and north, with Doppler noise; too low or high right after a first fix."""
-        speed, course = columns["ground_v"][row], columns["course"][row]
+        speed, course = columns["ground_v"][row], columns["course"][row] + columns["drift"][row]
         if columns["crash"][row] == 0.0:
             speed = columns["v"][row]
         fade = math.exp(-(t - self._fixed_at) / 1.0) if self._fixed_at is not None else 0.0

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from outrider.sim.handling import Handling
+from outrider.sim.mounting import Matrix, applied, mounting_matrix
 from outrider.sim.plan import G
-from outrider.sim.scenario import Imu, Mounting
+from outrider.sim.tables import Device, Imu
 from outrider.sim.track import Track
-
-Matrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 
 _ADC_STEPS: Final = 32_768  # 16 bits signed
 _AXES: Final = ("fx", "fy", "fz", "wx", "wy", "wz")
@@ -34,34 +34,20 @@ class Sample:
     valid: bool
 
 
-def mounting_matrix(mounting: Mounting) -> Matrix:
-    """Rows are the sensor's axes in the car's: sensor = matrix * car.
-
-    The sensor is turned by yaw about z, then pitch about its new y, then roll about its new x (ISO 8855 angles).
-    """
-    cy, sy = math.cos(math.radians(mounting.yaw_deg)), math.sin(math.radians(mounting.yaw_deg))
-    cp, sp = math.cos(math.radians(mounting.pitch_deg)), math.sin(math.radians(mounting.pitch_deg))
-    cr, sr = math.cos(math.radians(mounting.roll_deg)), math.sin(math.radians(mounting.roll_deg))
-    return (
-        (cy * cp, sy * cp, -sp),
-        (cy * sp * sr - sy * cr, sy * sp * sr + cy * cr, cp * sr),
-        (cy * sp * cr + sy * sr, sy * sp * cr - cy * sr, cp * cr),
-    )
-
-
 class ImuSensor:
     """Draws its biases once; ``samples`` walks a track."""
 
-    def __init__(self, spec: Imu, rng: Random) -> None:
+    def __init__(self, spec: Imu, rng: Random, device: Device | None = None) -> None:
         self._spec, self._rng = spec, rng
         self.matrix = mounting_matrix(spec.mounting)
         acc_bias, gyro_bias = spec.bias_mg * 1e-3 * G, spec.bias_dps
         self.bias = tuple(rng.gauss(0.0, 1.0) * size for size in (acc_bias,) * 3 + (gyro_bias,) * 3)
+        self._handling = Handling(device, spec.mounting, Random(rng.random())) if device is not None else None
         self.saturated = 0  # samples with an axis at its range, so far
 
     def samples(self, track: Track, steps: int) -> Iterator[Sample]:
         """One sample for every ``steps`` rows."""
-        spec, rng, m = self._spec, self._rng, self.matrix
+        spec, rng = self._spec, self._rng
         interval = track.step_s * steps
         half_band = 0.5 / interval
         acc_noise = spec.noise_ug * 1e-6 * G * math.sqrt(half_band)
@@ -70,14 +56,10 @@ class ImuSensor:
         acc_step, gyro_step = acc_limit / _ADC_STEPS, gyro_limit / _ADC_STEPS
         chance = spec.invalid_per_hour * interval / 3600.0
         columns = [track.columns[name] for name in _AXES]
-        times = track.columns["t"]
+        stamps = track.columns["t"]
         bias, gauss = self.bias, rng.gauss
         for end in range(steps - 1, len(track), steps):
-            x, y, z, p, q, r = _means(columns, end, steps)
-            true = (
-                *(row[0] * x + row[1] * y + row[2] * z for row in m),
-                *(math.degrees(row[0] * p + row[1] * q + row[2] * r) for row in m),
-            )
+            true = self._felt(columns, stamps, end, steps)
             values, saturated = [], False
             for i in range(6):
                 noise, limit, step = (acc_noise, acc_limit, acc_step) if i < 3 else (gyro_noise, gyro_limit, gyro_step)
@@ -92,8 +74,31 @@ class ImuSensor:
             elif saturated:
                 self.saturated += 1
             yield Sample(
-                times[end], (values[0], values[1], values[2]), (values[3], values[4], values[5]), saturated, valid
+                stamps[end], (values[0], values[1], values[2]), (values[3], values[4], values[5]), saturated, valid
             )
+
+    def _felt(self, columns: list[array[float]], stamps: array[float], end: int, steps: int) -> tuple[float, ...]:
+        """Specific force [m/s2] and rate [deg/s] in the sensor's axes, without its errors."""
+        if self._handling is None:
+            return _in_axes(self.matrix, _means(columns, end, steps))
+        sums = [0.0] * 6
+        for row in range(end - steps + 1, end + 1):
+            hold = self._handling.hold(stamps[row])
+            force, turn = (columns[0][row], columns[1][row], columns[2][row]), [columns[i][row] for i in (3, 4, 5)]
+            own = (0.0, 0.0, 0.0) if hold.free else applied(hold.matrix, force)
+            rate = applied(hold.matrix, (turn[0], turn[1], turn[2]))
+            for i in range(3):
+                sums[i] += own[i] + hold.push[i]
+                sums[i + 3] += math.degrees(rate[i] + hold.turn[i])
+        return tuple(value / steps for value in sums)
+
+
+def _in_axes(m: Matrix, means: tuple[float, ...]) -> tuple[float, ...]:
+    x, y, z, p, q, r = means
+    return (
+        *(row[0] * x + row[1] * y + row[2] * z for row in m),
+        *(math.degrees(row[0] * p + row[1] * q + row[2] * r) for row in m),
+    )
 
 
 def _means(columns: list[array[float]], end: int, steps: int) -> tuple[float, ...]:

@@ -12,7 +12,8 @@ from random import Random
 from typing import Final
 
 from outrider.sim.route import Route
-from outrider.sim.scenario import Driver, Leg, Scenario
+from outrider.sim.scenario import Scenario
+from outrider.sim.tables import Driver, Leg
 
 G: Final = 9.80665
 _LOOK_AHEAD: Final = 8  # targets considered at once

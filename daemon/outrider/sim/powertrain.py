@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from outrider.sim.plan import G
 
@@ -21,6 +21,8 @@ _DRAG: Final = 0.5 * 1.2 * 0.66  # half air density times drag area
 _ROTATING: Final = 1.05  # share of rotating mass
 _IDLE_RPM: Final = 780.0
 _SHIFT_S: Final = 0.28
+_WHEELS_KGM2: Final = 2.0  # two driven wheels with brakes and shafts
+_ENGINE_KGM2: Final = 0.15
 _N_PER_BAR: Final = 215.0
 # Willans line: fuel power = (brake work + friction) / indicated efficiency; petrol 42.5 kJ/g, 745 g/l.
 _FUEL_J_PER_G: Final = 0.40 * 42_500.0
@@ -42,6 +44,21 @@ class Powertrain:
     fuel_lph: float = 0.0
     _shift_left_s: float = 0.0
     _gear_age_s: float = 9.0
+
+    @classmethod
+    def running_at(cls, mass_kg: float, v: float) -> Self:
+        """As it is in a car that goes steadily at ``v``; off in one that stands."""
+        made = cls(mass_kg)
+        if v > 0.0:
+            ratio = v / _WHEEL_M * _FINAL * 60.0 / (2.0 * math.pi)
+            made.gear = next((i + 1 for i, r in enumerate(_RATIOS) if r * ratio < 2000.0), len(_RATIOS))
+            made.rpm = max(_IDLE_RPM, _RATIOS[made.gear - 1] * ratio)
+        return made
+
+    def rotating_kg(self) -> float:
+        """Mass that the driven wheels, gears and engine are when they spin up alone."""
+        ratio = _RATIOS[max(self.gear, 1) - 1] * _FINAL
+        return (_WHEELS_KGM2 + _ENGINE_KGM2 * ratio * ratio) / (_WHEEL_M * _WHEEL_M)
 
     def limit(self, wanted: float, v: float, grade: float) -> float:
         """The acceleration that engine and gearbox give when ``wanted`` is asked for (braking is not limited here)."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from outrider.sim.plan import G
 from outrider.sim.route import Route
-from outrider.sim.scenario import Leg, Surface
+from outrider.sim.tables import Kerb, Leg, Surface
 
 WHEELBASE_M: Final = 2.65
 TRACK_M: Final = 1.54
@@ -27,6 +27,8 @@ _ROUGHNESS: Final[dict[Surface, float]] = {"smooth": 4e-6, "city": 14e-6, "worn"
 _SHAKE: Final = (0.034, 0.042, 0.075)
 _SHAKE_RATE: Final = (0.00060, 0.00160, 0.00058)
 _SURFACE_SHAKE: Final[dict[Surface, float]] = {"smooth": 0.85, "city": 1.0, "worn": 1.5}
+_SHAKE_HZ: Final = 120.0
+_FINE_S: Final = 0.0095
 _ENGINE_SHAKE: Final = 0.02  # m/s2 at idle
 
 # Quarter cars, two wheels together: shares of the car's mass, and stiffnesses for 1450 kg.
@@ -46,6 +48,8 @@ class Obstacle:
     end_m: float
     height_m: float
     side: int
+    aside: float = 0.0  # push to the left for each push backwards by a rising edge
+    echo: bool = False  # the same edge under the other wheels
 
     def height(self, s: float) -> float:
         x = s - self.begin_m
@@ -77,10 +81,21 @@ def _leg_obstacles(leg: Leg, begin: float) -> list[Obstacle]:
             for p in leg.pothole
         ),
         *(Obstacle("bump", begin + b.at_m, begin + b.at_m + b.length_m, b.height_mm / 1e3, 0) for b in leg.bump),
-        *(
-            Obstacle("kerb", begin + k.at_m, begin + k.at_m + k.over_m, k.height_mm / 1e3, sides[k.side])
-            for k in leg.kerb
-        ),
+        *(item for k in leg.kerb for item in _kerb(k, begin + k.at_m)),
+    ]
+
+
+def _kerb(kerb: Kerb, at: float) -> list[Obstacle]:
+    """Square on: one side's wheels. At an angle the edge crosses the way of the other wheels further on."""
+    height, end = kerb.height_mm / 1e3, at + kerb.over_m
+    side = {"left": 1, "right": -1, "both": 0}[kerb.side]
+    if kerb.angle_deg >= 90.0 or side == 0:
+        return [Obstacle("kerb", at, end, height, side)]
+    cot = 1.0 / math.tan(math.radians(kerb.angle_deg))
+    later, aside = TRACK_M * cot, -side * cot
+    return [
+        Obstacle("kerb", at, end, height, side, aside),
+        Obstacle("kerb", at + later, end + later, height, -side, aside, echo=True),
     ]
 
 
@@ -114,9 +129,10 @@ class QuarterCar:
 
 @dataclass(slots=True)
 class Shaking:
-    """What one step of road adds: forward and vertical acceleration [m/s2], pitch and roll of the body [rad]."""
+    """What one step of road adds: forward, left and vertical acceleration [m/s2], pitch and roll of the body [rad]."""
 
     forward: float = 0.0
+    left: float = 0.0
     heave: float = 0.0
     pitch: float = 0.0  # + nose down
     pitch_rate: float = 0.0
@@ -126,7 +142,7 @@ class Shaking:
 class Road:
     """The road under a car: ``step`` once per step with the path covered."""
 
-    def __init__(self, route: Route, mass_kg: float, rng: Random) -> None:
+    def __init__(self, route: Route, mass_kg: float, step_s: float, rng: Random) -> None:
         self._route, self._rng, self._mass = route, rng, mass_kg
         self._obstacles = obstacles_of(route)
         self._next = 0  # first obstacle that is not yet behind the rear axle
@@ -135,6 +151,10 @@ class Road:
         self._last = [0.0, 0.0]
         self._tilt = 0.0  # road roll from left and right wheels on different ground [rad]
         self.obstacles = self._obstacles
+        # the noise is sized for steps of 10 ms; shorter ones show more of its band, up to where structures answer
+        self._dense = math.sqrt(0.01 / step_s) if step_s < _FINE_S else 1.0
+        self._pass = 1.0 - math.exp(-2.0 * math.pi * _SHAKE_HZ * step_s) if step_s < _FINE_S else 1.0
+        self._smooth = [0.0] * 6
 
     def step(self, s: float, v: float, h: float, surface: Surface) -> Shaking:
         out = Shaking()
@@ -145,27 +165,31 @@ class Road:
             # a long wave is not felt as unevenness: the height leaks back to zero
             height = self._heights[axle] * (1.0 - 0.4 * h) + rough * self._rng.gauss(0.0, 1.0)
             self._heights[axle] = height
-            bump, slope, side = self._obstacle(at)
-            road = height + bump * (0.5 if side else 1.0)
+            under = self._under(at)
+            road = height + sum(bump * (0.5 if item.side else 1.0) for item, bump, _slope in under)
             car.step(self._last[axle], road, h)
             self._last[axle] = road
             out.heave += 0.5 * car.accel
-            # force of the road normal to its slope; one wheel of the axle carries half of it
-            out.forward -= car.tyre_force * slope * (0.5 if side else 1.0) / self._mass
-            out.roll += 0.5 * side * bump / TRACK_M
+            for item, bump, slope in under:
+                # force of the road normal to its slope; one wheel of the axle carries half of it
+                push = car.tyre_force * slope * (0.5 if item.side else 1.0) / self._mass
+                out.forward -= push
+                out.left += push * item.aside
+                out.roll += 0.5 * item.side * bump / TRACK_M
         self._tilt = self._tilt * (1.0 - 0.4 * h) + rough / TRACK_M * self._rng.gauss(0.0, 1.0)
         out.roll += self._tilt
         out.pitch = (self._rear.body - self._front.body) / WHEELBASE_M
         out.pitch_rate = (self._rear.body_rate - self._front.body_rate) / WHEELBASE_M
         return out
 
-    def _obstacle(self, at: float) -> tuple[float, float, int]:
-        """(height, slope, side) of the obstacle under an axle at ``at``; nothing is (0, 0, 0)."""
+    def _under(self, at: float) -> list[tuple[Obstacle, float, float]]:
+        """The obstacles under an axle at ``at`` with height and slope there."""
+        found = []
         for item in self._obstacles[self._next : self._next + 4]:
             if item.begin_m < at < item.end_m:
                 slope = (item.height(at + 0.05) - item.height(at - 0.05)) / 0.1
-                return item.height(at), slope * 0.5, item.side
-        return 0.0, 0.0, 0
+                found.append((item, item.height(at), slope * 0.5))
+        return found
 
     def shake(self, v: float, rpm: float, surface: Surface) -> tuple[float, float, float, float, float, float]:
         """White noise of structure and engine: accelerations [m/s2] and rates [rad/s]."""
@@ -174,11 +198,11 @@ class Road:
         idle = _ENGINE_SHAKE if rpm > 0.0 else 0.0
         if root == 0.0 and idle == 0.0:
             return 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        return (
-            (_SHAKE[0] * root + idle) * gauss(0.0, 1.0),
-            (_SHAKE[1] * root + idle) * gauss(0.0, 1.0),
-            (_SHAKE[2] * root + idle) * gauss(0.0, 1.0),
-            _SHAKE_RATE[0] * root * gauss(0.0, 1.0),
-            _SHAKE_RATE[1] * root * gauss(0.0, 1.0),
-            _SHAKE_RATE[2] * root * gauss(0.0, 1.0),
-        )
+        sizes = (*(size * root + idle for size in _SHAKE), *(size * root for size in _SHAKE_RATE))
+        if self._pass == 1.0:
+            x, y, z, p, q, r = (size * gauss(0.0, 1.0) for size in sizes)
+            return x, y, z, p, q, r
+        for i, size in enumerate(sizes):
+            self._smooth[i] += self._pass * (self._dense * size * gauss(0.0, 1.0) - self._smooth[i])
+        x, y, z, p, q, r = self._smooth
+        return x, y, z, p, q, r

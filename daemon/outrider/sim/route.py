@@ -12,7 +12,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
-from outrider.sim.scenario import Leg, Scenario, Sky, Surface
+from outrider.sim.scenario import Scenario
+from outrider.sim.tables import Leg, Sky, Surface
 
 STEP_M: Final = 0.5
 _TAIL_M: Final = 400.0  # road beyond the last leg, for whoever slides or overshoots

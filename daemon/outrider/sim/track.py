@@ -38,8 +38,11 @@ COLUMNS = (
     "esc_v",  # what the brake control unit says [m/s]: scaled by the tyres, filtered
     "odo",  # what the cluster counted [m]
     "power",  # 0 off 2 on 3 crank
-    "crash",  # 0 before, 1 from contact on
+    "crash",  # 0 while driven, 1 from contact or loss of grip on
     "sky",  # 0 open 1 city 2 tunnel
+    "slip",  # how much faster the driven wheels turn than the car goes [m/s]
+    "drift",  # from where a free body points to where it goes [rad]
+    "roll",  # attitude of a car that turns over or is lifted [rad], + right side down
 )
 
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from outrider.sim.imu import Matrix
+from outrider.sim.free import Impact
+from outrider.sim.mounting import Matrix
 from outrider.sim.plan import G
 from outrider.sim.route import Datum, Route
 from outrider.sim.scenario import Scenario
+from outrider.sim.tables import Crash
 from outrider.sim.track import Track
 from outrider.sim.vehicle import Simulation
 
@@ -57,7 +59,9 @@ def build_truth(scenario: Scenario, seed: int, simulation: Simulation, track: Tr
         *_manoeuvres(ground, simulation.route),
         *_obstacles(ground, simulation),
         *_crash(ground, scenario, simulation),
-        *_silence(ground, simulation),
+        *_rollover(ground, simulation),
+        *_handled(ground, scenario),
+        *_silence(ground, scenario, simulation),
     ]
     events.sort(key=lambda event: (event["t0_s"], event["kind"]))
     moments = simulation.moments
@@ -261,6 +265,8 @@ def _obstacles(ground: _Ground, simulation: Simulation) -> list[dict[str, Any]]:
             row += 1
         if row >= len(track) or c["crash"][row]:
             break
+        if item.echo:
+            continue
         t = c["t"][row]
         window = track.rows(t, t + _OBSTACLE_S)
         found.append(
@@ -279,10 +285,17 @@ def _obstacles(ground: _Ground, simulation: Simulation) -> list[dict[str, Any]]:
 
 
 def _crash(ground: _Ground, scenario: Scenario, simulation: Simulation) -> list[dict[str, Any]]:
-    crash, begin, pulse = scenario.crash, simulation.moments.crash, simulation.pulse
-    if crash is None or begin is None or pulse is None:
+    """One event an impact."""
+    begin = simulation.moments.crash
+    if scenario.crash is None or begin is None:
         return []
-    c, track = ground.track.columns, ground.track
+    impacts = [impact for impact in simulation.impacts if begin + impact.offset_s <= ground.track.columns["t"][-1]]
+    return [_impact(ground, simulation, number, impact) for number, impact in enumerate(impacts, 1)]
+
+
+def _impact(ground: _Ground, simulation: Simulation, number: int, impact: Impact) -> dict[str, Any]:
+    c, track, pulse, spec = ground.track.columns, ground.track, impact.pulse, impact.spec
+    begin = (simulation.moments.crash or 0.0) + impact.offset_s
     size, when = pulse.peak()
     x, y, _up = pulse.velocity(when)
     before = max(0, track.rows(0.0, begin)[-1] if begin > 0.0 else 0)
@@ -290,32 +303,79 @@ def _crash(ground: _Ground, scenario: Scenario, simulation: Simulation) -> list[
     rest = simulation.moments.rest
     angle = math.degrees(math.atan2(-y, -x))
     final = track.row_at(rest) if rest is not None else len(track) - 1
+    return {
+        "kind": "crash",
+        **ground.at(begin),
+        "impact": number,
+        "duration_s": round(pulse.duration_s, 4),
+        "ignition": c["power"][before] > 0.0,
+        "speed_kmh": round((c["ground_v"] if number > 1 else c["v"])[before] * 3.6, 2),
+        "delta_v_kmh": round(size * 3.6, 2),
+        "delta_v_long_kmh": round(x * 3.6, 2),
+        "delta_v_lat_kmh": round(y * 3.6, 2),
+        "delta_v_time_ms": round(when * 1e3, 1),
+        "pdof_deg": round(angle, 1),
+        "clock": (12 - round(angle / 30.0)) % 12 or 12,
+        "peak_g": round(pulse.peak_accel() / G, 2),
+        "airbag_ms": spec.airbag_ms if isinstance(spec, Crash) else None,
+        "peak_yaw_dps": round(max((abs(math.degrees(c["yaw"][row])) for row in after), default=0.0), 1),
+        "rest_s": _or_none(rest),
+        "slide_m": round(c["s"][final] - c["s"][before], 2),
+        "rest_place": ground.place(final),
+    }
+
+
+def _rollover(ground: _Ground, simulation: Simulation) -> list[dict[str, Any]]:
+    """From the loss of grip to the rest; how far it turned is what the physics made of it."""
+    begin, free = simulation.moments.rollover, simulation.free
+    if begin is None or free.tumble is None or free.tripped is None:
+        return []
+    c, track = ground.track.columns, ground.track
+    rest = simulation.moments.rest
+    roll = math.degrees(free.tumble.roll)
+    over = next((t for t, angle in zip(c["t"], c["roll"], strict=True) if abs(angle) >= math.pi / 2.0), None)
     return [
         {
-            "kind": "crash",
+            "kind": "rollover",
             **ground.at(begin),
-            "duration_s": round(pulse.duration_s, 4),
-            "ignition": c["power"][before] > 0.0,
-            "speed_kmh": round(c["v"][before] * 3.6, 2),
-            "delta_v_kmh": round(size * 3.6, 2),
-            "delta_v_long_kmh": round(x * 3.6, 2),
-            "delta_v_lat_kmh": round(y * 3.6, 2),
-            "delta_v_time_ms": round(when * 1e3, 1),
-            "pdof_deg": round(angle, 1),
-            "clock": (12 - round(angle / 30.0)) % 12 or 12,
-            "peak_g": round(pulse.peak_accel() / G, 2),
-            "airbag_ms": crash.airbag_ms,
-            "peak_yaw_dps": round(max((abs(math.degrees(c["yaw"][row])) for row in after), default=0.0), 1),
+            "speed_kmh": round(c["v"][max(track.row_at(begin), 0)] * 3.6, 2),
+            "tripped_s": round(begin + free.tripped, 4),
+            "tripped_kmh": round(free.trip_speed * 3.6, 2),
+            "on_side_s": _or_none(over),
+            "roll_deg": round(roll, 1),
+            "quarter_turns": round(abs(roll) / 90.0),
+            "peak_roll_dps": round(math.degrees(free.tumble.peak_rate), 1),
             "rest_s": _or_none(rest),
-            "slide_m": round(c["s"][final] - c["s"][before], 2),
-            "rest_place": ground.place(final),
+            "rest_place": ground.place(track.row_at(rest) if rest is not None else len(track) - 1),
         }
     ]
 
 
-def _silence(ground: _Ground, simulation: Simulation) -> list[dict[str, Any]]:
+def _handled(ground: _Ground, scenario: Scenario) -> list[dict[str, Any]]:
+    """What hands and hooks do to car and terminal."""
+    end = ground.track.columns["t"][-1]
+    found: list[dict[str, Any]] = []
+    found += [{"kind": "door", **ground.at(d.at_s), "side": d.side} for d in scenario.door if d.at_s < end]
+    found += [
+        {"kind": "lift", **ground.at(x.at_s), "over_s": x.over_s, "roll_deg": x.roll_deg, "pitch_deg": x.pitch_deg}
+        for x in scenario.lift
+        if x.at_s < end
+    ]
+    tow = scenario.tow
+    if tow is not None and tow.at_s < end:
+        found.append({"kind": "tow", **ground.at(tow.at_s), "lift_deg": tow.lift_deg})
+    device = scenario.device
+    if device is not None and device.at_s < end:
+        found.append({"kind": "device", **ground.at(device.at_s), "drop_m": device.drop_m, "back_s": device.remount_s})
+    return found
+
+
+def _silence(ground: _Ground, scenario: Scenario, simulation: Simulation) -> list[dict[str, Any]]:
     at = simulation.moments.silence
     if at is None:
         return []
     speed = ground.track.columns["v"][-1] * 3.6
-    return [{"kind": "silence", **ground.at(at), "speed_kmh": round(speed, 2), "lost": ["can", "gnss"]}]
+    senses = scenario.car.senses
+    lost = [name for name, heard in (("can", {"can", "obd"} & {*senses}), ("gnss", "gnss" in senses)) if heard]
+    lost += ["imu"] if "imu" in senses and (scenario.imu.bus == "iio" or "can" not in lost) else []
+    return [{"kind": "silence", **ground.at(at), "speed_kmh": round(speed, 2), "lost": lost}]

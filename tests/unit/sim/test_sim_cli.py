@@ -40,7 +40,8 @@ def test_json_is_one_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert sum(summary["events"].values()) == len(truth["events"])
     assert summary["frames"] == len((tmp_path / "can.log").read_text().splitlines())
     assert summary["sentences"] == len((tmp_path / "gnss.nmea").read_bytes().splitlines())
-    assert set(summary["files"]) == {"can", "nmea", "truth"}
+    assert set(summary["files"]) == {"can", "nmea", "imu", "truth"}
+    assert summary["files"]["imu"] is None
 
 
 def test_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,10 +51,24 @@ def test_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in out.splitlines()] == [
         "city",
         "city-crash",
+        "device-drop",
+        "door-slam",
+        "emergency-stop",
+        "front-62",
+        "ice-start",
+        "jack",
+        "kerb-angle",
         "lost-at-123",
         "parked-bump",
+        "pole",
+        "pothole-deep",
+        "power-loss",
         "rear-end",
+        "rollover",
+        "second-impact",
         "short",
+        "side-impact",
+        "tow",
     ]
     code, out, _err = run(capsys, "sim", "list", "--json")
     assert code == 0

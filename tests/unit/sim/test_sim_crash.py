@@ -15,7 +15,7 @@ from outrider.sim import Drive
 from outrider.sim.crash import Pulse
 from outrider.sim.dbc import layout
 from outrider.sim.imu import ImuSensor
-from outrider.sim.scenario import Crash, Imu, Mounting
+from outrider.sim.tables import Crash, Imu, Mounting
 
 G = 9.80665
 DATA = Path(os.environ.get("OUTRIDER_DATA", Path(__file__).parents[4] / "shared" / "data"))

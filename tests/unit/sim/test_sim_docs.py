@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from outrider.sim import bundled_scenarios, generate, parse_scenario
-from outrider.sim import scenario as tables
+from outrider.sim import bundled_scenarios, generate, parse_scenario, tables
 from outrider.sim.dbc import layout
 
 TEXT = (Path(__file__).parents[3] / "docs" / "reference" / "simulator.md").read_text(encoding="utf-8")
@@ -22,10 +21,10 @@ TEXT = (Path(__file__).parents[3] / "docs" / "reference" / "simulator.md").read_
 )
 def test_every_key_is_documented(table: type) -> None:
     """Each key of each table stands in the page, simple defaults beside it."""
-    if not issubclass(table, msgspec.Struct) or table.__name__ in {"_Table", "Scenario"}:
+    if not issubclass(table, msgspec.Struct) or table.__name__ in {"Table"}:
         return
     for field in msgspec.structs.fields(table):
-        if isinstance(field.default, tables._Table) or field.name == "vin":
+        if isinstance(field.default, tables.Table) or field.name == "vin":
             continue
         assert f"`{field.name}`" in TEXT, f"{table.__name__}.{field.name}"
         if isinstance(field.default, float) and field.default:

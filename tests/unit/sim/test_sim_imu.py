@@ -8,8 +8,9 @@ from random import Random
 import pytest
 
 from outrider.sim import Drive
-from outrider.sim.imu import ImuSensor, mounting_matrix
-from outrider.sim.scenario import Imu, Mounting
+from outrider.sim.imu import ImuSensor
+from outrider.sim.mounting import mounting_matrix
+from outrider.sim.tables import Imu, Mounting
 
 G = 9.80665
 

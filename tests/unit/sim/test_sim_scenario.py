@@ -109,7 +109,28 @@ def test_a_crash_that_cannot_be_reached_is_an_error() -> None:
 def test_bundled_scenarios_are_the_promised_ones() -> None:
     """Names and what they promise."""
     found = bundled_scenarios()
-    assert set(found) == {"city", "city-crash", "lost-at-123", "parked-bump", "rear-end", "short"}
+    assert set(found) == {
+        "city",
+        "city-crash",
+        "device-drop",
+        "door-slam",
+        "emergency-stop",
+        "front-62",
+        "ice-start",
+        "jack",
+        "kerb-angle",
+        "lost-at-123",
+        "parked-bump",
+        "pole",
+        "pothole-deep",
+        "power-loss",
+        "rear-end",
+        "rollover",
+        "second-impact",
+        "short",
+        "side-impact",
+        "tow",
+    }
     for name, scenario in found.items():
         assert scenario.name == name
         assert scenario.title
