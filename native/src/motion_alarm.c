@@ -13,6 +13,8 @@
 /* The event that a new alarm or pulse belongs to; false when there is none. It is handed over: an incident of
  * motion_infer.c that was open ends here and says no more of its own. */
 bool otr_mo_alarm_join(otr_motion *m, otr_event *ret) {
+    if (otr_mo_off(m, OTR_RB_ONE_ACCIDENT))
+        return false;
     if (m->infer.open) {
         *ret = m->infer.ev;
         m->infer.open = false;

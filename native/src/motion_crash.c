@@ -242,24 +242,27 @@ OTR_MO_RARE static void look_at_pulse(otr_motion *m, otr_mo_sink *sink) {
     if (!ready(m))
         return;
     if (c->state == OTR_MO_ARMED) {
-        if (dv150 >= squared((double)m->cfg.dv150_kmh))
+        if (dv150 >= squared((double)m->cfg.dv150_kmh) && !otr_mo_off(m, OTR_RB_DV150))
             begin(m, sink, OTR_RULE_DV150, (double)m->cfg.dv150_kmh, false);
-        else if (dv300 >= squared((double)m->cfg.dv300_kmh))
+        else if (dv300 >= squared((double)m->cfg.dv300_kmh) && !otr_mo_off(m, OTR_RB_DV300))
             begin(m, sink, OTR_RULE_DV300, (double)m->cfg.dv300_kmh, false);
-    } else if (dv150 >= squared(MULTI_KMH)) {
+    } else if (dv150 >= squared(MULTI_KMH) && !otr_mo_off(m, OTR_RB_MULTI)) {
         begin(m, sink, OTR_RULE_MULTI, MULTI_KMH, c->state == OTR_MO_CONFIRM);
     }
 }
 
 void otr_mo_crash_airbag(otr_motion *m, otr_mo_sink *sink, bool fired) {
     otr_mo_crash *c = &m->crash;
-    bool known_off = c->airbag_seen_off, moving = otr_mo_speed_extreme(m, m->now_us - PRE_US, m->now_us, true) >= 1.4;
+    bool known_off = c->airbag_seen_off || otr_mo_off(m, OTR_RB_AIRBAG_OFF);
+    bool moving = otr_mo_speed_extreme(m, m->now_us - PRE_US, m->now_us, true) >= 1.4;
     if (!fired) {
         c->airbag_seen_off = true;
         c->airbag_bit = false;
         return;
     }
     if (c->airbag_bit || (!known_off && !moving)) /* a bit that was always set is a wrong bit or an old crash */
+        return;
+    if (otr_mo_off(m, OTR_RB_AIRBAG))
         return;
     c->airbag_bit = true;
     c->airbag_us = m->now_us;

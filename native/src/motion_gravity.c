@@ -64,7 +64,7 @@ static void adopt_up(otr_mo_gravity *g) {
 /* The box has been turned in its mount: the quick mean has pointed elsewhere for long. Start over. */
 static void note_turned(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_gravity *g = &m->gravity;
-    if (!g->known)
+    if (!g->known || otr_mo_off(m, OTR_RB_TURNED))
         return;
     bool elsewhere = otr_mo_wider(g->fast, m->align.aligned ? m->align.up : g->up, TURNED_COS);
     if (!elsewhere) {

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-import motion_harness as mh
+from tests.native import motion_harness as mh
 
 TOWED, MOVING_RULE, TILT_RULE = 11, 27, 28
 
