@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ from outrider.errors import InputError
 
 if TYPE_CHECKING:
     from outrider.evaluate.loaders_io import FolderRecordings
+    from outrider.evaluate.lost.watch import Lookout
     from outrider.evaluate.results import Evaluation, RowResult
     from outrider.evaluate.rows.effort import Effort
 
@@ -42,6 +44,15 @@ def read_frames(path: Path) -> bytes:
     return b"".join(Mf4Reader(path).chunks(SourceStats()))
 
 
+def make_lookout() -> Lookout:
+    """The receiver's dead-man for row J: it never raises an alarm there, but is asked what each silence would give."""
+    from outrider.evaluate.lost.watch import Lookout
+    from outrider.ingest.deadman import CoverageMap, DeadMan, DeadManOptions
+
+    never = DeadManOptions(threshold=math.inf)
+    return Lookout(lambda: DeadMan(never, CoverageMap(never.max_cells)), DeadManOptions().threshold)
+
+
 def run_evaluation(
     recordings: FolderRecordings,
     rows: Sequence[str],
@@ -54,7 +65,7 @@ def run_evaluation(
     from outrider.evaluate.rows.table import score_rows
 
     done: list[RowResult] = []
-    for row in score_rows(recordings, rows, effort):
+    for row in score_rows(recordings, rows, effort, make_lookout()):
         done.append(row)
         on_row(row)
     if all(row.missing for row in done):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _STDOUT = Path("-")
-_ROWS = "ABCDEFGHI"
+_ROWS = "ABCDEFGHIJ"
 _WIDE = 160
 
 
@@ -33,7 +33,7 @@ class Rows(click.ParamType[tuple[str, ...]]):
         wanted = {letter for letter in str(value).upper() if letter not in ", "}
         unknown = sorted(wanted - set(_ROWS))
         if unknown or not wanted:
-            self.fail(_("{value!r}: rows are letters from A to I, such as A,B").format(value=value), param, ctx)
+            self.fail(_("{value!r}: rows are letters from A to J, such as A,B").format(value=value), param, ctx)
         return tuple(letter for letter in _ROWS if letter in wanted)
 
 
@@ -44,6 +44,8 @@ class Rows(click.ParamType[tuple[str, ...]]):
 @click.option("--html", type=_FILE, help=_("Write a report with a picture of every hit, miss and false alarm."))
 @click.option("--json", "json_file", type=_FILE, help=_("Write all numbers as JSON; - for stdout."))
 @click.option("--markdown", type=_FILE, help=_("Write the tables as a page of the documentation."))
+@click.option("--full", is_flag=True, help=_("The long simulation of row J, with what each assumption moves."))
+@click.option("--lost", type=_FILE, help=_("Write row J as a page of its own, its curve as ../images/NAME.svg."))
 def cli(folder: Path, **args: Any) -> None:
     """Score the detector on the recordings found anywhere in DIR, told by their content.
 
@@ -64,7 +66,7 @@ def cli(folder: Path, **args: Any) -> None:
         if not quiet:
             _print_row(console, row)
 
-    evaluation = run_evaluation(recordings, args["rows"], Effort(seed=args["seed"]), show)
+    evaluation = run_evaluation(recordings, args["rows"], Effort(seed=args["seed"], full=args["full"]), show)
     _write(evaluation, args)
     for name, why in evaluation.left_out.items():
         note(_("{file}: left out: {why}").format(file=name, why=why))
@@ -79,7 +81,7 @@ def cli(folder: Path, **args: Any) -> None:
 
 def _check_places(args: dict[str, Any]) -> None:
     """What cannot be written is said before minutes are spent on it."""
-    for path in (args["html"], args["json_file"], args["markdown"]):
+    for path in (args["html"], args["json_file"], args["markdown"], args["lost"]):
         if path is not None and path != _STDOUT and not path.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, _("no such folder to write into"), str(path))
 
@@ -93,6 +95,8 @@ def _write(evaluation: Evaluation, args: dict[str, Any]) -> None:
         report_io.write_json(evaluation, args["json_file"])
     if args["markdown"]:
         report_io.write_markdown(evaluation, args["markdown"])
+    if args["lost"]:
+        report_io.write_lost(evaluation, args["lost"])
     if args["html"]:
         report_io.write_report(evaluation, args["html"], _now())
         note(_("{file}: written").format(file=args["html"]))

@@ -46,7 +46,7 @@ def _data(evaluation: Evaluation) -> list[str]:
         "development was in sight while the detector was built; the rows say more."
     )
     left = [f"- left out: `{name}`: {why}" for name, why in evaluation.left_out.items()]
-    return ["## Data", "", *_table(columns, rows), "", note, *left, ""]
+    return ["## Data", "", *table_lines(columns, rows), "", note, *left, ""]
 
 
 def _row(row: RowResult) -> list[str]:
@@ -54,25 +54,27 @@ def _row(row: RowResult) -> list[str]:
     if row.missing:
         return [*out, f"Not scored: {row.missing}", ""]
     if row.bars:
-        out += [*_bars(row.bars), ""]
+        out += [*bars_lines(row.bars), ""]
     for table in row.tables:
-        out += [f"**{table.title}**", "", *_table(table.columns, table.rows), ""]
+        out += [f"**{table.title}**", "", *table_lines(table.columns, table.rows), ""]
         out += [table.note, ""] if table.note else []
     for name, text in (("Method", row.method), ("Limits", row.limits), ("Seen", row.seen)):
         out += [f"*{name}.* {text}", ""] if text else []
     return out
 
 
-def _bars(bars: Iterable[Bar]) -> list[str]:
+def bars_lines(bars: Iterable[Bar]) -> list[str]:
+    """Bars as a Markdown table."""
     rows = [(bar.what, bar.limit, bar.measured, _strong(verdict_of(bar)), bar.note) for bar in bars]
-    return _table(("bar", "asked", "measured", "", ""), rows)
+    return table_lines(("bar", "asked", "measured", "", ""), rows)
 
 
 def _strong(word: str) -> str:
     return f"**{word}**" if word == "not met" else word
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> list[str]:
+def table_lines(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> list[str]:
+    """A Markdown table, one line a row."""
     lines = ["| " + " | ".join(map(_cell, columns)) + " |", "|" + "---|" * len(columns)]
     return lines + ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from outrider.errors import InputError
 from outrider.evaluate.layouts import LAYOUTS
+from outrider.evaluate.lost import page as lost_page
 from outrider.evaluate.page import page
 from outrider.evaluate.plot import draw, finite
 from outrider.evaluate.results import Evaluation, Picture, RowResult
@@ -59,6 +61,19 @@ def write_markdown(evaluation: Evaluation, path: Path) -> None:
     """Write the Markdown page, whole or not at all."""
     with replacing(path) as part:
         part.write_text(page(evaluation), encoding="utf-8")
+
+
+def write_lost(evaluation: Evaluation, path: Path) -> None:
+    """Write the page of row J and, in ``images`` beside its folder, the curve as SVG. InputError without row J."""
+    row = next((one for one in evaluation.rows if one.row == "J" and not one.missing), None)
+    if row is None:
+        raise InputError("the page of cars lost at speed is about row J, which was not scored")
+    image = path.parent.parent / "images" / (path.stem + ".svg")
+    image.parent.mkdir(exist_ok=True)
+    with replacing(image) as part:
+        part.write_text(lost_page.standalone(lost_page.curve_svg(row.numbers)), encoding="utf-8")
+    with replacing(path) as part:
+        part.write_text(lost_page.page(evaluation, row, f"../images/{image.name}"), encoding="utf-8")
 
 
 def json_text(evaluation: Evaluation) -> str:

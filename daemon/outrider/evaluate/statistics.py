@@ -9,6 +9,7 @@ import numpy as np
 
 Interval = tuple[float, float]
 _Z95 = 1.959964
+_LARGE_COUNT = 200
 
 
 def wilson(hits: int, n: int) -> Interval:
@@ -49,6 +50,24 @@ def upper_rate(count: int, exposure: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if _poisson_up_to(count, middle) > 0.05 else (low, middle)
     return high / exposure
+
+
+def poisson_interval(count: int) -> Interval:
+    """95 % interval of the mean of a Poisson count: exact (Garwood, Biometrika 28, 1936) by bisection; Byar's
+    approximation for large counts, where it is as good."""
+    if count > _LARGE_COUNT:
+        return tuple(  # type: ignore[return-value]  # two of them
+            n * (1 - 1 / (9 * n) + side * _Z95 / (3 * math.sqrt(n))) ** 3 for n, side in ((count, -1), (count + 1, 1))
+        )
+
+    def mean_where(up_to: int, share: float) -> float:
+        low, high = 0.0, 10.0 * (up_to + 3)
+        for _ in range(100):
+            middle = (low + high) / 2
+            low, high = (middle, high) if _poisson_up_to(up_to, middle) > share else (low, middle)
+        return high
+
+    return (mean_where(count - 1, 0.975) if count else 0.0, mean_where(count, 0.025))
 
 
 def _poisson_up_to(count: int, mean: float) -> float:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from outrider.evaluate.results import Bar, Evaluation, RowResult
 
 NOT_SCORED = (
-    "Not scored yet: the coverage of 90 % intervals of ΔV (the detector states none), vehicles lost at speed, the "
-    "completeness of the evidence package."
+    "Not scored yet: the coverage of 90 % intervals of ΔV (the detector states none), the completeness of "
+    "the evidence package."
 )
 GENERAL = (
     "Every number is told by data set and never pooled over sets. Intervals are 95 %. Thresholds are those of "

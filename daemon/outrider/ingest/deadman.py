@@ -104,7 +104,8 @@ class DeadMan:
             car.crash_s = None
         elif event.kind.is_crash and event.kind != EventKind.PARKED_IMPACT:
             car.crash_s = now
-            if car.armed:
+            if car.beacon is not None and car.beacon.interval_s > 0 and now - car.beacon_s <= _CRASH_COUNTS_S:
+                car.armed = True  # it was fast a moment ago: its silence is telling whatever came between
                 self._schedule(device, car, now + self._patience(car))
         told = car.crash_s is not None
         self._tell_return(device, car, now, _("it tells of a crash: see its events") if told else "")

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from outrider.errors import WireError
-from outrider.ingest.deadman_place import Spot, ahead, cell_of, is_region, region_of, sector_of, sectors_near
+from outrider.ingest.deadman_place import Spot, ahead, block_of, cell_of, is_cell, region_of, sector_of, sectors_near
 
 # A silence is counted by its excess over the interval of the beacons, at each of these steps that it reached [s].
 EXCESS_S: Final = (1.5, 3.0, 4.5, 6.0, 7.5, 9.0, 12.0, 15.0, 25.0, 40.0, 60.0, 120.0, 300.0, 900.0)
@@ -35,10 +35,11 @@ _CELL: Final = struct.Struct("<QQ")
 # Priors, each with the weight (in beacons) that the fleet's own record must outweigh.
 _PLACE_RATE: Final = 0.01  # of an unknown place: share of beacons that a silence follows
 _REGION_WEIGHT: Final = 200.0
+_BLOCK_WEIGHT: Final = 20.0
 _CELL_WEIGHT: Final = 1.0
 _RANDOM_RATE, _RANDOM_WEIGHT = 2e-3, 30_000.0  # of EXCESS_S[0] anywhere; falls with the square of the excess
 _BOUND_WEIGHT: Final = 20.0  # in silences
-_CLEAN_PASSES, _CLEAN_SHARE = 10, 0.05
+_CLEAN_PASSES, _CLEAN_SHARE = 40, 0.01
 _SIGNAL_WEIGHT: Final = 300.0
 _SIGNAL_STEP_DB: Final = 4
 _SIGNAL_RATIO: Final = ((-112, 10.0), (-105, 2.0), (-95, 0.3))  # below so many dBm: times as many silences
@@ -49,17 +50,17 @@ _RATIO_RANGE: Final = (0.01, 30.0)
 @dataclass(frozen=True, slots=True)
 class PlaceRecord:
     """What is known of the next stretch. passes: beacons there that were followed in time (mean over its cells);
-    silences that began there and ended well; longest_s of them; region_rate: share of silences around."""
+    silences that began there and ended well; longest_s of them; around_rate: share of silences around."""
 
     passes: float
     silences: int
     longest_s: float
-    region_rate: float
+    around_rate: float
 
     @property
     def rate(self) -> float:
         """Share of beacons here that a silence follows."""
-        return (_CELL_WEIGHT * self.region_rate + self.silences) / (_CELL_WEIGHT + self.passes + self.silences)
+        return (_CELL_WEIGHT * self.around_rate + self.silences) / (_CELL_WEIGHT + self.passes + self.silences)
 
     @property
     def is_clean(self) -> bool:
@@ -89,9 +90,9 @@ class CoverageMap:
         """A beacon from here was followed by the next one in time. signal: see ``signal_class``."""
         cell = _own_cell(spot)
         counts = self._cells.get(cell, 0)
-        self._add(cell, 1, 0.0)
-        self._add(region_of(cell), 1, 0.0)
-        if counts & _PASS_MAX >= _CLEAN_PASSES and not counts >> 20 & _SILENCE_MAX:
+        for name in (cell, block_of(cell), region_of(cell)):
+            self._add(name, 1, 0.0)
+        if counts & _PASS_MAX >= _CLEAN_PASSES and (counts >> 20 & _SILENCE_MAX) <= _CLEAN_SHARE * (counts & _PASS_MAX):
             self._random_beacons += 1
         self._count_signal(signal, silent=False)
 
@@ -100,8 +101,8 @@ class CoverageMap:
         clean = self.place(spot, reach_m).is_clean
         if excess_s >= SILENT_S:
             cell = _own_cell(spot)
-            self._add(cell, _SILENCE_ONE, excess_s)
-            self._add(region_of(cell), _SILENCE_ONE, 0.0)
+            for name in (cell, block_of(cell), region_of(cell)):
+                self._add(name, _SILENCE_ONE, excess_s)
             self._count_signal(signal, silent=True)
         self._count_gap(excess_s, self._random if clean else self._bound)
         return clean
@@ -130,7 +131,7 @@ class CoverageMap:
             passes += counts & _PASS_MAX
             silences += counts >> 20 & _SILENCE_MAX
             longest = max(longest, counts >> _LONGEST_SHIFT)
-        return PlaceRecord(passes / len(spots), silences, longest * _LONGEST_UNIT_S, self._region_rate(spot))
+        return PlaceRecord(passes / len(spots), silences, longest * _LONGEST_UNIT_S, self._around_rate(spot))
 
     def random_rate(self, excess_s: float) -> float:
         """Share of beacons on clean ground that are followed by a silence of at least so much excess."""
@@ -203,10 +204,15 @@ class CoverageMap:
             if len(self._cells) < self._max_cells:
                 self._cells[cell] = counts
 
-    def _region_rate(self, spot: Spot) -> float:
-        counts = self._cells.get(region_of(_own_cell(spot)), 0)
-        passes, silences = counts & _PASS_MAX, counts >> 20 & _SILENCE_MAX
-        return (_REGION_WEIGHT * _PLACE_RATE + silences) / (_REGION_WEIGHT + passes + silences)
+    def _around_rate(self, spot: Spot) -> float:
+        """Share of silences in the block, which leans on that in the region, which leans on the prior."""
+        cell = _own_cell(spot)
+        rate = _PLACE_RATE
+        for name, weight in ((region_of(cell), _REGION_WEIGHT), (block_of(cell), _BLOCK_WEIGHT)):
+            counts = self._cells.get(name, 0)
+            passes, silences = counts & _PASS_MAX, counts >> 20 & _SILENCE_MAX
+            rate = (weight * rate + silences) / (weight + passes + silences)
+        return rate
 
     def _count_signal(self, signal: int, *, silent: bool) -> None:
         pair = self._signal.setdefault(signal, [0, 0])
@@ -236,7 +242,7 @@ class CoverageMap:
     def _forget(self) -> None:
         """Make room: the oldest eighth of cells that never saw a silence goes first, then the oldest of all."""
         wanted = max(1, len(self._cells) // 8)
-        clean = [cell for cell, counts in self._cells.items() if not counts >> 20 and not is_region(cell)]
+        clean = [cell for cell, counts in self._cells.items() if not counts >> 20 and is_cell(cell)]
         for cell in clean[:wanted] or list(self._cells)[:wanted]:
             del self._cells[cell]
 

@@ -1,21 +1,23 @@
 """Where cars are, for the dead-man: cells of a grid along the heading, and points ahead. Pure; WGS-84 as a local plane.
 
 A cell is named by one integer: row, column and one of 8 sectors of heading (8: unknown heading), so that the two
-directions of a road, which enter a tunnel at different ends, are apart. A region is a block of 16 x 16
-cells, sector 15.
+directions of a road, which enter a tunnel at different ends, are apart. Rates of cells lean on
+those of the block (1 km) and the region (4 km) around them.
 """
 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Final, NamedTuple
 
 METRES_A_DEGREE: Final = 111_195.0  # mean radius 6,371 km
 CELL_M: Final = 250.0
 SECTORS: Final = 8
 NO_HEADING: Final = 8
-_REGION: Final = 15
-_REGION_BITS: Final = 4
+_REGION, _REGION_BITS = 15, 4
+_BLOCK, _BLOCK_BITS = 14, 2
+_SECTOR_SHIFT: Final = 52
 _OFFSET: Final = 1 << 19
 
 
@@ -35,18 +37,28 @@ def known(lat_deg: float | None, lon_deg: float | None) -> bool:
 def cell_of(lat_deg: float, lon_deg: float, sector: int) -> int:
     """The cell of a place."""
     row = math.floor(lat_deg * METRES_A_DEGREE / CELL_M)
-    column = math.floor(lon_deg * METRES_A_DEGREE * _shrink(lat_deg) / CELL_M)
+    column = math.floor(lon_deg * METRES_A_DEGREE * _shrink(round(lat_deg)) / CELL_M)
     return ((row + _OFFSET) << 24 | (column + _OFFSET)) << 4 | sector
 
 
 def region_of(cell: int) -> int:
-    """The block of cells around a cell, all headings together."""
+    """16 x 16 cells around a cell, all headings together."""
+    return _coarse(cell, _REGION_BITS, _REGION)
+
+
+def block_of(cell: int) -> int:
+    """4 x 4 cells around a cell, of its heading."""
+    return _coarse(cell, _BLOCK_BITS, _BLOCK) | (cell & 15) << _SECTOR_SHIFT
+
+
+def is_cell(name: int) -> bool:
+    """A single cell, no block and no region."""
+    return name & 15 < _BLOCK
+
+
+def _coarse(cell: int, bits: int, mark: int) -> int:
     row, column = cell >> 28, cell >> 4 & 0xFFFFFF
-    return (row >> _REGION_BITS << 24 | column >> _REGION_BITS) << 4 | _REGION
-
-
-def is_region(cell: int) -> bool:
-    return cell & 15 == _REGION
+    return (row >> bits << 24 | column >> bits) << 4 | mark
 
 
 def sector_of(heading_deg: float | None) -> int:
@@ -84,6 +96,7 @@ def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
     return math.hypot(north, east)
 
 
-def _shrink(lat_deg: float) -> float:
+@cache
+def _shrink(lat_deg: int) -> float:
     """How much shorter a degree of longitude is; in steps of a degree of latitude, so that columns stay in line."""
-    return max(math.cos(math.radians(round(lat_deg))), 1e-6)
+    return max(math.cos(math.radians(lat_deg)), 1e-6)

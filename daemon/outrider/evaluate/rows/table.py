@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from outrider.evaluate.layouts import CRASH_TESTS, DRIVES, OBD_LOGS, PULSES, STRETCHES, TRIPS, WINDOWS, Layout
+from outrider.evaluate.lost.watch import Lookout
 from outrider.evaluate.recordings import MissingError, Recordings
 from outrider.evaluate.results import RowResult
 from outrider.evaluate.rows import (
@@ -15,6 +17,7 @@ from outrider.evaluate.rows import (
     false_alarms,
     harsh,
     injected,
+    lost,
     mounting,
     robustness,
     sensor_model,
@@ -36,11 +39,20 @@ ROWS: Final[dict[str, tuple[str, Score, Sequence[Layout]]]] = {
 }
 
 
-def score_rows(recordings: Recordings, wanted: Iterable[str], effort: Effort) -> Iterator[RowResult]:
-    """The wanted rows in turn; one whose recordings are missing says so and the next follows."""
+def score_rows(
+    recordings: Recordings, wanted: Iterable[str], effort: Effort, lookout: Lookout | None = None
+) -> Iterator[RowResult]:
+    """The wanted rows in turn; one whose recordings are missing says so and the next follows. Row J needs a lookout."""
+    rows: dict[str, tuple[str, Score, Sequence[Layout]]] = {**ROWS, "J": (lost.TITLE, partial(_lost, lookout), ())}
     for name in wanted:
-        title, score, layouts = ROWS[name]
+        title, score, layouts = rows[name]
         try:
             yield score(recordings, effort)
         except MissingError as err:
             yield RowResult(row=name, title=title, layouts=layouts, missing=str(err))
+
+
+def _lost(lookout: Lookout | None, _recordings: Recordings, effort: Effort) -> RowResult:
+    if lookout is None:
+        raise MissingError("no dead-man to score was handed in")
+    return lost.score(lookout, effort)
