@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "profile": ("outrider.cli.profile", "Explain vehicle profiles."),
     "config": ("outrider.cli.config", "Check and show the configuration."),
     "hil": ("outrider.cli.hil", "Replay a suite of drives against this release, or compare two releases."),
+    "crash": ("outrider.cli.crash", "List, show, export and judge again the crashes on record."),
     "evaluate": ("outrider.cli.evaluate", "Score the crash and harsh-driving detector on recordings."),
     "demo": ("outrider.cli.demo", "Simulate a drive that ends in a crash and follow it to the receiver."),
 }

@@ -28,6 +28,10 @@ _SIGNAL: Final = struct.Struct("<qIId")
 _MAX_SLOTS: Final = 4096
 _Points = list[tuple[float, float]]
 
+_BRANCHES: Final = frozenset(
+    {"Vehicle", "Outrider", "Cabin", "Chassis", "Body", "Powertrain", "CurrentLocation", "ADAS"}
+)
+
 # What an expert asks for first; these are taken from every frame where that is possible.
 ESSENTIAL: Final = (
     "Vehicle.Speed",
@@ -67,9 +71,10 @@ def series_of(bundle: CrashBundle, tables: VehicleTables | None = None) -> tuple
 
 def label_of(path: str) -> str:
     """A path as words: ``Vehicle.Chassis.Brake.PedalPosition`` is ``Brake pedal position``."""
-    names = [name for name in path.split(".") if name not in {"Vehicle", "Outrider", "Row1", "Cabin", "Chassis"}]
-    words = " ".join(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name) for name in names[-2:])
-    return " ".join(w if w.isupper() else w.lower() for w in words.split()).capitalize()[:80] or path[:80]
+    names = [name for name in path.split(".") if name not in _BRANCHES]
+    words = " ".join(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name) for name in names[-4:])
+    words = " ".join(w if w.isupper() else w.lower() for w in words.split())
+    return (words[:1].upper() + words[1:])[:80] or path[:80]
 
 
 def rate_hz(times: Iterable[float]) -> float | None:
@@ -80,10 +85,10 @@ def rate_hz(times: Iterable[float]) -> float | None:
 
 
 def _names(bundle: CrashBundle, tables: VehicleTables | None) -> dict[int, tuple[str, str]]:
-    for state in reversed(bundle.states):
-        if state.slots:
-            return {name.slot: (name.path, name.unit) for name in state.slots}
-    return {} if tables is None else {i: (slot.path, slot.unit) for i, slot in enumerate(tables.slots)}
+    told = {name.slot: (name.path, name.unit) for state in bundle.states for name in state.slots}
+    if told or tables is None:
+        return told
+    return {i: (slot.path, slot.unit) for i, slot in enumerate(tables.slots)}
 
 
 def _of_signals(bundle: CrashBundle, names: Mapping[int, tuple[str, str]]) -> dict[str, Series]:
