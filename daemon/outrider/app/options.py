@@ -29,6 +29,7 @@ from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOpti
 CAPTURED_INTERFACE: Final = "socketcan"
 UNIX_INTERFACE: Final = "unix"  # sources/unix_bus_io.py
 GATHER_US: Final = 5_000
+EVIDENCE_RESERVE_BYTES: Final = 4 * 1024 * 1024  # a crash on a busy bus makes some 3 MB
 MAX_BUSES: Final = 16  # OTR_FRAME_INBOXES_MAX
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,9 @@ def delivery_options(config: Config, base: Path, boot_id: int) -> DeliveryOption
         directory=base / config.terminal.data_directory / "journal",
         boot_id=boot_id,
         journal=JournalOptions.sized(
-            telemetry_segment_bytes=section.telemetry_segment_kib * 1024, quota_bytes=section.quota_mib * 1024 * 1024
+            telemetry_segment_bytes=section.telemetry_segment_kib * 1024,
+            quota_bytes=section.quota_mib * 1024 * 1024,
+            evidence_reserve_bytes=EVIDENCE_RESERVE_BYTES,
         ),
         writer=WriterOptions(
             event_commit_s=section.event_commit_s,

@@ -16,6 +16,7 @@ from outrider.model.record import GapReason, Lane, Record, StoredRecord
 from outrider.ports import Storage, Stream
 from outrider.record import cursor as cursors
 from outrider.record.cursor import CursorState, Position, StreamKey, encode_cursor
+from outrider.record.evidence_label import is_evidence
 from outrider.record.format import BLOCK, SegmentHeader
 from outrider.record.options import URGENT, JournalOptions, LaneOptions
 from outrider.record.pending import Pending
@@ -87,6 +88,8 @@ class Journal:
                 self._active[lane] = segment
         self._release()
         self._replenish()
+        while self._replenish_evidence():
+            pass
 
     # -- the writer's side ---------------------------------------------------------------------------
 
@@ -147,6 +150,7 @@ class Journal:
             self._stats.commits += 1
             with self._guard:
                 segment.adopt(commit, len(items), items[-1][1])
+                segment.note_evidence(record for _seq, record in items)
                 pending.done(len(items))
                 stream.durable = commit.last_seq
                 self._generation += 1
@@ -168,24 +172,25 @@ class Journal:
         if segment is not None:
             self._active.pop(lane).close()
         size = self._options.lanes[lane].segment_bytes
+        evidence = any(is_evidence(record) for _seq, record in self._pending[lane].items[:1])
         while (lanes := self._retention.over_quota(lane, size)) and self._evict(lanes, GapReason.QUOTA):
             pass
         while True:
             try:
-                return self._roll(lane, size)
+                return self._roll(lane, size, evidence=evidence)
             except JournalError as err:
                 self._stats.full = is_full(err)
                 if not is_full(err):
                     raise
-                if not self._evict(self._retention.below(lane), GapReason.FULL):
+                if not self._evict(self._retention.below(lane, evidence=evidence), GapReason.FULL):
                     if lane in URGENT:
                         raise
                     return None
 
-    def _roll(self, lane: Lane, size: int) -> Segment:
+    def _roll(self, lane: Lane, size: int, *, evidence: bool) -> Segment:
         stream = self._current[lane]
         header = SegmentHeader(lane, self._boot_id, self.epoch, stream.next_segment, stream.durable + 1, size // BLOCK)
-        segment = self._pool.create(header)
+        segment = self._pool.create(header, evidence=evidence)
         stream.next_segment += 1  # a number in the cursor says that its file is there: recovery looks for it
         self._stats.full = self._pool.reserve_used
         with self._guard:
@@ -246,12 +251,21 @@ class Journal:
             if not is_full(err):
                 raise
 
+    def _replenish_evidence(self) -> bool:
+        try:
+            return self._pool.replenish_evidence()
+        except JournalError as err:
+            if not is_full(err):
+                raise
+            return False
+
     def maintain(self) -> None:
-        """Now and then: free what was acknowledged, refill the reserve, put the cursor on flash."""
+        """Now and then: free what was acknowledged, refill the reserves, put the cursor on flash."""
         self._release()
         if self._doomed:
             self._discard()
         self._replenish()
+        self._replenish_evidence()  # one file at a time: it takes longer than the others
         if self._cursor_dirty:
             self._save_cursor()
 

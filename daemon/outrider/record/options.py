@@ -34,6 +34,8 @@ class JournalOptions:
 
     reserve_segments: pre-written files kept for emergency and ledger, for a full device. spare_segments: released files
     of one size kept for re-use. pending_bytes: what a low lane may hold uncommitted before it is shed.
+    evidence_segments: pre-written bulk files kept for the evidence of a crash: so it is written without delay, and on a
+    full device too.
     """
 
     lanes: Mapping[Lane, LaneOptions] = field(default_factory=default_lanes)
@@ -41,6 +43,7 @@ class JournalOptions:
     reserve_segments: int = 4
     spare_segments: int = 2
     pending_bytes: int = 4 * 1024 * 1024
+    evidence_segments: int = 0
 
     def __post_init__(self) -> None:
         for lane in Lane:
@@ -49,13 +52,23 @@ class JournalOptions:
                 raise ConfigError(f"segment of {lane.name}: {size} bytes; whole 4 KiB blocks, at least 4, are needed")
 
     @classmethod
-    def sized(cls, *, telemetry_segment_bytes: int = 1024 * 1024, quota_bytes: int = 1024 * 1024 * 1024) -> Self:
-        """Telemetry and bulk segments of this size, the others a quarter of it (16 KiB to 256 KiB)."""
+    def sized(
+        cls,
+        *,
+        telemetry_segment_bytes: int = 1024 * 1024,
+        quota_bytes: int = 1024 * 1024 * 1024,
+        evidence_reserve_bytes: int = 0,
+    ) -> Self:
+        """Telemetry and bulk segments of this size, the others a quarter of it (16 KiB to 256 KiB).
+
+        evidence_reserve_bytes: room kept for evidence, in whole bulk segments.
+        """
         large = LaneOptions(telemetry_segment_bytes // BLOCK * BLOCK)
         quarter = telemetry_segment_bytes // 4 // BLOCK * BLOCK
         small = LaneOptions(min(256 * 1024, max(MIN_SEGMENT_BYTES, quarter)))
         lanes = {lane: small if lane <= Lane.EVENT else large for lane in Lane}
-        return cls(lanes=lanes, quota_bytes=quota_bytes)
+        ready = -(-evidence_reserve_bytes // large.segment_bytes)
+        return cls(lanes=lanes, quota_bytes=quota_bytes, evidence_segments=ready)
 
     def max_body_bytes(self, lane: Lane) -> int:
         """The largest body this lane takes: one record must fit into a fresh segment."""

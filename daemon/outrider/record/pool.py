@@ -1,4 +1,5 @@
-"""Pre-written files waiting to become segments: the reserve for urgent lanes on a full device, and released segments.
+"""Pre-written files waiting to become segments: the reserve for urgent lanes on a full device, that for evidence, and
+released segments.
 
 A released file is used again as it is: what it still holds belongs to another place and does not parse. So its blocks
 need not be written twice. ``free-N.free`` holds any content; ``new.tmp`` is a file in the making.
@@ -11,6 +12,7 @@ import re
 from typing import Final
 
 from outrider.errors import JournalError
+from outrider.model.record import Lane
 from outrider.ports import Storage
 from outrider.record.format import BLOCK, SegmentHeader, pack_segment_header
 from outrider.record.options import URGENT, JournalOptions
@@ -28,11 +30,12 @@ def is_full(err: JournalError) -> bool:
 
 
 class FilePool:
-    """Makes segments: from a spare, from a new file, and for urgent lanes from the reserve."""
+    """Makes segments: from a spare, from a new file, for urgent lanes from the reserve, for evidence from its own."""
 
     def __init__(self, storage: Storage, options: JournalOptions) -> None:
         self._storage = storage
         self._options = options
+        self._bulk_bytes = options.lanes[Lane.BULK].segment_bytes
         self._urgent_bytes = max(options.lanes[lane].segment_bytes for lane in URGENT)
         self._free: dict[str, int] = {}
         self._next = 0
@@ -54,13 +57,19 @@ class FilePool:
         return sum(1 for held in self._free.values() if held == size)
 
     def _kept(self, size: int) -> int:
+        return self._kept_urgent(size) + (self._options.evidence_segments if size == self._bulk_bytes else 0)
+
+    def _kept_urgent(self, size: int) -> int:
         return self._options.reserve_segments if size == self._urgent_bytes else 0
 
-    def create(self, header: SegmentHeader) -> Segment:
-        """A segment under its final name, durable, open for writing. JournalError; ``is_full``: no room."""
+    def create(self, header: SegmentHeader, *, evidence: bool = False) -> Segment:
+        """A segment under its final name, durable, open for writing. JournalError; ``is_full``: no room.
+
+        evidence: take what is kept for it first; writing a file takes longer than power may last.
+        """
         size = header.blocks * BLOCK
         self.reserve_used = False
-        name = self._take(size, self._kept(size))
+        name = self._take(size, self._kept_urgent(size) if evidence else self._kept(size))
         if name is None:
             try:
                 name = self._write_new(size)
@@ -119,7 +128,13 @@ class FilePool:
 
     def replenish(self) -> bool:
         """Add one file to the reserve if it lacks one and there is room. True: did."""
-        size = self._urgent_bytes
+        return self._add(self._urgent_bytes)
+
+    def replenish_evidence(self) -> bool:
+        """The same for the room that is kept for evidence."""
+        return self._add(self._bulk_bytes)
+
+    def _add(self, size: int) -> bool:
         if self.count(size) >= self._kept(size) or self._storage.free_bytes() < size + MARGIN_BYTES:
             return False
         free = self._name()

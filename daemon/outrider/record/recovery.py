@@ -166,6 +166,7 @@ class _Chain:
                 self._at = max(self._at, stored.seq)
             self._missing(commit.header.last_seq, file.name, commit.good[-1] if commit.good else None)
             segment.adopt(commit.header, len(commit.good), commit.good[-1].record if commit.good else None)
+            segment.note_evidence(stored.record for stored in commit.good)
         self._stream.segments.append(segment)
         self._stream.next_segment = max(self._stream.next_segment, file.header.segment + 1)
 

@@ -1,18 +1,26 @@
-"""Which segment goes first: quotas, a full device, and what the receiver already has. Decides; ``journal`` acts."""
+"""Which segment goes first: quotas, a full device, and what the receiver already has. Decides; ``journal`` acts.
+
+Rules: emergency and ledger are never given up, nor is the evidence of the last ``KEPT_EVENTS`` crashes; the receiver's
+acknowledgement alone frees those.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from outrider.model.record import Lane
 from outrider.record.cursor import StreamKey
+from outrider.record.evidence_label import EvidenceLabel
 from outrider.record.options import SHED_ORDER, JournalOptions
 from outrider.record.segment import Segment
 from outrider.record.stream import LogStream
 
+KEPT_EVENTS: Final = 3  # as many as event data recorders must hold (GB 39732-2020)
+
 
 class Retention:
-    """Looks at the journal's own streams. Emergency and ledger are never given up.
+    """Looks at the journal's own streams.
 
     The newest segment of a lane in the current epoch stays, whatever it holds: its presence proves on opening that the
     end of the log is not lost.
@@ -35,17 +43,28 @@ class Retention:
             return SHED_ORDER
         return ()
 
-    def below(self, lane: Lane) -> Sequence[Lane]:
-        """Lanes that make room for this one on a full device, the least important first."""
-        return [low for low in SHED_ORDER if low > lane]
+    def below(self, lane: Lane, *, evidence: bool = False) -> Sequence[Lane]:
+        """Lanes that make room for this one on a full device, the least important first.
+
+        For the evidence of a crash: older evidence beyond what is kept, then telemetry.
+        """
+        return (Lane.BULK, Lane.TELEMETRY) if evidence else [low for low in SHED_ORDER if low > lane]
 
     def victim(self, lanes: Sequence[Lane]) -> LogStream | None:
         """The stream whose oldest segment goes: first lane first, oldest epoch first."""
+        kept = self._kept_events()
         for lane in lanes:
             for (_epoch, own), stream in self._streams.items():
-                if own is lane and self._may_go(stream):
+                if own is lane and self._may_go(stream) and kept.isdisjoint(stream.segments[0].events):
                     return stream
         return None
+
+    def _kept_events(self) -> set[EvidenceLabel]:
+        """The newest events that there is evidence of."""
+        bulk = [stream for (_epoch, lane), stream in self._streams.items() if lane is Lane.BULK]
+        bulk.sort(key=lambda stream: stream.epoch == self._epoch)
+        seen = [label for stream in bulk for segment in stream.segments for label in segment.events]
+        return set(list(dict.fromkeys(reversed(seen)))[:KEPT_EVENTS])
 
     def _may_go(self, stream: LogStream) -> bool:
         """Its oldest segment."""

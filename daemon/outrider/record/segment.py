@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from outrider.model.record import Lane, Record, StoredRecord
 from outrider.ports import Storage, StorageFile
+from outrider.record.evidence_label import EvidenceLabel, evidence_label
 from outrider.record.format import (
     BLOCK,
     COMMIT_HEADER_BYTES,
@@ -55,7 +56,7 @@ class FoundCommit:
 class Segment:
     """``file`` is open while the segment is written; readers open it for as long as they read.
 
-    last_seq, boot_id, t_us: of its last accounted number.
+    last_seq, boot_id, t_us: of its last accounted number. events: whose evidence it holds, in order.
     """
 
     def __init__(self, storage: Storage, name: str, header: SegmentHeader, file: StorageFile | None = None) -> None:
@@ -68,6 +69,7 @@ class Segment:
         self.t_us = 0
         self.records = 0
         self.next_block = 1
+        self.events: list[EvidenceLabel] = []
         self._firsts = array("Q")
         self._blocks = array("I")
 
@@ -105,6 +107,13 @@ class Segment:
         self.records += records
         if stamp is not None:
             self.boot_id, self.t_us = stamp.boot_id, stamp.t_us
+
+    def note_evidence(self, records: Iterable[Record]) -> None:
+        """Look through records of a commit that was adopted."""
+        for record in records:
+            label = evidence_label(record)
+            if label is not None and label not in self.events[-4:]:
+                self.events.append(label)
 
     def close(self) -> None:
         if self.file is not None:

@@ -1,8 +1,9 @@
 """The thread between the driving side and flash: a bounded queue in front, group commit behind.
 
-``put`` never blocks and never touches the disk. Emergency and ledger records are committed at once, the others after
-their lane's time. When the queue fills, bulk is refused first, then telemetry, then event; each refusal is counted and
-becomes a GAP record (OVERRUN) in its place. A disk that fails is tried again; the thread goes on.
+``put`` never blocks and never touches the disk. Emergency and ledger records and the evidence of a crash are committed
+at once, the others after their lane's time. When the queue fills, bulk is refused first, then telemetry, then event;
+each refusal is counted and becomes a GAP record (OVERRUN) in its place. A disk that fails is tried again; the thread
+goes on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final
 from outrider.errors import JournalError
 from outrider.model.record import GapReason, Lane, Record
 from outrider.ports import Clock
+from outrider.record.evidence_label import is_evidence
 from outrider.record.journal import Journal
 from outrider.record.options import URGENT
 
@@ -94,6 +96,7 @@ class JournalWriter:
         self._flush_to = 0
         self._stats = WriterStats()
         self._due: dict[Lane, int] = {}
+        self._hasty: set[Lane] = set()  # evidence is among what waits to be committed
         self._gathered: Counter[Lane] = Counter()  # bytes given to the journal since the lane's last commit
         self._retry_us = 0
         self._maintain_us = 0
@@ -160,6 +163,10 @@ class JournalWriter:
             self._flush_to = goal = self._taken
             self._wake.notify_all()
             return self._wake.wait_for(lambda: self._settled >= goal or not self._thread.is_alive(), timeout_s)
+
+    def hurry(self) -> None:
+        """The supply fails: everything put so far is committed now, the most urgent lane first. Does not wait."""
+        self.flush(0.0)
 
     def stop(self, timeout_s: float | None = 30.0) -> None:
         """Commit everything and end. What the disk refuses even then stays pending in the journal."""
@@ -232,7 +239,7 @@ class JournalWriter:
 
     def _due_us(self, lane: Lane) -> int:
         """When the oldest waiting record of the lane has to be durable."""
-        if lane in URGENT:
+        if lane in URGENT or lane in self._hasty:
             wait_s = 0.0
         elif lane is Lane.EVENT:
             wait_s = self._options.event_commit_s
@@ -253,6 +260,8 @@ class JournalWriter:
             try:
                 self._journal.append(entry)
                 self._gathered[entry.lane] += len(entry.body)
+                if is_evidence(entry):
+                    self._hasty.add(entry.lane)
             except Exception as err:  # noqa: BLE001  whatever it is, the records behind it are worth more
                 self._note_fault(f"record of lane {entry.lane.name} not taken: {type(err).__name__}: {err}")
                 self._journal.note_lost(entry.lane, 1, GapReason.OVERRUN, entry.t_us)
@@ -286,6 +295,7 @@ class JournalWriter:
             _log.exception("journal: commit of lane %s", lane.name)
             return False
         del self._due[lane]
+        self._hasty.discard(lane)
         self._gathered[lane] = 0
         if self._on_durable is not None:
             self._on_durable(self._journal.epoch, lane, seq)
