@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 TIMEOUT_S = 120
+_SWITCHES = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")
 # Runs in a page around the tested one, with a frame for each width (headless windows have a least width of their own).
 _PROBE = """<!DOCTYPE html><meta charset="utf-8"><body style="margin:0"><pre id="answer"></pre><script>
 const answers = {{}};
@@ -51,15 +52,12 @@ class Seen:
 
 def look(page: Path, folder: Path, *widths: int) -> Seen:
     """Opens ``page`` at each width [CSS pixels]; skips the test when there is no browser."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("needs a browser: apt-get install chromium")
+    browser = _browser()
     probe = folder / "probe.html"
     source = json.dumps(page.read_text(encoding="utf-8")).replace("</", "<\\/")
     probe.write_text(_PROBE.format(widths=list(widths), page=source), encoding="utf-8")
     command = [
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-        "--enable-logging=stderr",
+        browser, *_SWITCHES, "--enable-logging=stderr",
         f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000", "--dump-dom", probe.as_uri(),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=True)
@@ -67,3 +65,21 @@ def look(page: Path, folder: Path, *widths: int) -> Seen:
     assert found, done.stderr.decode()[-2000:]
     console = [line for line in done.stderr.decode(errors="replace").splitlines() if "CONSOLE" in line]
     return Seen({int(width): answer for width, answer in json.loads(unescape(found[1])).items()}, console)
+
+
+def paper(page: Path, folder: Path) -> Path:
+    """``page`` printed as a PDF on its own paper size, without the browser's head and foot; skips without a browser."""
+    target = folder / f"{page.stem}.pdf"
+    command = [
+        _browser(), *_SWITCHES, f"--user-data-dir={folder / 'profile'}", "--no-pdf-header-footer",
+        f"--print-to-pdf={target}", page.as_uri(),
+    ]  # fmt: skip
+    subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=True)
+    return target
+
+
+def _browser() -> str:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs a browser: apt-get install chromium")
+    return browser

@@ -205,8 +205,9 @@ def _is_yaw(series: Series) -> bool:
 
 
 def is_switch(series: Series) -> bool:
-    """On or off, nothing else."""
-    return series.unit == "" and bool(series.values) and set(series.values) <= {0.0, 1.0}
+    """On or off, nothing else, and named so: a number that happens to be 0 or 1 is none."""
+    named = re.search(r"\.(Is\w+|\w*(On|Pressed|Deployed|Fired|Engaged|Active|Belted|Open|Warning))$", series.name)
+    return series.unit == "" and bool(named) and bool(series.values) and set(series.values) <= {0.0, 1.0}
 
 
 def is_drawn(series: Series) -> bool:
@@ -235,7 +236,7 @@ def _track_speed(document: CrashDocument, every: Sequence[Series]) -> list[Curve
         return []
     t = _numbers([p.t_s for p in points])
     values = _numbers([0.0 if p.speed_kmh is None else p.speed_kmh for p in points])
-    return [Curve(_("speed (satellites)"), t, values, _CURVES, dots=True)]
+    return [Curve(_("speed (of the positions)"), t, values, _CURVES, dots=True)]
 
 
 def _switches(every: Sequence[Series]) -> Panel:

@@ -12,7 +12,7 @@ from outrider.crash.report_car import draw_car, spread_deg
 from outrider.crash.report_numbers import known, number, signed
 from outrider.crash.report_panels import BLOW_S, WHOLE_S, Panel, blow_panels, change_words, whole_panels
 from outrider.crash.report_plot import NARROW, WIDE, draw
-from outrider.crash.report_track import draw_track, spots
+from outrider.crash.report_track import draw_track, place_of, spots
 from outrider.crash.report_words import side, state_words
 from outrider.i18n import _
 
@@ -43,7 +43,7 @@ def car(document: CrashDocument) -> Markup | None:
 def track(document: CrashDocument) -> Markup | None:
     """Where it was; None when nothing of the place is known."""
     found = spots(document)
-    if document.place is None and not found:
+    if place_of(document) is None and not found:
         return None
     label = _("Track on a grid in metres around the impact, {count} positions.").format(count=len(found))
     caption = _(

@@ -144,8 +144,8 @@ def _interval(axes: Axes, interval: Interval, size: Size) -> None:
     at = interval.t_s
     spread = [[interval.value - interval.low], [max(interval.high - interval.value, 0.0)]]
     axes.errorbar(
-        [at], [interval.value], yerr=np.abs(spread), fmt="o", color=_INK, markersize=4.5, elinewidth=1.4, capsize=4, capthick=1.4,
-        zorder=3,
+        [at], [interval.value], yerr=np.abs(spread), fmt="o", color=_INK, markersize=4.5, elinewidth=1.4, capsize=4,
+        capthick=1.4, zorder=3,
     )  # fmt: skip
     if interval.open:
         axes.annotate(

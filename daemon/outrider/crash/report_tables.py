@@ -11,12 +11,14 @@ from outrider.crash.report_numbers import compass, degrees, known, moment, numbe
 from outrider.crash.report_panels import change_words, is_drawn
 from outrider.crash.report_terms import (
     class_words,
-    evidence_words,
     mounting_words,
-    quality_words,
     series_words,
     source_words,
+    told,
+    told_span,
+    unit_sign,
 )
+from outrider.crash.report_track import place_of
 from outrider.crash.report_words import kind_words, side, state_words
 from outrider.i18n import _
 
@@ -68,8 +70,8 @@ def when(document: CrashDocument) -> Row:
 
 def where(document: CrashDocument) -> Row:
     """Place of the impact with its accuracy and the car's heading."""
-    place = document.place
-    if place is None or not known(place.lat_deg) or not known(place.lon_deg):
+    place = place_of(document)
+    if place is None:
         return _("place"), _("not known"), ""
     text = f"{degrees(place.lat_deg, 'N', 'S')}, {degrees(place.lon_deg, 'E', 'W')}"
     small = [_("± {metres} m").format(metres=number(place.hacc_m, 0))] if known(place.hacc_m) else []
@@ -101,7 +103,7 @@ def evidence_rows(document: CrashDocument) -> list[EvidenceRow]:
     largest = max((abs(item.weight) for item in items if known(item.weight)), default=1.0) or 1.0
     rows = [
         EvidenceRow(
-            evidence_words(item),
+            told(item.words) or item.name,
             finding(item, document),
             signed(item.weight),
             signed(item.sum_share) if item.counted else "0",
@@ -246,7 +248,7 @@ def signal_rows(document: CrashDocument) -> list[Row]:
 def _signal(series: Series) -> Row:
     span = f"{moment(series.t_s[0])} … {moment(series.t_s[-1])}" if series.t_s else _("nothing")
     rate = number(series.rate_hz, 1, "Hz") if known(series.rate_hz) else _("unknown")
-    name, unit = series_words(series), series.unit
+    name, unit = series_words(series), unit_sign(series.unit)
     return name, series.name, unit, rate, span, source_words(series.source), _("yes") if is_drawn(series) else _("no")
 
 
@@ -254,12 +256,12 @@ def _signal(series: Series) -> Row:
 
 
 def quality_rows(document: CrashDocument) -> list[Row]:
-    return [quality_words(note) for note in document.quality[:ROWS]]
+    return [(told(note.words) or note.flag, told(note.effect)) for note in document.quality[:ROWS]]
 
 
 def missing_rows(document: CrashDocument) -> list[Row]:
     """What and why, in the reader's language where the catalogue has it."""
-    return [(_(one.what) if one.what else "", _(one.why) if one.why else "") for one in document.missing[:ROWS]]
+    return [(told_span(one.what), told(one.why)) for one in document.missing[:ROWS]]
 
 
 def calibration_rows(document: CrashDocument) -> list[Row]:
@@ -300,4 +302,4 @@ def threshold_rows(document: CrashDocument) -> list[Row]:
 
 
 def file_rows(document: CrashDocument) -> list[Row]:
-    return [(entry.name, entry.what, size(entry.bytes), entry.sha256) for entry in document.files[:ROWS]]
+    return [(entry.name, told(entry.what), size(entry.bytes), entry.sha256) for entry in document.files[:ROWS]]

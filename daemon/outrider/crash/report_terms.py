@@ -1,123 +1,40 @@
-"""Words of the report's tables: evidence, data quality, signals, notes.
+"""Words of the report's tables: signals, mounting, sources, notes; the document's own texts in the reader's language.
 
-Rule: a name that is not known here is shown with the words the document brought.
+Rule: a name that is not known here is shown as it is.
 """
 
 from __future__ import annotations
 
-from outrider.crash.document import EvidenceItem, QualityNote, Series
+import re
+
+from outrider.crash.document import Series
+from outrider.crash.report_numbers import number
 from outrider.i18n import _
 
 
-def evidence_words(item: EvidenceItem) -> str:
-    """What a term of the confidence stands for."""
-    words = {
-        "dv_low": _("a blow with a change of speed below 8 km/h"),
-        "dv8": _("a change of speed of 8 km/h or more"),
-        "dv25": _("a change of speed of 25 km/h or more"),
-        "airbag": _("the car fired an airbag or a belt tensioner"),
-        "collapse": _("the car's own speed collapsed within 4 s"),
-        "thrust": _("the car was pushed forward: it gained speed in the blow"),
-        "standing": _("the car stood still afterwards"),
-        "silence": _("the car's buses or the supply went dead"),
-        "turn": _("the car turned faster than 100 °/s"),
-        "rollover": _("the car rolled over"),
-        "vertical": _("the blow was mainly vertical, as from a pothole or kerb"),
-        "parked": _("the car was parked"),
-        "turned": _("the terminal has turned in its mount, the speed did not change"),
-    }
-    return words.get(item.name.lower(), item.words or item.name)
+def told(text: str) -> str:
+    """A fixed text of the document (``words``) in the reader's language; as it is where the catalogue has none."""
+    return _(text) if text else ""
 
 
-def quality_words(note: QualityNote) -> tuple[str, str]:
-    """What was seen, and what it means for the result."""
-    return (
-        _sensor_faults().get(note.flag.lower()) or _speed_faults().get(note.flag.lower()) or (note.words, note.effect)
-    )
-
-
-def _sensor_faults() -> dict[str, tuple[str, str]]:
-    return {
-        "nan": (
-            _("The accelerometer sent values that are not numbers."),
-            _("They were left out; the change of speed misses what they would have said."),
-        ),
-        "saturated": (
-            _("The accelerometer reached the end of its range."),
-            _("The true change of speed and peak are larger than stated; the direction is less certain."),
-        ),
-        "stuck": (
-            _("An axis of the accelerometer did not move, or stayed at the end of its range."),
-            _("A blow along that axis was not felt: size and direction may be wrong."),
-        ),
-        "axes_turned": (
-            _("Gravity jumped to another direction: the mounting turned, or axes were swapped."),
-            _("Longitudinal and lateral values, and the direction of the blow, may be wrong."),
-        ),
-        "rate_changed": (
-            _("The rate of the accelerometer changed."),
-            _("Times within the blow are less certain."),
-        ),
-        "time_back": (
-            _("Samples came twice, or with a time that went back."),
-            _("They were left out; the change of speed may miss a part."),
-        ),
-        "invalid": (
-            _("Samples were marked invalid by the sensor."),
-            _("They were left out; the change of speed may miss a part."),
-        ),
-        "gap": (
-            _("Samples of the accelerometer are missing."),
-            _("What the car felt in the gap is not in the change of speed."),
-        ),
-        "imu_stopped": (
-            _("The accelerometer stopped."),
-            _("Nothing is known of accelerations after that moment."),
-        ),
-        "no_imu": (
-            _("There was no accelerometer."),
-            _("The verdict rests on speed and silence alone; direction and severity are not known."),
-        ),
-        "low_rate": (
-            _("The accelerometer was slower than 40 Hz."),
-            _("Blows were not evaluated from it."),
-        ),
-        "not_aligned": (
-            _("It was not known yet how the terminal sits in the car."),
-            _("Size of the blow is known, its direction in the car is not."),
-        ),
-        "unknown_range": (
-            _("The accelerometer's range is not known."),
-            _("Whether it was exceeded could not be checked: the change of speed may be larger than stated."),
-        ),
-    }
-
-
-def _speed_faults() -> dict[str, tuple[str, str]]:
-    return {
-        "no_speed": (
-            _("The car's speed was not known."),
-            _("Speeds before and after are missing, and could neither support nor contradict the alarm."),
-        ),
-        "gnss_jump": (
-            _("The satellite position or speed jumped, as after a first fix."),
-            _("Speeds from satellites near that moment were not used."),
-        ),
-        "no_gnss": (
-            _("There was no satellite position."),
-            _("Place and track are missing."),
-        ),
-        "speed_late": (
-            _("The speed is known only from slow sources (diagnosis or satellites)."),
-            _("The speed at the impact may be up to a second old: under hard braking up to 25 km/h too high."),
-        ),
-    }
+def told_span(text: str) -> str:
+    """Same, of a text that may end in a span or a count: ``raw CAN frames: -30 s to -28.1 s``."""
+    name, colon, rest = text.partition(": ")
+    span = re.fullmatch(r"(-?[\d.]+) s to (-?[\d.]+) s", rest)
+    if span:
+        first, last = (number(float(one), 1) for one in span.groups())
+        rest = _("{first} s to {last} s").format(first=first, last=last)
+    count = re.fullmatch(r"(\d+) pieces", rest)
+    if count:
+        rest = _("{count} pieces").format(count=count[1])
+    return told(name) + (_(": ") + rest if colon else "")
 
 
 def series_words(series: Series) -> str:
     """A signal's name for people; the document's label where it is none of the common ones."""
     words = {
         "Vehicle.Speed": _("speed"),
+        "Vehicle.Outrider.Speed": _("speed (most trusted)"),
         "Vehicle.OBD.Speed": _("speed (diagnosis)"),
         "Vehicle.OBD.VehicleSpeed": _("speed (diagnosis)"),
         "Vehicle.Powertrain.CombustionEngine.Speed": _("engine speed"),
@@ -145,6 +62,12 @@ def series_words(series: Series) -> str:
         "Vehicle.Powertrain.Transmission.CurrentGear": _("gear"),
     }
     return words.get(series.name) or series.label or series.name
+
+
+def unit_sign(unit: str) -> str:
+    """A unit of VSS as it is written."""
+    signs = {"percent": "%", "degrees": "°", "degrees/s": "°/s", "celsius": "°C", "m/s^2": "m/s²"}
+    return signs.get(unit, unit)
 
 
 def mounting_words(name: str) -> str:

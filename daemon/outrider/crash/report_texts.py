@@ -78,8 +78,8 @@ def _sentences() -> dict[str, str]:
         "start": _("start, before any evidence"),
         "sum": _("sum"),
         "formula": _(
-            "Confidence = 1 / (1 + e to the power of minus the sum). A weight of 1 multiplies the odds of a crash by 2.7. "
-            "What was not seen or is not known adds nothing."
+            "Confidence = 1 / (1 + e to the power of minus the sum). A weight of 1 multiplies the odds of a crash by "
+            "2.7. What was not seen or is not known adds nothing."
         ),
         "not_weighed": _(
             "This verdict comes from a rule with a fixed confidence, or from records that do not tell its terms: there "

@@ -42,16 +42,22 @@ class Spot:
 def spots(document: CrashDocument) -> list[Spot]:
     """The track within 20 s before and 15 s after T0, around ``document.place`` (or the position nearest to T0)."""
     points = [p for p in document.track if _sound(p) and _SPAN_S[0] - 1 <= p.t_s <= _SPAN_S[1] + 1]
-    origin = origin_of(document.place, points)
+    origin = origin_of(place_of(document), points)
     if origin is None:
         return []
     step = 1 + len(points) // _POINTS
     return [Spot(p.t_s, *_flat(p.lat_deg, p.lon_deg, origin)) for p in points[::step]]
 
 
+def place_of(document: CrashDocument) -> Place | None:
+    """The place of the impact, if it is one."""
+    place = document.place
+    return place if place is not None and known(place.lat_deg) and known(place.lon_deg) else None
+
+
 def origin_of(place: Place | None, points: Sequence[TrackPoint]) -> tuple[float, float] | None:
     """Latitude and longitude of the grid's origin."""
-    if place is not None and known(place.lat_deg) and known(place.lon_deg):
+    if place is not None:
         return place.lat_deg, place.lon_deg
     nearest = min(points, key=lambda p: abs(p.t_s), default=None)
     return None if nearest is None else (nearest.lat_deg, nearest.lon_deg)
@@ -69,14 +75,14 @@ def _flat(lat_deg: float, lon_deg: float, origin: tuple[float, float]) -> tuple[
 
 def draw_track(document: CrashDocument, *, label: str, prefix: str) -> str:
     """One ``<svg>`` element; of a place alone too."""
-    track = spots(document)
+    track, place = spots(document), place_of(document)
 
     def fill(figure: Figure) -> None:
         axes = figure.add_subplot()
-        _frame(axes, track, document.place)
+        _frame(axes, track, place)
         _path(axes, track)
-        if document.place is not None:
-            _place(axes, document.place)
+        if place is not None:
+            _place(axes, place)
         _scale(axes, track)
         _north(axes)
 

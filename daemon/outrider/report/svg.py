@@ -108,6 +108,7 @@ def _put_texts(svg: str, held: dict[str, str]) -> str:
 def _inline(svg: str, label: str, prefix: str) -> str:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = _counted(body)
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = re.sub(r'href="#', f'href="#{prefix}-', body)
     body = re.sub(r"url\(#", f"url(#{prefix}-", body)
@@ -115,6 +116,13 @@ def _inline(svg: str, label: str, prefix: str) -> str:
     head, rest = body.split(">", 1)
     head = re.sub(r'\s(width|height)="[^"]*"', "", head)
     return f'{head} role="img" aria-label="{escape(label)}">{rest}'
+
+
+def _counted(svg: str) -> str:
+    """Ids made from the last bits of coordinates (clips, marks) become numbers in the order they come."""
+    made = dict.fromkeys(re.findall(r'\bid="([a-z][0-9a-f]{10})"', svg))
+    numbers = {name: f"{name[0]}{number}" for number, name in enumerate(made)}
+    return re.sub(r"(?<=[\"#])[a-z][0-9a-f]{10}(?=[\")])", lambda found: numbers.get(found[0], found[0]), svg)
 
 
 def _colour(found: re.Match[str]) -> str:
