@@ -63,6 +63,10 @@ class Broker:
             time.sleep(0.02)  # polling the start of a process that tells nobody
         raise RuntimeError(f"mosquitto does not listen: {self.log()}")
 
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         if self._process is not None:

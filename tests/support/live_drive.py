@@ -96,7 +96,8 @@ class Lived:
 class LiveTerminal:
     """The daemon with as many Unix buses as the drive has, and a receiver's line."""
 
-    def __init__(self, folder: Path, vehicle: Vehicle, buses: int, speed: int) -> None:
+    def __init__(self, folder: Path, vehicle: Vehicle, buses: int, speed: int, more: str = "") -> None:
+        """more: further sections of the configuration."""
         self.folder, self.speed, self.buses = folder, speed, buses
         self.master, self._slave = os.openpty()
         tty.setraw(self._slave)
@@ -107,7 +108,7 @@ class LiveTerminal:
             folder / "gnss"
         )  # a name of its own: numbers of ptys come back, and a daemon may look for an old one
         self._line.symlink_to(os.ttyname(self._slave))
-        text += GNSS.format(tty=self._line)
+        text += GNSS.format(tty=self._line) + more
         (folder / "outrider.toml").write_text(text, encoding="utf-8")
         with (folder / "daemon.log").open("wb") as log:
             arguments = ("run", "--config", folder / "outrider.toml", "--rig-speed", speed)
@@ -126,6 +127,13 @@ class LiveTerminal:
     def log(self) -> str:
         return (self.folder / "daemon.log").read_text(encoding="utf-8", errors="replace")
 
+    def freeze(self) -> None:
+        """What a terminal without power looks like from outside: it says nothing, and closes no connection."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     def end(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(timeout=60) == 0, self.log()
@@ -139,8 +147,8 @@ class LiveTerminal:
 
 
 @contextmanager
-def live_terminal(folder: Path, vehicle: Vehicle, buses: int, speed: int) -> Iterator[LiveTerminal]:
-    box = LiveTerminal(folder, vehicle, buses, speed)
+def live_terminal(folder: Path, vehicle: Vehicle, buses: int, speed: int, more: str = "") -> Iterator[LiveTerminal]:
+    box = LiveTerminal(folder, vehicle, buses, speed, more)
     try:
         yield box
     finally:

@@ -37,13 +37,14 @@ def outrider(*arguments: object) -> list[str]:
 class ReceiverProcess:
     """``outrider ingest`` as a process that can be killed and started again on the same database."""
 
-    def __init__(self, directory: Path, port: int, device: str) -> None:
+    def __init__(self, directory: Path, port: int, device: str, *more: object) -> None:
+        """more: further options of the command."""
         self.database = directory / "received.sqlite"
         self._log = directory / "receiver.log"
         keys = directory / "keys.toml"
         keys.write_text(f'[devices]\n{device} = "{KEY}"\n', encoding="ascii")
         arguments = ("--broker", f"127.0.0.1:{port}", "--db", self.database, "--key-file", keys)
-        self._command = outrider("ingest", "--json", *arguments)
+        self._command = outrider("ingest", "--json", *arguments, *more)
         self._device = device
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -89,8 +90,8 @@ class ReceiverProcess:
 
 
 @contextmanager
-def receiver_process(directory: Path, port: int, device: str) -> Iterator[ReceiverProcess]:
-    receiver = ReceiverProcess(directory, port, device)
+def receiver_process(directory: Path, port: int, device: str, *more: object) -> Iterator[ReceiverProcess]:
+    receiver = ReceiverProcess(directory, port, device, *more)
     try:
         yield receiver
     finally:
