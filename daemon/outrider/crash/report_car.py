@@ -68,8 +68,9 @@ def _dial(axes: Axes) -> None:
             fontsize=_FONT_PT - 1,
         )  # fmt: skip
     axes.text(0, 4.45, _("front"), ha="center", va="center", color=_DIM, fontsize=_FONT_PT - 1)
-    axes.text(-4.35, 0, _("left"), ha="center", va="center", color=_DIM, fontsize=_FONT_PT - 1, rotation=90)
-    axes.text(4.35, 0, _("right"), ha="center", va="center", color=_DIM, fontsize=_FONT_PT - 1, rotation=90)
+    for x, word in ((-4.35, _("left")), (4.35, _("right"))):
+        upright = 0 if len(word) < 3 else 90
+        axes.text(x, 0, word, ha="center", va="center", color=_DIM, fontsize=_FONT_PT - 1, rotation=upright)
 
 
 def _outline(axes: Axes) -> None:

@@ -75,8 +75,8 @@ def content(document: CrashDocument) -> dict[str, Any]:
 
 def _title(document: CrashDocument) -> str:
     at = utc(document.time.t0_utc_us)
-    name = _("{kind}, {device}").format(kind=kind_words(document.verdict.kind), device=document.device)
-    return name if at is None else f"{name}, {at}"
+    parts = (kind_words(document.verdict.kind), document.device, at)
+    return _(", ").join(part for part in parts if part)
 
 
 def _badge(document: CrashDocument) -> str:

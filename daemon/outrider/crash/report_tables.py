@@ -19,7 +19,7 @@ from outrider.crash.report_terms import (
     unit_sign,
 )
 from outrider.crash.report_track import place_of
-from outrider.crash.report_words import kind_words, side, state_words
+from outrider.crash.report_words import kind_words, share_short, side, state_words
 from outrider.i18n import _
 
 Row = tuple[str, ...]
@@ -215,7 +215,7 @@ def phase_rows(document: CrashDocument) -> list[Row]:
             state_words(row.phase),
             kind_words(row.kind),
             str(row.level),
-            number(100 * row.confidence, 0, "%"),
+            share_short(row.confidence),
             number(row.dv_kmh, 1) if known(row.dv_kmh) else "\N{EN DASH}",
             str(row.rule),
         )
@@ -246,7 +246,7 @@ def signal_rows(document: CrashDocument) -> list[Row]:
 
 
 def _signal(series: Series) -> Row:
-    span = f"{moment(series.t_s[0])} … {moment(series.t_s[-1])}" if series.t_s else _("nothing")
+    span = f"{signed(series.t_s[0])} … {signed(series.t_s[-1])} s" if series.t_s else _("nothing")
     rate = number(series.rate_hz, 1, "Hz") if known(series.rate_hz) else _("unknown")
     name, unit = series_words(series), unit_sign(series.unit)
     return name, series.name, unit, rate, span, source_words(series.source), _("yes") if is_drawn(series) else _("no")

@@ -53,7 +53,7 @@ def series_words(series: Series) -> str:
         "Vehicle.Outrider.AirbagDeployed": _("airbag"),
         "Vehicle.Outrider.IgnitionOn": _("ignition"),
         "Vehicle.Outrider.YawRate": _("yaw rate"),
-        "Vehicle.AngularVelocity.Yaw": _("yaw rate"),
+        "Vehicle.AngularVelocity.Yaw": _("yaw rate (sensor)"),
         "Vehicle.Outrider.GNSS.Speed": _("speed (satellites)"),
         "Vehicle.ADAS.ABS.IsEngaged": _("ABS at work"),
         "Vehicle.Body.Lights.Hazard.IsSignaling": _("hazard lights"),
@@ -101,9 +101,9 @@ def source_words(name: str | None) -> str:
         "rtc": _("the terminal's clock"),
         "recording": _("the recording"),
         "none": _("unknown"),
-        "evidence": _("evidence, at most 10 Hz"),
+        "evidence": _("flight recorder"),
         "frames": _("every frame"),
-        "telemetry": _("telemetry, 1 Hz"),
+        "telemetry": _("telemetry"),
     }
     return _("unknown") if name is None else words.get(name, name)
 

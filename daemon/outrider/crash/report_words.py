@@ -68,13 +68,13 @@ def side(clock: int | None) -> str | None:
     if clock is None:
         return None
     words = {
-        12: _("front"),
+        12: _("front end"),
         1: _("front right"),
         2: _("front right"),
         3: _("right side"),
         4: _("rear right"),
         5: _("rear right"),
-        6: _("rear"),
+        6: _("rear end"),
         7: _("rear left"),
         8: _("rear left"),
         9: _("left side"),
@@ -184,6 +184,13 @@ def share_words(share: float) -> str:
         return _("more than 99 %")
     if known(share) and share < 0.01:
         return _("less than 1 %")
+    return number(100 * share, 0, "%")
+
+
+def share_short(share: float) -> str:
+    """Same, for a table."""
+    if known(share) and not 0.01 <= share <= 0.99:
+        return "> 99 %" if share > 0.5 else "< 1 %"
     return number(100 * share, 0, "%")
 
 

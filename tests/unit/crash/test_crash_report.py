@@ -64,7 +64,7 @@ def test_the_report_in_a_browser(frontal: Path, tmp_path: Path) -> None:
         text = answers[width]["text"]
         places = [text.index(heading) for heading in HEADINGS["en"]]
         assert places == sorted(places)
-        assert "hit at the front, its speed changed by 58 km/h within 100 ms, at 57 km/h" in text
+        assert "hit at the front end, its speed changed by 58 km/h within 100 ms, at 57 km/h" in text
         assert "57.9 km/h (90 %: 54.4 to 61.3)" in text
         assert "raw CAN frames: −30.0 s to −28.1 s" in text
         assert "not an approved event data recorder" in text
@@ -87,7 +87,7 @@ def test_pictures_are_told_to_those_who_cannot_see_them(frontal: Path) -> None:
     page = frontal.read_text(encoding="utf-8")
     labels = re.findall(r'<svg[^>]* role="img" aria-label="([^"]*)"', page)
     assert len(labels) == page.count("<svg")
-    assert any("hit at the front: principal direction of force +8°" in label for label in labels)
+    assert any("hit at the front end: principal direction of force +8°" in label for label in labels)
     assert any("ΔV [km/h]: resultant, longitudinal, lateral" in label for label in labels)
     assert "<th>" not in page
 
@@ -170,7 +170,7 @@ def test_what_is_not_known_is_said(name: str, tmp_path: Path) -> None:
             "There is no course of the acceleration",
             "nothing to add up",
         ),
-        "parked": ("The parked car may have been hit", "6 o&#39;clock, rear", "against it"),
+        "parked": ("The parked car may have been hit", "6 o&#39;clock, rear end", "against it"),
         "not_numbers": ("not known", "unknown"),
     }[name]
     for word in words:

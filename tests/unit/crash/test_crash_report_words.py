@@ -23,7 +23,7 @@ from outrider.i18n import in_language
 from tests.support import crash_documents as made
 
 SENTENCES = {
-    "frontal": "The car was in a severe crash: hit at the front, its speed changed by 58 km/h within 100 ms, at "
+    "frontal": "The car was in a severe crash: hit at the front end, its speed changed by 58 km/h within 100 ms, at "
     "57 km/h, an airbag or belt tensioner fired.",
     "saturated": "The car was in a severe crash: hit at the left side, its speed changed by at least 24 km/h, at "
     "57 km/h.",
@@ -34,7 +34,7 @@ SENTENCES = {
     "nothing": "The car fired an airbag or a belt tensioner.",
     "rollover": "The car has rolled over: hit at the right side, its speed changed by 58 km/h within 100 ms, at "
     "57 km/h, 3 impacts.",
-    "parked": "The parked car may have been hit: hit at the rear, its speed changed by 7 km/h within 100 ms.",
+    "parked": "The parked car may have been hit: hit at the rear end, its speed changed by 7 km/h within 100 ms.",
     "withdrawn": "No crash: what looked like one was withdrawn.",
 }
 
@@ -86,7 +86,7 @@ def test_a_confidence_is_never_certainty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("clock", "words"), [(12, "front"), (3, "right side"), (9, "left side"), (6, "rear"), (0, None)]
+    ("clock", "words"), [(12, "front end"), (3, "right side"), (9, "left side"), (6, "rear end"), (0, None)]
 )
 def test_sides_are_those_of_the_clock(clock: int, words: str | None) -> None:
     """12 is the front, 3 the right side, as seen from above with the front up."""
