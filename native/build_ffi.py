@@ -106,7 +106,8 @@ void otr_engine_get_stats(const otr_engine *e, otr_engine_stats *ret);
 otr_motion *otr_engine_motion(otr_engine *e);
 otr_recorder *otr_engine_recorder(otr_engine *e);
 int otr_engine_supply_fails(otr_engine *e);
-void otr_engine_black_box(otr_engine *e, uint8_t *ret_page);
+void otr_engine_black_box(otr_engine *e, uint32_t boot_id, uint32_t flags, uint8_t *ret_page);
+void otr_engine_count_pages(otr_engine *e, uint64_t start);
 int otr_engine_tape_start(otr_engine *e);
 size_t otr_engine_tape_take(otr_engine *e, uint8_t *ret_block, size_t max);
 size_t otr_engine_tape_block_max(const otr_engine *e);
@@ -195,13 +196,15 @@ float otr_recorder_imu_rate(const otr_recorder *r, uint8_t *ret_src);
 /* blackbox.h */
 #define OTR_PAGE_SIZE ...
 typedef struct { uint32_t slot, age_ms; double value; ...; } otr_page_signal;
+typedef struct { uint16_t speed; int16_t acc[3]; ...; } otr_page_moment;
 typedef struct {
     uint64_t counter;
     int64_t t_us, fix_t_us, utc_us;
     double lat_deg, lon_deg;
     float speed_mps, heading_deg, hacc_m;
-    uint32_t last_event, signals;
+    uint32_t last_event, signals, boot_id, flags, moments;
     otr_page_signal signal[...];
+    otr_page_moment moment[...];
     ...;
 } otr_black_box;
 int otr_black_box_parse(const uint8_t *page, otr_black_box *ret);
@@ -238,7 +241,7 @@ OTR_CAPTURE_TIMEOUT OTR_CAPTURE_OUTPUT OTR_CAPTURE_TAPE OTR_CAPTURE_URGENT OTR_C
 OTR_CAPTURE_LOST OTR_CAPTURE_SIGNAL OTR_MSG_LOCAL OTR_MSG_OWN OTR_FRAME_INBOXES_MAX OTR_ERROR_CLASSES OTR_TIME_SCALE_MAX
 OTR_HARDWARE_TRIAL
 OTR_PLAYER_DONE OTR_PLAYER_STOP OTR_PLAYER_SIGNAL
-OTR_STEP_TRIGGER OTR_STEP_PULSE OTR_STEP_CLOSED OTR_STEP_SLICE
+OTR_TICK_US OTR_PAGE_CLEAN OTR_SPEED_UNKNOWN OTR_ACC_UNKNOWN OTR_STEP_TRIGGER OTR_STEP_PULSE OTR_STEP_CLOSED OTR_STEP_SLICE
 OTR_OUT_EVENT OTR_OUT_SNAPSHOT OTR_OUTPUT_HEADER OTR_TABLES_MAGIC OTR_TABLES_VERSION
 """.split()  # noqa: SIM905  # reads better than a hundred quoted names
 

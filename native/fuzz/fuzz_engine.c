@@ -179,7 +179,7 @@ static void drive(otr_engine *e, input *in) {
     }
     drain(e);
     uint8_t page[4096];
-    otr_engine_black_box(e, page);
+    otr_engine_black_box(e, 1, 0, page);
     otr_recorder_finish(otr_engine_recorder(e), otr_engine_now(e));
     save_evidence(e, otr_engine_now(e) + 1);
     if (otr_recorder_windows(otr_engine_recorder(e)))

@@ -9,6 +9,7 @@
 #define OUTRIDER_SRC_ENGINE_IMPL_H
 
 #include "inbox.h"
+#include "outrider/blackbox.h"
 #include "outrider/engine.h"
 #include "outrider/store.h"
 #include "outrider/tape.h"
@@ -68,7 +69,12 @@ struct otr_engine {
     uint8_t fix_type, fix_sats;
     uint32_t last_event, evidence_seq; /* newest event; newest that asked for evidence */
     uint64_t page_counter;
+    otr_page_moment moment[OTR_PAGE_MOMENTS];
+    uint32_t moments; /* ever; the newest is moment[(moments - 1) % OTR_PAGE_MOMENTS] */
+    double acc_sum[3];
+    uint32_t acc_count;      /* samples since the last tick */
     int64_t weak_us;         /* when a suspicion that is no crash by itself last asked for evidence */
+    int64_t supply_us;       /* when it was last seen to fail */
     float supply_v;          /* usual voltage, 0 none known */
     int supply_low, alarmed; /* it fails; and nobody asked yet */
     otr_engine_stats stats;
@@ -87,6 +93,7 @@ void otr_roles_emit(otr_engine *e, const role_values *r, int64_t t_us, unsigned 
 /* outputs.c */
 void otr_push_sample(otr_engine *e, const otr_sample *sample);
 void otr_push_fix(otr_engine *e, const otr_fix *fix); /* ring and detector */
+void otr_note_moment(otr_engine *e, int64_t t_us);
 void otr_emit_snapshot(otr_engine *e, int64_t t_us);
 
 void otr_note_supply(otr_engine *e, const otr_sample *power);

@@ -88,6 +88,7 @@ void otr_input_tick(otr_engine *e, int64_t t_us) {
     e->traffic = 0;
     s = (otr_sample){.t_us = t_us, .kind = OTR_IN_TICK, .q = OTR_Q_VALID};
     otr_push_sample(e, &s);
+    otr_note_moment(e, t_us);
     if (t_us % OTR_SNAPSHOT_US == 0)
         otr_emit_snapshot(e, t_us);
 }

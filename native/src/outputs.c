@@ -8,6 +8,7 @@
 #include "outrider/blackbox.h"
 
 #define DEG_TO_RAD 0.017453292519943295
+#define SUPPLY_AGAIN_US 10000000
 #define WEAK_PAUSE_US 600000000 /* a sensor that fails over and over does not wear out the flash */
 
 static uint8_t *queue_cell(otr_engine *e, uint32_t kind, uint32_t values) {
@@ -79,7 +80,9 @@ void otr_note_supply(otr_engine *e, const otr_sample *power) {
     int low = e->supply_v > 0.0f ? v < (e->supply_low ? 0.8f : 0.6f) * e->supply_v : v < 1.0f;
     if (!low)
         e->supply_v = e->supply_v > 0.0f ? e->supply_v + 0.02f * (v - e->supply_v) : v;
-    if (low && !e->supply_low) {
+    int dead = v < 1.0f && e->now_us - e->supply_us >= SUPPLY_AGAIN_US; /* told again and again, by a signal */
+    if (low && (!e->supply_low || dead)) {
+        e->supply_us = e->now_us;
         e->stats.supply_failures++;
         e->alarmed = 1;
         if (e->recorder)
@@ -110,6 +113,11 @@ static void emit_event(otr_engine *e, otr_event *event) {
 
 void otr_push_sample(otr_engine *e, const otr_sample *sample) {
     otr_event events[EVENTS_PER_SAMPLE];
+    if (sample->kind == OTR_IN_IMU && sample->x[0] == sample->x[0]) {
+        for (unsigned i = 0; i < 3; i++)
+            e->acc_sum[i] += (double)sample->x[i];
+        e->acc_count++;
+    }
     int n = otr_motion_push(e->motion, sample, events, EVENTS_PER_SAMPLE);
     e->stats.samples++;
     for (int i = 0; i < n; i++)
@@ -212,7 +220,41 @@ static uint32_t page_signals(const otr_engine *e, otr_page_signal *out) {
     return n;
 }
 
-void otr_engine_black_box(otr_engine *e, uint8_t *ret_page) {
+/* Rounded, held at the ends of what fits. */
+static int16_t centi(double x) {
+    double c = x * 100.0 + (x < 0.0 ? -0.5 : 0.5);
+    return c != c ? OTR_ACC_UNKNOWN : c > 32767.0 ? 32767 : c < -32767.0 ? -32767 : (int16_t)c;
+}
+
+void otr_note_moment(otr_engine *e, int64_t t_us) {
+    otr_vehicle v;
+    memset(&v, 0, sizeof v);
+    v.t_us = t_us;
+    otr_motion_vehicle(e->motion, &v);
+    otr_page_moment m = {.speed = OTR_SPEED_UNKNOWN};
+    if (v.speed_mps >= 0.0f && v.speed_mps < 655.0f)
+        m.speed = (uint16_t)((double)v.speed_mps * 100.0 + 0.5);
+    for (unsigned i = 0; i < 3; i++) {
+        m.acc[i] = e->acc_count ? centi(e->acc_sum[i] / e->acc_count) : OTR_ACC_UNKNOWN;
+        e->acc_sum[i] = 0.0;
+    }
+    e->acc_count = 0;
+    e->moment[e->moments++ % OTR_PAGE_MOMENTS] = m;
+}
+
+static uint32_t page_moments(const otr_engine *e, otr_page_moment *out) {
+    uint32_t n = e->moments < OTR_PAGE_MOMENTS ? e->moments : OTR_PAGE_MOMENTS;
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = e->moment[(e->moments - n + i) % OTR_PAGE_MOMENTS];
+    return n;
+}
+
+void otr_engine_count_pages(otr_engine *e, uint64_t start) {
+    if (start > e->page_counter)
+        e->page_counter = start;
+}
+
+void otr_engine_black_box(otr_engine *e, uint32_t boot_id, uint32_t flags, uint8_t *ret_page) {
     otr_vehicle v;
     memset(&v, 0, sizeof v);
     otr_motion_vehicle(e->motion, &v);
@@ -230,6 +272,9 @@ void otr_engine_black_box(otr_engine *e, uint8_t *ret_page) {
     box.heading_deg = v.heading_deg;
     box.hacc_m = v.hacc_m;
     box.last_event = e->last_event;
+    box.boot_id = boot_id;
+    box.flags = flags;
     box.signals = page_signals(e, box.signal);
+    box.moments = page_moments(e, box.moment);
     otr_black_box_render(&box, ret_page);
 }

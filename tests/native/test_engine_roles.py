@@ -260,7 +260,8 @@ def test_the_black_box_page_tells_this_moment() -> None:
     """Position, signals and the counter survive the round trip; a torn page is refused."""
     engine, _events = crash()
     with engine:
-        first, page = parse_black_box(engine.black_box_page()), engine.black_box_page()
+        engine.count_pages(0)
+        first, page = parse_black_box(engine.black_box_page()), engine.black_box_page(77, clean=True)
         box = parse_black_box(page)
         assert len(page) == 4096
         assert (first.counter, box.counter) == (1, 2)
@@ -276,6 +277,13 @@ def test_the_black_box_page_tells_this_moment() -> None:
             (5, 0.0),
             (6, 1.0),
         ]
+        assert (first.boot_id, first.clean, box.boot_id, box.clean) == (0, False, 77, True)
+        assert len(box.moments) == 200
+        assert [m.t_us for m in box.moments] == list(range(60 * S - 19 * S, 61 * S, 100_000))
+        assert {m.acc for m in box.moments} == {(0.0, 0.0, 9.5)}
+        assert {m.speed_mps for m in box.moments} == {None}
+        engine.count_pages(900)
+        assert parse_black_box(engine.black_box_page()).counter == 901
         for i in range(0, 4096, 37):
             with pytest.raises(InputError):
                 parse_black_box(page[:i] + bytes([page[i] ^ 1]) + page[i + 1 :])

@@ -21,7 +21,7 @@ from outrider.engine.engine import ALGORITHM, Engine
 from outrider.engine.evidence import EvidenceState, SignalRecord, signal_records
 from outrider.engine.native import crc32c
 from outrider.engine.options import EngineOptions, Mount
-from outrider.engine.page import BlackBox, parse_black_box
+from outrider.engine.page import BlackBox, Moment, parse_black_box
 from outrider.engine.player_io import Player, PlayStats, ensure_virtual, open_can, open_unix
 from outrider.engine.stats import DecodeStats, EngineStats, MotionStats
 from outrider.engine.tables import pack_tables
@@ -44,6 +44,7 @@ __all__ = [
     "EngineOptions",
     "EngineStats",
     "EvidenceState",
+    "Moment",
     "MotionDetector",
     "MotionStats",
     "Mount",

@@ -215,11 +215,15 @@ class Engine:
         lib.otr_engine_get_stats(self.owned(), raw)
         return engine_stats(raw)
 
-    def black_box_page(self) -> bytes:
-        """4096 bytes that describe this moment; see ``parse_black_box``."""
+    def black_box_page(self, boot_id: int = 0, *, clean: bool = False) -> bytes:
+        """4096 bytes that describe this moment and the 20 s before it; see ``parse_black_box``."""
         page = ffi.new("uint8_t[]", lib.OTR_PAGE_SIZE)
-        lib.otr_engine_black_box(self.owned(), page)
+        lib.otr_engine_black_box(self.owned(), boot_id, lib.OTR_PAGE_CLEAN if clean else 0, page)
         return bytes(ffi.buffer(page))
+
+    def count_pages(self, newest: int) -> None:
+        """Pages from now on count from here: above those of an earlier run."""
+        lib.otr_engine_count_pages(self.owned(), newest)
 
     def pulse(self) -> tuple[tuple[float, float], ...]:
         """Cumulative delta-V (long, lat) in km/h at 100 Hz of the last captured impact; empty without one."""

@@ -71,7 +71,8 @@ enum otr_run_end {
     OTR_RUN_DONE = 0,   /* everything up to the watermark is processed; play: everything that was whole */
     OTR_RUN_OUTPUT = 1, /* too little room for outputs: take and call again */
     OTR_RUN_TAPE = 2,   /* the tape block is full: take it and call again */
-    OTR_RUN_EVIDENCE = 3 /* a step of the flight recorder is due: save it (otr_recorder_step), mark it done, call again */
+    OTR_RUN_EVIDENCE =
+        3 /* a step of the flight recorder is due: save it (otr_recorder_step), mark it done, call again */
 };
 
 /* Processes all items with a time up to and including the watermark, and the ticks due by then.
@@ -112,11 +113,16 @@ otr_motion *otr_engine_motion(otr_engine *e);
 otr_recorder *otr_engine_recorder(otr_engine *e);
 
 /* 1 once each time the supply has begun to fail: a power sample below 0.6 of the usual voltage (below 1 V while none
- * is known). It counts again when it was back above 0.8 of it. */
+ * is known). It counts again when it was back above 0.8 of it, and
+ * 10 s later when it is below 1 V then. */
 int otr_engine_supply_fails(otr_engine *e);
 
-/* Renders the black-box page (outrider/blackbox.h) of this moment; each call counts it up. */
-void otr_engine_black_box(otr_engine *e, uint8_t *ret_page);
+/* The next page's counter, above that of the pages of an earlier run. */
+void otr_engine_count_pages(otr_engine *e, uint64_t start);
+
+/* Renders the black-box page (outrider/blackbox.h) of this moment; each call counts it up, from start on.
+ * boot_id, flags: as they shall stand in it. */
+void otr_engine_black_box(otr_engine *e, uint32_t boot_id, uint32_t flags, uint8_t *ret_page);
 
 /* ---- tape (see outrider/tape.h for the format) -------------------------------------------------- */
 int otr_engine_tape_start(otr_engine *e); /* before the first input is processed, else OTR_ERR_STATE */
