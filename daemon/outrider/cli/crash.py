@@ -103,7 +103,7 @@ def show(as_json: bool, **args: Any) -> None:
 @_profiles
 @click.option("-o", "--output", type=_PATH, help=_("File or folder to write; default: crash-ID.zip here."))
 @click.option(
-    "--format", "log_format", type=click.Choice(["candump", "blf"]), default="candump", show_default=True,
+    "--format", "log_format", type=click.Choice(["candump", "blf", "mf4"]), default="candump", show_default=True,
     help=_("How the raw CAN frames are written."),
 )  # fmt: skip
 @json_option

@@ -66,8 +66,16 @@ def _of_part(kind: EvidencePart, bundle: CrashBundle) -> list[Missing]:
     if first_s > -before_s + _SLACK_S:
         found.append(Missing(f"{name}: {-before_s:g} s to {first_s:.1f} s", words.STARTS_LATE))
     if last_s < after_s - _SLACK_S:
-        found.append(Missing(f"{name}: {last_s:.1f} s to {after_s:g} s", words.ENDS_EARLY))
+        why = words.SILENT if _all_of(part, bundle) else words.ENDS_EARLY
+        found.append(Missing(f"{name}: {last_s:.1f} s to {after_s:g} s", why))
     return found
+
+
+def _all_of(part: Part, bundle: CrashBundle) -> bool:
+    """The terminal closed the recording, and its newest item is here."""
+    closed = next((state for state in bundle.states if state.stage is CrashStage.CLOSED), None)
+    covers = () if closed is None else closed.covers
+    return any(cover.part is part.part and cover.last_us <= part.last_us for cover in covers)
 
 
 def _damage(part: Part, bundle: CrashBundle) -> list[Missing]:

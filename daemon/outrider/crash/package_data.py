@@ -40,7 +40,7 @@ class PackageContent:
 def package_content(
     bundle: CrashBundle, tables: VehicleTables | None = None, log_format: str = "candump"
 ) -> PackageContent:
-    """All files. ``tables`` as for ``document``; ``log_format``: candump or blf."""
+    """All files. ``tables`` as for ``document``; ``log_format``: candump, blf or mf4."""
     doc = document(bundle, tables)
     made = dict(_files(bundle, doc, log_format))
     entries = tuple(FileEntry(name, _sha256(data), len(data), _what(name)) for name, data in sorted(made.items()))
@@ -89,6 +89,7 @@ _WHAT: Final = {
     "black_box.bin": "black-box page",
     "can.log": "raw CAN frames, candump",
     "can.blf": "raw CAN frames, Vector BLF",
+    "can.mf4": "raw CAN frames, ASAM MDF 4",
 }
 
 

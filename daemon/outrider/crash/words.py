@@ -129,6 +129,7 @@ STARTS_LATE: Final = _(
     "the recorder did not reach back that far: the terminal had just started, or its memory is small"
 )
 ENDS_EARLY: Final = _("recording ended early: the terminal lost its energy, or the rest is not received yet")
+SILENT: Final = _("all that was recorded is here: the source said nothing then")
 NO_PART: Final = _("nothing of it is here: it was not recorded, or is lost or not received yet")
 NO_IMU: Final = _("the terminal had no accelerometer, or nothing of it was recorded")
 NO_UTC: Final = _("date and time")
