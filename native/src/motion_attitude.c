@@ -4,7 +4,9 @@
  * is within 10 % of 1 g: a fast bend (0.45 g and more) must not look like a bank. Compared with the slow gravity of
  * motion_gravity.c. More than 30 degrees for a second (the default of JT/T 808 parameter 0x5E), or 60 at once.
  * The 1 s mean of the accelerometer has to agree (25 degrees): a car that lies on its side feels it, while a wrong gyro
- * or a phone's own attitude filter in a bend does not. Without a gyro the accelerometer alone (1 s mean) has to say more than 45 degrees for two seconds.
+ * or a phone's own attitude filter in a bend does not. Without a gyro the accelerometer alone (1 s mean) has to say more
+ * than 45 degrees for two seconds. A sensor that is too slow for pulses (below 40 Hz) has not seen the jolt with which a
+ * box falls off its mount: it needs two seconds as well, and a vehicle that does not drive on as before.
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
@@ -17,6 +19,8 @@
 #define FELT_COS 0.90631 /* 25 degrees */
 #define HELD_S 1.0
 #define BLIND_S 2.0
+#define SLOWEST_S 0.025 /* 40 Hz */
+#define DRIVES_MPS 2.8
 #define MOVED_RECENTLY_US (10ll * OTR_MO_S)
 #define LEVEL_COS 0.93969 /* 20 degrees: upright again */
 
@@ -46,7 +50,12 @@ static const double *upright(const otr_motion *m) {
 
 /* A box that was knocked off its mount turns as well, in a car that drives on as before. */
 static bool drives_on(const otr_motion *m) {
-    return in_crash(m) && otr_mo_speed_now(m) >= 0.8 * m->crash.v_pre && !otr_mo_off(m, OTR_RB_DRIVES_ON);
+    double v = otr_mo_speed_now(m), before = m->crash.v_pre;
+    if (otr_mo_off(m, OTR_RB_DRIVES_ON) || (!in_crash(m) && m->imu.period_s <= SLOWEST_S))
+        return false;
+    if (!in_crash(m))
+        before = otr_mo_speed_extreme(m, m->now_us - MOVED_RECENTLY_US, m->now_us, true);
+    return v >= 0.8 * before && (in_crash(m) || v > DRIVES_MPS);
 }
 
 /* A box in a parked car that is lifted out has not rolled over: the vehicle must have moved lately, or crashed. */
@@ -100,8 +109,8 @@ void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink) {
     }
     bool leaning = cosine < (m->imu.gyro ? HELD_COS : BLIND_COS);
     t->over_s = leaning ? t->over_s + m->imu.dt_s : 0;
-    bool far = m->imu.gyro && cosine < FAR_COS;
-    bool held = t->over_s >= (m->imu.gyro ? HELD_S : BLIND_S);
+    bool quick = m->imu.gyro && m->imu.period_s <= SLOWEST_S;
+    bool far = quick && cosine < FAR_COS, held = t->over_s >= (quick ? HELD_S : BLIND_S);
     far = far && !otr_mo_off(m, OTR_RB_ROLL_FAR);
     held = held && !otr_mo_off(m, OTR_RB_ROLL_HELD);
     if ((far || held) && felt(m) && plausible(m) && !drives_on(m)) {
