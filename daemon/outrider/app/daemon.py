@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Final
 
 from outrider import __version__
 from outrider.app.beacons import Beacons
+from outrider.app.black_box import BlackBoxKeeper, BlackBoxReport
 from outrider.app.boot_io import boot_id, system_clock_fix
 from outrider.app.control import ControlServer
 from outrider.app.delivery import Delivery
@@ -30,6 +31,7 @@ from outrider.app.options import (
     delivery_options,
     frame_inboxes,
     gather_us,
+    holdup_ms,
     imu_range_g,
     live_sources,
     vehicle_profile,
@@ -43,6 +45,7 @@ from outrider.engine import Capture, CaptureOptions, EngineOptions
 from outrider.link.helper_client_io import HelperClient
 from outrider.link.state_io import IpLinkState
 from outrider.model.event import Event, Snapshot
+from outrider.model.fix import PowerSample
 from outrider.model.record import ClockFix
 from outrider.ports import Clock, LiveSource, SourceItem
 from outrider.record.blackbox_io import BlackBoxFile
@@ -50,6 +53,8 @@ from outrider.sources.captured_io import CaptureDesk
 
 LOOP_S: Final = 0.02
 TICK_S: Final = 0.1  # the capture returns at least so often
+EVIDENCE_S: Final = 0.005  # while evidence is being taken: a silent bus wakes nobody, and its slices are due so often
+REPORT_TIMEOUT_S: Final = 5.0
 CLOCK_RECORD_US: Final = 600_000_000
 RECENT_EVENTS: Final = 20
 
@@ -80,6 +85,7 @@ class Daemon:
         self._desk: CaptureDesk | None = None
         self._started_us = 0
         self._last_clock_us: int | None = None
+        self._power_signal = False
         self._troubles: Counter[str] = Counter()
         self._engine: dict[str, Any] = {}  # the engine's counters, renewed by the owner thread
 
@@ -114,11 +120,12 @@ class Daemon:
                 self._intake,
                 boot_info(profile, "start" if self._rig_speed == 1 else "rig"),
                 options,
+                holdup_ms=holdup_ms(self._config, profile),
                 on_output=self._note,
             )
         )
         self._delivery.describe(self._pipeline.signal_table)
-        self._black_box = stack.enter_context(BlackBoxFile(self._delivery.directory))
+        self._black_box = self._open_black_box(stack, boot)
         self._started_us = self._clock.boottime_us()
         self._mounting = open_mounting(
             self._base / self._config.terminal.data_directory / "state",
@@ -139,6 +146,18 @@ class Daemon:
             source.start(self._deliver)
             stack.callback(source.stop)
         self._supervision = self._open_supervision(stack)
+
+    def _open_black_box(self, stack: ExitStack, boot: int) -> BlackBoxKeeper:
+        """What the page of an earlier start tells comes first; it is overwritten only when that is on flash."""
+        file = stack.enter_context(BlackBoxFile(self._delivery.directory))
+        report = BlackBoxReport(file, boot)
+        self._pipeline.engine.count_pages(report.newest)
+        told = report.records(self._delivery.journal)
+        for body, t_us in told:
+            self._intake.put(body, t_us, report.boot_id)
+        if told and self._delivery.writer.flush(REPORT_TIMEOUT_S):
+            log.warning("black box: power was lost at speed; its last moments are recorded")
+        return BlackBoxKeeper(file, self._pipeline.engine, boot, self._trouble)
 
     def _open_supervision(self, stack: ExitStack) -> Supervision:
         helped = any(policy.helper for policy in self._policies)
@@ -180,6 +199,7 @@ class Daemon:
         self._pipeline.advance(self._drive_clock.boottime_us())
         self._write_tape()
         self._pipeline.finish()
+        self._black_box.close()
         self._beacons.stop()
 
     # -- one turn of the owner thread ----------------------------------------------------------------
@@ -196,7 +216,7 @@ class Daemon:
     def _wait(self) -> None:
         """Until there is something to do; with a capture, the buses are read and the engine runs meanwhile."""
         if self._desk is not None:
-            self._desk.serve(TICK_S)
+            self._desk.serve(EVIDENCE_S if self._pipeline.engine.recording else TICK_S)
         else:
             self._wake.wait(LOOP_S)
             self._wake.clear()
@@ -204,11 +224,27 @@ class Daemon:
     def _turn(self) -> None:
         now = self._drive_clock.boottime_us()
         self._record_clocks(now)
+        if self._power_signal:
+            self._power_signal = False
+            at = self._pipeline.engine.now_us() or now  # not a merge window later
+            self._pipeline.offer(SourceItem(now, power=PowerSample(at, supply_v=0.0)))
+            self._supply_fails()
         if self._desk is None:
             self._pipeline.advance(now - self._config.engine.merge_window_ms * 1000 * self._rig_speed)
         else:
             self._pipeline.drain()
+        if self._pipeline.engine.supply_fails():
+            self._supply_fails()
         self._write_tape()
+
+    def _supply_fails(self) -> None:
+        """All that is in memory goes to flash now; whether there will be another turn is not known."""
+        self._black_box.now()
+        self._delivery.writer.hurry()
+
+    def power_signal(self) -> None:
+        """The system says that the supply fails (SIGPWR). From a signal handler: takes no lock."""
+        self._power_signal = True
 
     def _write_tape(self) -> None:
         """A tape that cannot be written ends; the drive goes on."""
@@ -221,12 +257,6 @@ class Daemon:
             except OSError as err:
                 self._trouble("tape", err)
                 self._tape = None
-
-    def _write_black_box(self) -> None:
-        try:
-            self._black_box.write(self._pipeline.engine.black_box_page())
-        except OSError as err:
-            self._trouble("black box", err)
 
     def _trouble(self, what: str, err: OSError) -> None:
         """Log the first of a kind, count all: a full disk must not fill the log as well."""
@@ -247,14 +277,13 @@ class Daemon:
 
     def _note(self, output: Output) -> None:
         self._beacons.note(output)
+        self._black_box.note(output)
         if isinstance(output, Event):
             self._recent.append(output)
         elif isinstance(output, Snapshot):
             self._last = output
             self._engine = dataclasses.asdict(self._pipeline.engine.stats())
             self._delivery.writer.set_moving(output.motion == 2)
-            if output.motion == 2:
-                self._write_black_box()
             if self._mounting is not None:
                 self._mounting.note(output.t_us, output.mount)
 
@@ -277,6 +306,7 @@ class Daemon:
             "buses": [] if self._supervision is None else self._supervision.status(),
             "sources": [source.state() for source in self._sources],
             "engine": self._engine,
+            "black_box": self._black_box.status(),
             "troubles": dict(self._troubles),
             "refused": dataclasses.asdict(self._pipeline.stats),
             "beacons": self._beacons.status(),

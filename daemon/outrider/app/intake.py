@@ -65,13 +65,14 @@ class Intake:
         self._boot_id = boot_id
         self.stats = IntakeStats()
 
-    def put(self, item: Recordable, t_us: int) -> None:
+    def put(self, item: Recordable, t_us: int, boot_id: int | None = None) -> None:
+        """boot_id: of an earlier start that the item is about."""
         lane, category = place_of(item)
         body = _encode(item)
         if body is None:
             self.stats.refused[lane] += 1
             return
-        record = Record(lane, kind_of(item), category, self._boot_id, t_us, body)
+        record = Record(lane, kind_of(item), category, self._boot_id if boot_id is None else boot_id, t_us, body)
         tally = self.stats.put if self._sink.put(record) else self.stats.refused
         tally[lane] += 1
 

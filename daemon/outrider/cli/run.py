@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,7 +37,7 @@ RIG_NICE = -15
     help=_("Test rigs: drives are played N times as fast as they were, on virtual buses."),
 )
 def cli(file: Path, log_level: str, rig_speed: int) -> None:
-    """Run the terminal daemon until SIGTERM or SIGINT."""
+    """Run the terminal daemon until SIGTERM or SIGINT. SIGPWR: the supply fails, save everything now."""
     from outrider.app.daemon import Daemon
     from outrider.app.options import check_rig_speed
     from outrider.clock import SystemClock
@@ -48,7 +49,9 @@ def cli(file: Path, log_level: str, rig_speed: int) -> None:
     stop = stop_on_signals()
     if rig_speed > 1:
         _hurry()
-    Daemon(config, file.parent.resolve(), SystemClock(), rig_speed=rig_speed).run(stop)
+    daemon = Daemon(config, file.parent.resolve(), SystemClock(), rig_speed=rig_speed)
+    signal.signal(signal.SIGPWR, lambda _number, _frame: daemon.power_signal())
+    daemon.run(stop)
 
 
 def _hurry() -> None:

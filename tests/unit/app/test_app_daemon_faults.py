@@ -75,7 +75,7 @@ def run_until(daemon: Daemon, done: Callable[[dict[str, Any]], bool]) -> dict[st
         for _ in range(400):
             if failed:
                 raise failed[0]
-            if hasattr(daemon, "_pipeline"):
+            if daemon._supervision is not None:  # all is open
                 status = daemon.status()
                 if done(status):
                     return status
