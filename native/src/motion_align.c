@@ -34,7 +34,8 @@
 #define STEADY_COS 0.98481 /* 10 degrees */
 #define STEADY_S 60.0
 #define UP_S 120.0
-#define AGREE_COS 0.93969 /* 20 degrees */
+#define TYRES (1.1 * OTR_MO_G) /* what changes faster is no driving */
+#define AGREE_COS 0.93969      /* 20 degrees */
 #define TURNS_S 0.5
 
 static void restart_interval(otr_mo_align *a) {
@@ -284,9 +285,11 @@ void otr_mo_align_speed(otr_motion *m, double v, uint8_t src) {
     if (a->last_us != OTR_MO_NEVER && span < (src == OTR_SRC_OBD ? LONG_S : SHORT_S))
         return;
     bool whole = a->last_us != OTR_MO_NEVER && span <= MAX_S && a->sum_s > 0.8 * span && a->sum_s < 1.2 * span;
-    if (whole && v > MIN_V && a->last_v > MIN_V && m->crash.state != OTR_MO_CONFIRM) {
+    double dv = v - a->last_v;
+    bool driven = dv <= TYRES * span && -dv <= TYRES * span;
+    if (whole && driven && v > MIN_V && a->last_v > MIN_V && m->crash.state != OTR_MO_CONFIRM) {
         follow_up(a, m->gravity.up, a->sum_s);
-        pair(m, (v - a->last_v) * (a->sum_s / span), 0.5 * (v + a->last_v));
+        pair(m, dv * (a->sum_s / span), 0.5 * (v + a->last_v));
     }
     restart_interval(a);
     a->last_v = v;
