@@ -36,6 +36,7 @@ _SIGNALS = 3  # beacons over which a signal falls
 _CRASH_COUNTS_S = 60.0
 _CLOSED_AT_ONCE_S = 12.0  # a will so soon after the last sign of life is no keepalive that ran out
 _OWN_MOST = 20_000
+_TIME_MOST_S = 1e11
 _LATE_STEP = 1.05  # after half a minute a silence is judged in growing steps
 
 
@@ -192,6 +193,7 @@ class DeadMan:
                 self._raise(car, alarm)
                 return
             self._counts["held"] += 1
+            car.held = True
         self._schedule(device, car, now + (1.0 if silence_s < 30.0 else silence_s * (_LATE_STEP - 1.0)))
 
     def _score(self, car: Car, now: float) -> Score:
@@ -279,7 +281,7 @@ class DeadMan:
         car.fix = fix_of(beacon, now) or car.fix
         if car.crash_s is not None and now - car.crash_s > _CRASH_COUNTS_S:
             car.crash_s = None
-        car.closed_s = None
+        car.closed_s, car.held = None, False
 
     def _sign(self, car: Car, now: float) -> None:
         """A sign of life that is no beacon. After a silence it says that the car is not at speed any more."""
@@ -297,8 +299,8 @@ class DeadMan:
         if excess < SILENT_S / 2:
             if beacon is not None and fix is not None:
                 self._passed(car, fix)
-        elif self._has_crash(car) or excess > self._options.watch_s:
-            return
+        elif car.held or self._has_crash(car) or excess > self._options.watch_s:
+            return  # says nothing of this place
         elif beacon is not None and beacon.boot_id != last.boot_id:
             self._coverage.broke_off(excess)
         elif fix is not None:
@@ -352,7 +354,7 @@ class DeadMan:
 
     def _time(self, utc_s: float) -> float:
         """Our own line of time: never back; a stretch without a call longer than ``stall_s`` is our own sleep."""
-        if not math.isfinite(utc_s):
+        if not -_TIME_MOST_S <= utc_s <= _TIME_MOST_S:  # NaN too
             return self._now
         now = utc_s + self._shift
         if now < self._now:

@@ -39,13 +39,15 @@ class Fix:
 @dataclass(slots=True)
 class Car:
     """heard_s: the last sign of life of any kind; beacon_s: the last beacon. next_s: when it is to be judged;
-    queued_s: for when it stands in the queue. settle_s: when a return without a story clears the alarm."""
+    queued_s: for when it stands in the queue. held: its silence was one of many at once. settle_s: when a
+    return without a story clears the alarm."""
 
     beacon: Beacon | None = None
     fix: Fix | None = None
     heard_s: float = -math.inf
     beacon_s: float = -math.inf
     armed: bool = False
+    held: bool = False
     next_s: float = math.inf
     queued_s: float = math.inf
     signals: tuple[int | None, ...] = ()

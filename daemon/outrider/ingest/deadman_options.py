@@ -37,4 +37,4 @@ class DeadManOptions:
 # ---- evidence for a loss, in decades (powers of ten of odds). Priors: no labelled losses exist to fit them ----
 BRAKING_DECADES = 1.5  # hard braking in the last second before the last beacon
 CRASH_DECADES = 4.0  # a crash event that was not withdrawn, of the last minute
-RESET_DECADES = -1.0  # the connection was closed at once: somebody was still there to close it
+RESET_DECADES = -3.0  # the connection was closed at once: the terminal's system was still there to close it

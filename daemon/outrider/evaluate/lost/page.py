@@ -58,7 +58,7 @@ _TERMS: Final = (
     ),
     (
         "evidence",
-        "+4 a crash event that was not withdrawn; +1.5 braking of 4 m/s² and more in the last second; -1 the "
+        "+4 a crash event that was not withdrawn; +1.5 braking of 4 m/s² and more in the last second; -3 the "
         "connection was closed by the terminal's system",
         "priors: there are no labelled losses",
     ),
