@@ -84,6 +84,8 @@ def _badge(document: CrashDocument) -> str:
     state = state_words(document.verdict.state)
     if document.verdict.state == "cancelled":
         return state
+    if document.verdict.state == "closed":
+        state = _("confirmed") if is_confirmed(document) else _("not confirmed")
     level = _("level {level}: {grade}").format(level=document.verdict.level, grade=grade(document.verdict.level))
     return f"{state} \N{MIDDLE DOT} {level}"
 

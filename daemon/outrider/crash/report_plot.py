@@ -43,8 +43,8 @@ class Size:
     legend: int
 
 
-WIDE: Final = Size("wide", 10.4, 1.45, 9.5, 900, 15, 6)
-NARROW: Final = Size("narrow", 4.4, 1.3, 9.5, 350, 6, 2)
+WIDE: Final = Size("wide", 10.4, 1.45, 9.5, 600, 15, 6)
+NARROW: Final = Size("narrow", 4.4, 1.3, 9.5, 250, 6, 2)
 
 
 def draw(

@@ -108,7 +108,7 @@ def _put_texts(svg: str, held: dict[str, str]) -> str:
 def _inline(svg: str, label: str, prefix: str) -> str:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = _counted(body)
+    body = _short(_counted(body))
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = re.sub(r'href="#', f'href="#{prefix}-', body)
     body = re.sub(r"url\(#", f"url(#{prefix}-", body)
@@ -123,6 +123,12 @@ def _counted(svg: str) -> str:
     made = dict.fromkeys(re.findall(r'\bid="([a-z][0-9a-f]{10})"', svg))
     numbers = {name: f"{name[0]}{number}" for number, name in enumerate(made)}
     return re.sub(r"(?<=[\"#])[a-z][0-9a-f]{10}(?=[\")])", lambda found: numbers.get(found[0], found[0]), svg)
+
+
+def _short(svg: str) -> str:
+    """Coordinates to a hundredth of a point: half the bytes, the same picture."""
+    attributes = re.compile(r'(?<=\s)(?:d|x|y)="[^"]*"')
+    return attributes.sub(lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
 
 
 def _colour(found: re.Match[str]) -> str:

@@ -144,7 +144,7 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     assert "name" * 80 not in text
 
 
-@pytest.mark.parametrize("name", ["saturated", "unaligned", "inferred", "parked", "not_numbers"])
+@pytest.mark.parametrize("name", ["saturated", "unaligned", "inferred", "not_numbers"])
 def test_what_is_not_known_is_said(name: str, tmp_path: Path) -> None:
     """Never a nan, never a zero in place of an unknown, each kind of crash with the pictures it can have."""
     page = written(made.EVERY[name](), tmp_path)
@@ -158,7 +158,6 @@ def test_what_is_not_known_is_said(name: str, tmp_path: Path) -> None:
             "saturated": {"car", "track", "blow", "whole"},
             "unaligned": {"track", "blow", "whole"},
             "inferred": {"track", "whole"},
-            "parked": {"car", "track", "blow", "whole"},
             "not_numbers": {"car", "blow"},
         }[name]
     )
@@ -170,7 +169,6 @@ def test_what_is_not_known_is_said(name: str, tmp_path: Path) -> None:
             "There is no course of the acceleration",
             "nothing to add up",
         ),
-        "parked": ("The parked car may have been hit", "6 o&#39;clock, rear end", "against it"),
         "not_numbers": ("not known", "unknown"),
     }[name]
     for word in words:
@@ -204,5 +202,5 @@ def test_the_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: 
 
 def test_the_same_document_gives_the_same_page(tmp_path: Path) -> None:
     """Byte for byte: a report can be made again and compared."""
-    first = written(made.inferred(), tmp_path).read_bytes()
-    assert written(made.inferred(), tmp_path).read_bytes() == first
+    first = written(made.not_numbers(), tmp_path).read_bytes()
+    assert written(made.not_numbers(), tmp_path).read_bytes() == first
