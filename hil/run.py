@@ -68,7 +68,7 @@ def main(native: bool | None, limit: float, module: str | None, arguments: tuple
 def _plays_drives(arguments: tuple[str, ...]) -> bool:
     """Whether a file that plays prepared drives is among those to run."""
     named = [word for word in arguments if word.startswith("hil/")]
-    return not named or any("live_replay" in word or "suites" in word for word in named)
+    return not named or any(part in word for word in named for part in ("live_replay", "suites", "scenarios"))
 
 
 def _pytest(arguments: tuple[str, ...], junit: Path, *, guest: bool) -> list[str]:

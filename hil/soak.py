@@ -258,7 +258,7 @@ def simulate(folder: Path) -> list[Drive]:
         place = folder / f"drive{number}"
         place.mkdir()
         written = write_drive(generate(load_scenario(name), number), place)
-        made[name, number] = load_drive([written.can, written.nmea])
+        made[name, number] = load_drive(written.recordings)
     return list(made.values())
 
 

@@ -48,11 +48,29 @@ class Source:
 CANEDGE: Final = ("canedge", "164", "00000004*.MF4")  # ten minutes, with a harsh braking and a harsh acceleration
 CANEDGE_WHOLE: Final = ("canedge", "164", "*.MF4")  # forty
 CANMOD_DBC: Final = ("canedge", "canmod-gps.dbc")
+# Of hil/suites/scenarios.suite.toml: the seconds around the accident of two, or all of them whole.
+_ACCIDENTS: Final = {"front-62": (8.0, 28.0), "rollover": (8.0, 30.0)}
+SCENARIOS: Final = (
+    *_ACCIDENTS,
+    *("side-impact", "pole", "second-impact", "power-loss", "emergency-stop", "kerb-angle", "pothole-deep"),
+    *("door-slam", "ice-start", "jack", "tow", "device-drop"),
+)[: None if WHOLE else len(_ACCIDENTS)]
+
+
+def scenario_drive(name: str) -> str:
+    """The prepared drive of a scenario."""
+    return f"scenario-{name}"
+
+
 DRIVES: Final = (
     Source("city-crash", ("simcar",), scenario="city-crash"),
     Source("city-crash-end", ("simcar",), scenario="city-crash", part_s=(598.0, 718.0)),
     Source("canedge", ("canmod", "obd2"), recording=CANEDGE, dbc=CANMOD_DBC),
     Source("canedge-part", ("canmod", "obd2"), recording=CANEDGE, dbc=CANMOD_DBC, part_s=(300.0, 420.0)),
+    *(
+        Source(scenario_drive(name), ("simcar",), scenario=name, part_s=None if WHOLE else _ACCIDENTS[name])
+        for name in SCENARIOS
+    ),
     *((Source("canedge-whole", ("canmod", "obd2"), recording=CANEDGE_WHOLE, dbc=CANMOD_DBC),) if WHOLE else ()),
 )
 
@@ -141,8 +159,7 @@ def _prepare(source: Source, found: list[Path], folder: Path) -> None:
 
 
 def _simulate(scenario: str, place: Path) -> list[Path]:
-    written = write_drive(generate(load_scenario(scenario), 1), place)
-    return [written.can, written.nmea]
+    return list(write_drive(generate(load_scenario(scenario), 1), place).recordings)
 
 
 def _written(source: Source, originals: list[Path], place: Path) -> list[Path]:

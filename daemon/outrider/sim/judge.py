@@ -82,7 +82,8 @@ def differences(drive: Drive, events: Sequence[Event], *, mount_known: bool = Fa
     sense = best_sense(scenario)
     wanted = _wanted(expect, sense, scenario) if sense is not None else ()
     wrong = _Case(drive, expect, mount_known).wrong(wanted, told(events))
-    if wrong and sense == "imu" and scenario.imu.rate_hz < PULSE_HZ:
+    blind = scenario.imu.rate_hz < PULSE_HZ or scenario.imu.range_g < expect.from_range_g
+    if wrong and sense == "imu" and blind:
         rest = next((name for name in _ORDER[1:] if name in scenario.car.senses), None)
         instead = _Case(drive, expect, mount_known).wrong(_wanted(expect, rest, scenario) if rest else (), told(events))
         return instead and wrong

@@ -320,7 +320,8 @@ class Word(Table, frozen=True):
 class Expect(Table, frozen=True):
     """What a terminal must say, by the best sense it has: a sensor, broadcast messages, scan tool, satellites.
 
-    ``imu_alone``: a sensor without a bus, where that makes a difference.
+    ``imu_alone``: a sensor without a bus, where that makes a difference. ``from_range_g``: the least range that feels
+    the pulse.
 
     ``may``: kinds that are right or beside the point, told or not. Anything else told is an error.
     """
@@ -332,3 +333,4 @@ class Expect(Table, frozen=True):
     gnss: tuple[Word, ...] | None = None
     may: tuple[str, ...] = ()
     after_s: Seconds = 0.0
+    from_range_g: Annotated[float, Meta(ge=0, le=400)] = 0.0
