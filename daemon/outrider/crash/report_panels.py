@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from outrider.crash.document import CrashDocument, Series
+from outrider.crash.document import CrashDocument, DeltaV, Series
 from outrider.crash.report_clean import shown
 from outrider.crash.report_numbers import known, number
 from outrider.crash.report_terms import series_words
@@ -97,9 +97,18 @@ def whole_panels(document: CrashDocument) -> list[Panel]:
 # -- the impact ----------------------------------------------------------------------------------------------------
 
 
+def course_of(document: CrashDocument) -> DeltaV | None:
+    """The course of delta-V; None when there is none, or one that stays at zero beside a delta-V that does not (older
+    terminals kept none without a known mounting)."""
+    course, stated = document.delta_v, document.impact.dv_kmh
+    if not course.t_ms or (stated is not None and stated > 0 and not any(course.resultant_kmh)):
+        return None
+    return course
+
+
 def _delta_v(document: CrashDocument) -> Panel | None:
-    course = document.delta_v
-    if not course.t_ms:
+    course = course_of(document)
+    if course is None:
         return None
     t = _numbers(course.t_ms) / 1000
     names = (

@@ -8,7 +8,7 @@ from typing import Final
 from outrider.crash.document import CrashDocument, EvidenceItem, Series
 from outrider.crash.report_clean import ROWS
 from outrider.crash.report_numbers import compass, degrees, known, moment, number, plain, signed, size, utc, vector
-from outrider.crash.report_panels import change_words, is_drawn
+from outrider.crash.report_panels import change_words, course_of, is_drawn
 from outrider.crash.report_terms import (
     class_words,
     mounting_words,
@@ -225,7 +225,9 @@ def phase_rows(document: CrashDocument) -> list[Row]:
 
 def dv_blocks(document: CrashDocument, columns: int = 4) -> list[list[Row]]:
     """The course of delta-V every 10 ms, cut into blocks that stand beside each other."""
-    course = document.delta_v
+    course = course_of(document)
+    if course is None:
+        return []
     rows: list[Row] = []
     last = -_GRID_MS
     for t, along, across, whole in zip(

@@ -10,6 +10,7 @@ from outrider.crash.document import CrashDocument, Impact
 from outrider.crash.report_numbers import known, number
 from outrider.i18n import _
 
+_STANDING_KMH = 1.0
 CONFIRMED_AT = 0.70  # docs/reference/events.md, confidence of a crash
 
 
@@ -168,6 +169,8 @@ def _speed(document: CrashDocument) -> str | None:
     impact = document.impact
     if document.verdict.kind in ("parked_impact", "towed"):
         return None
+    if impact.v_impact_kmh is not None and impact.v_impact_kmh < _STANDING_KMH:
+        return _("while standing")
     if known(impact.v_impact_kmh):
         return _("at {speed} km/h").format(speed=number(impact.v_impact_kmh, 0))
     if known(impact.v_pre_kmh):

@@ -153,6 +153,18 @@ def test_every_row_of_the_course_stands_once() -> None:
         assert [row[0] for row in rows] == [str(10 * i) for i in range(11)]
 
 
+def test_a_course_that_was_not_kept_is_not_shown_as_none() -> None:
+    """Zeros beside a delta-V that is not zero are no course: neither drawn nor listed."""
+    zeros = (0.0,) * 31
+    whole = made.frontal()
+    flat = replace(whole, delta_v=replace(whole.delta_v, long_kmh=zeros, lat_kmh=zeros, resultant_kmh=zeros))
+    with in_language("en"):
+        assert dv_blocks(flat) == []
+        assert "ΔV [km/h]" not in [panel.y_label for panel in blow_panels(flat)]
+        standing = replace(whole, impact=replace(whole.impact, v_impact_kmh=0.4))
+        assert "within 100 ms, while standing, an airbag" in verdict_sentence(standing)
+
+
 def test_numbers_for_people() -> None:
     """Signs are minus signs, unknown is a word, no negative zero, moments near T0 in milliseconds."""
     with in_language("en"):
