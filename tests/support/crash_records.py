@@ -1,4 +1,4 @@
-"""Records of crashes as a terminal makes them, without disk: a short simulated drive, and pulses given by their delta-V."""
+"""Records of crashes as a terminal makes them, without disk: a simulated drive, and pulses given by their delta-V."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def pulsed(
             ]
             pipeline.feed(SourceItem(begin, imu=imu))
             if begin % 1_000_000 == 0:
-                speed = speeds_kmh[0] if begin < zero_us else speeds_kmh[1]
+                speed = speeds_kmh[0] if begin <= zero_us else speeds_kmh[1]
                 pipeline.feed(SourceItem(begin, fix=fix(begin + 5_000, speed)))
             pipeline.advance(begin + 100_000)
         pipeline.finish()

@@ -5,7 +5,7 @@ A store is read in two passes, so that of many terminals' years only what lies a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,12 +126,14 @@ def _of_store(path: Path, device: str | None) -> list[CrashBundle]:
 
 def _around(store: Store, device: str) -> Iterable[StoredRecord]:
     """What lies around the crashes of one terminal, and what explains it."""
-    near = windows(store.records(device, lane=Lane.EMERGENCY))
+    near: dict[int, list[tuple[int, int]]] = {}
+    for boot_id, first_us, last_us in windows(store.records(device, lane=Lane.EMERGENCY)):
+        near.setdefault(boot_id, []).append((first_us, last_us))
     if not near:
         return ()
     return (stored for stored in store.records(device) if stored.record.kind in _ALWAYS or _inside(stored, near))
 
 
-def _inside(stored: StoredRecord, near: Sequence[tuple[int, int, int]]) -> bool:
-    record = stored.record
-    return any(boot == record.boot_id and first <= record.t_us <= last for boot, first, last in near)
+def _inside(stored: StoredRecord, near: Mapping[int, Sequence[tuple[int, int]]]) -> bool:
+    t_us = stored.record.t_us
+    return any(first_us <= t_us <= last_us for first_us, last_us in near.get(stored.record.boot_id, ()))

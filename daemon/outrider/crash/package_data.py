@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -20,6 +21,8 @@ from outrider.crash.document import CrashDocument, FileEntry
 from outrider.crash.document_json import encode_document
 from outrider.crash.record_file import encode_records
 from outrider.crash.standards import VIEWS
+from outrider.engine import parse_black_box
+from outrider.errors import InputError
 from outrider.model.evidence import EvidencePart
 from outrider.model.vehicle import VehicleTables
 
@@ -27,6 +30,7 @@ PACKAGE: Final = "outrider-package/1"
 MANIFEST: Final = "manifest.json"
 DOCUMENT: Final = "document.json"
 RECORDS: Final = "records.bin"
+PAGE_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +70,29 @@ def _files(bundle: CrashBundle, doc: CrashDocument, log_format: str) -> list[tup
     if bundle.items(EvidencePart.INPUTS):
         found.append(("inputs.csv", tables_csv.inputs_csv(bundle)))
     if bundle.items(EvidencePart.BLACK_BOX):
-        found.append(("black_box.bin", bundle.items(EvidencePart.BLACK_BOX)))
+        page = bundle.items(EvidencePart.BLACK_BOX)[-PAGE_BYTES:]
+        found += [("black_box.bin", page), ("black_box.json", _json(_black_box(page, doc)))]
     if bundle.items(EvidencePart.FRAMES):
         name, write = WRITERS[log_format]
         utc_us = doc.time.t0_utc_us
         found.append((name, write(bundle.items(EvidencePart.FRAMES), 0 if utc_us is None else utc_us - bundle.t0_us)))
     found += [(f"standards/{name}.json", _json(view(doc))) for name, view in VIEWS.items()]
     return found
+
+
+def _black_box(page: bytes, doc: CrashDocument) -> dict[str, Any]:
+    """What the page says; signals by number of the slot, as the terminal's profile counts them."""
+    try:
+        box = parse_black_box(page)
+    except InputError as err:
+        return {"error": str(err)}
+    told = {name: _plain(getattr(box, name)) for name in box.__slots__ if name != "signals"}
+    signals = [{"slot": slot, "age_ms": age, "value": _plain(value)} for slot, age, value in box.signals]
+    return {**told, "t_s": round((box.t_us - doc.time.t0_us) / 1e6, 6), "signals": signals}
+
+
+def _plain(value: float | None) -> float | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 _WHAT: Final = {
@@ -87,6 +107,7 @@ _WHAT: Final = {
     "imu_vehicle.csv": "the same in the car's axes (ISO 8855)",
     "inputs.csv": "supply and ignition as the terminal measured them",
     "black_box.bin": "black-box page",
+    "black_box.json": "what the black-box page says",
     "can.log": "raw CAN frames, candump",
     "can.blf": "raw CAN frames, Vector BLF",
     "can.mf4": "raw CAN frames, ASAM MDF 4",
