@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from outrider.engine import ALGORITHM
 from outrider.errors import InputError
 
 if TYPE_CHECKING:
+    from outrider.app.scenarios import Outcome
     from outrider.evaluate.loaders_io import FolderRecordings
     from outrider.evaluate.lost.watch import Lookout
     from outrider.evaluate.results import Evaluation, RowResult
@@ -53,6 +54,15 @@ def make_lookout() -> Lookout:
     return Lookout(lambda: DeadMan(never, CoverageMap(never.max_cells)), DeadManOptions().threshold)
 
 
+def play_scenarios(effort: Effort) -> Iterator[Outcome]:
+    """For row K: the bundled scenarios as many kinds of cars, with ``effort.full`` as all."""
+    from outrider.app.scenarios import VARIANTS, play_all
+    from outrider.sim.scenario_io import bundled_scenarios
+
+    variants = [variant for variant in VARIANTS if effort.full or variant.usual]
+    return play_all(list(bundled_scenarios().values()), variants, effort.seed)
+
+
 def run_evaluation(
     recordings: FolderRecordings,
     rows: Sequence[str],
@@ -65,7 +75,7 @@ def run_evaluation(
     from outrider.evaluate.rows.table import score_rows
 
     done: list[RowResult] = []
-    for row in score_rows(recordings, rows, effort, make_lookout()):
+    for row in score_rows(recordings, rows, effort, make_lookout(), play_scenarios):
         done.append(row)
         on_row(row)
     if all(row.missing for row in done):

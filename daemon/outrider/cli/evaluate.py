@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _STDOUT = Path("-")
-_ROWS = "ABCDEFGHIJ"
+_ROWS = "ABCDEFGHIJK"
 _WIDE = 160
 
 
@@ -33,7 +33,7 @@ class Rows(click.ParamType[tuple[str, ...]]):
         wanted = {letter for letter in str(value).upper() if letter not in ", "}
         unknown = sorted(wanted - set(_ROWS))
         if unknown or not wanted:
-            self.fail(_("{value!r}: rows are letters from A to J, such as A,B").format(value=value), param, ctx)
+            self.fail(_("{value!r}: rows are letters from A to K, such as A,B").format(value=value), param, ctx)
         return tuple(letter for letter in _ROWS if letter in wanted)
 
 
@@ -44,7 +44,9 @@ class Rows(click.ParamType[tuple[str, ...]]):
 @click.option("--html", type=_FILE, help=_("Write a report with a picture of every hit, miss and false alarm."))
 @click.option("--json", "json_file", type=_FILE, help=_("Write all numbers as JSON; - for stdout."))
 @click.option("--markdown", type=_FILE, help=_("Write the tables as a page of the documentation."))
-@click.option("--full", is_flag=True, help=_("The long simulation of row J, with what each assumption moves."))
+@click.option(
+    "--full", is_flag=True, help=_("The long simulations: row J with what each assumption moves, every car of row K.")
+)
 @click.option("--lost", type=_FILE, help=_("Write row J as a page of its own, its curve as ../images/NAME.svg."))
 def cli(folder: Path, **args: Any) -> None:
     """Score the detector on the recordings found anywhere in DIR, told by their content.

@@ -25,7 +25,20 @@ _DV_KMH: Final = 1.5  # besides the share: rolling, sliding and grade add this m
 _PDOF_DEG: Final = 20.0
 _PDOF_CUT_DEG: Final = 45.0  # axes that end at their range turn the direction towards the diagonals
 _AFTER_S: Final = 0.35
+_PULSES: Final = frozenset({EventKind.CRASH, EventKind.PARKED_IMPACT})
 _MANOEUVRES: Final = frozenset(kind for kind in EventKind if kind >= EventKind.HARSH_BRAKE)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Delta-V of one impact [km/h]: as it was, as told with its interval (None: not told), and whether an axis of the
+    sensor was at its range."""
+
+    true_kmh: float
+    dv_kmh: float
+    lo_kmh: float | None
+    hi_kmh: float | None
+    cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,25 @@ def _wanted(expect: Expect, sense: str, scenario: Scenario) -> tuple[Word, ...]:
     return found or ()
 
 
+def measured(drive: Drive, events: Sequence[Event]) -> list[Measured]:
+    """Each impact of the truth that was told of as a pulse."""
+    found = []
+    for truth in (event for event in drive.truth()["events"] if event["kind"] == "crash"):
+        near = [item.impact(truth["impact"]) for item in told(events) if item.last.kind in _PULSES]
+        event = next((each for each in near if each is not None), None)
+        if event is not None and event.dv_kmh is not None:
+            cut = saturated(drive, truth["t0_s"])
+            found.append(Measured(truth["delta_v_kmh"], event.dv_kmh, event.dv_lo_kmh, event.dv_hi_kmh, cut))
+    return found
+
+
+def saturated(drive: Drive, begin: float) -> bool:
+    """A sample of the pulse had an axis of acceleration at its range."""
+    limit = drive.scenario.imu.range_g * 9.80665 * 0.98
+    near = (s for s in drive.samples() if begin <= s.t <= begin + _AFTER_S and s.valid)
+    return any(max(abs(value) for value in sample.acc) >= limit for sample in near)
+
+
 class _Case:
     """One drive and its truth."""
 
@@ -139,7 +171,7 @@ class _Case:
             out.append(f"T0 {late * 1e3:+.0f} ms off")
         measured, true = event.dv_kmh or 0.0, truth["delta_v_kmh"]
         room = max(word.delta_v * true, _DV_KMH)
-        cut, flagged = self._saturated(truth["t0_s"]), EventFlag.DV_LOWER_BOUND in event.flags
+        cut, flagged = saturated(self._drive, truth["t0_s"]), EventFlag.DV_LOWER_BOUND in event.flags
         if cut != flagged:
             out.append(f"the sensor was {'' if cut else 'not '}at its range, and the flag says otherwise")
         if measured > true + room or (not cut and measured < true - room):
@@ -153,9 +185,3 @@ class _Case:
         if off > (_PDOF_CUT_DEG if cut else _PDOF_DEG):
             return [f"direction {event.pdof_deg:.0f} deg ({event.clock} o'clock), true is {truth['pdof_deg']:.0f} deg"]
         return []
-
-    def _saturated(self, begin: float) -> bool:
-        """A sample of the pulse had an axis of acceleration at its range."""
-        limit = self._drive.scenario.imu.range_g * 9.80665 * 0.98
-        near = (s for s in self._drive.samples() if begin <= s.t <= begin + _AFTER_S and s.valid)
-        return any(max(abs(value) for value in sample.acc) >= limit for sample in near)

@@ -11,7 +11,7 @@ import numpy as np
 class Effort:
     """seed: of every random choice. injections: pulses injected for each sensor range. repeats: of each worse sensor
     and window. cuts: places for each kind of cut in each log. pictures: at most so many hits drawn for each row. full:
-    the long simulation of row J, minutes instead of seconds."""
+    the long simulation of row J and every variant of row K, minutes instead of seconds."""
 
     seed: int = 1
     injections: int = 400

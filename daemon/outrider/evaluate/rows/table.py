@@ -20,6 +20,7 @@ from outrider.evaluate.rows import (
     lost,
     mounting,
     robustness,
+    scenarios,
     sensor_model,
 )
 from outrider.evaluate.rows.effort import Effort
@@ -40,10 +41,21 @@ ROWS: Final[dict[str, tuple[str, Score, Sequence[Layout]]]] = {
 
 
 def score_rows(
-    recordings: Recordings, wanted: Iterable[str], effort: Effort, lookout: Lookout | None = None
+    recordings: Recordings,
+    wanted: Iterable[str],
+    effort: Effort,
+    lookout: Lookout | None = None,
+    plays: scenarios.Plays | None = None,
 ) -> Iterator[RowResult]:
-    """The wanted rows in turn; one whose recordings are missing says so and the next follows. Row J needs a lookout."""
-    rows: dict[str, tuple[str, Score, Sequence[Layout]]] = {**ROWS, "J": (lost.TITLE, partial(_lost, lookout), ())}
+    """The wanted rows in turn; one whose recordings are missing says so and the next follows.
+
+    Row J needs a lookout, row K somebody who plays scenarios.
+    """
+    rows: dict[str, tuple[str, Score, Sequence[Layout]]] = {
+        **ROWS,
+        "J": (lost.TITLE, partial(_lost, lookout), ()),
+        "K": (scenarios.TITLE, partial(_scenarios, plays), ()),
+    }
     for name in wanted:
         title, score, layouts = rows[name]
         try:
@@ -56,3 +68,9 @@ def _lost(lookout: Lookout | None, _recordings: Recordings, effort: Effort) -> R
     if lookout is None:
         raise MissingError("no dead-man to score was handed in")
     return lost.score(lookout, effort)
+
+
+def _scenarios(plays: scenarios.Plays | None, _recordings: Recordings, effort: Effort) -> RowResult:
+    if plays is None:
+        raise MissingError("nobody to play scenarios was handed in")
+    return scenarios.score(plays, effort)
