@@ -130,7 +130,7 @@ def test_ingest_reports_and_keeps_hostile_payloads(broker: Broker, tmp_path: Pat
         log.append(opaque(Lane.EMERGENCY, 1, 20, rng))
         assert log.wait_acknowledged(60), process.log()
         noise = [
-            {"topic": f"t/car/{leaf}", "payload": rng.randbytes(n), "qos": 1} for leaf in "des" for n in (1, 9, 99)
+            {"topic": f"t/car/{leaf}", "payload": rng.randbytes(n), "qos": 1} for leaf in "desb" for n in (1, 9, 99)
         ]
         noise.append({"topic": "t/no device/e", "payload": b"x", "qos": 1})
         publish.multiple(noise, hostname="127.0.0.1", port=broker.port)  # type: ignore[arg-type]  # paho's own type

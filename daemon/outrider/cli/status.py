@@ -51,6 +51,10 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         text = _("{durable} durable, {acknowledged} acknowledged").format(**state)
         lines.append((_("lane"), f"{lane}: {text}"))
     lines.append((_("uplink"), _uplink_line(document["uplink"])))
+    if document["uplink"] is not None:
+        beacons = document["beacons"]
+        state = _("every few seconds") if beacons["on"] else _("none: slow or standing")
+        lines.append((_("beacons"), ", ".join([state, *(f"{k} {v}" for k, v in beacons.items() if k != "on" and v)])))
     return lines
 
 

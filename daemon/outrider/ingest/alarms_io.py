@@ -131,6 +131,13 @@ class AlarmTables:
                     WHERE kind = ? AND (id > ? OR cleared_utc_us > ?) ORDER BY id"""
         return [_alarm(row) for row in self._db.execute(query, (VANISHED, number, cleared_after_us))]
 
+    def unheard(self, before_utc_us: int) -> dict[str, HeardBeacon]:
+        """Terminals whose last beacon announced another, of before this time, and that sent nothing since."""
+        query = """SELECT name FROM last_beacons b JOIN devices d USING (device_no)
+                   WHERE d.seen_utc_us <= b.received_utc_us AND d.seen_utc_us < ?"""
+        silent = {name for (name,) in self._db.execute(query, (before_utc_us,))}
+        return {n: heard for n, heard in self.last_beacons().items() if n in silent and not heard.beacon.is_last}
+
     def last_beacons(self) -> dict[str, HeardBeacon]:
         """By device, as they were when the receiver last wrote them down. Damaged ones are left out."""
         query = "SELECT name, received_utc_us, payload FROM last_beacons JOIN devices USING (device_no)"

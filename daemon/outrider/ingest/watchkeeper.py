@@ -7,6 +7,7 @@ and the broker itself is known to answer; else the judging waits.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable
 
 from outrider.errors import WireError
@@ -44,13 +45,23 @@ class Watchkeeper:
         self._coverage = _coverage(store, deadman)
         self._vigil = Vigil(deadman, self._coverage, store.signal_table, store.alarms.standing())
         self._unwritten: list[News] = []
+        self._faults = 0
         now = clock.boottime_us()
         self._tick_us, self._keep_us, self._coverage_us, self._up_us = now, now, now, now
 
     # ---- what the loop tells ------------------------------------------------------------------------
 
     def heard(self, content: Content, *, retained: bool = False) -> None:
-        """A message of a terminal. What could not be read says nothing, and a retained one is old."""
+        """A message of a terminal. What could not be read says nothing, and a retained one is old. A fault of ours with
+        it is logged and counted: it must not keep the message from being stored."""
+        try:
+            self._hear(content, retained)
+        except sqlite3.Error:
+            raise
+        except Exception:  # noqa: BLE001  as above
+            self._note_fault()
+
+    def _hear(self, content: Content, retained: bool) -> None:
         now = self._utc_s()
         if isinstance(content, BeaconFrom):
             if self._clock.boottime_us() - self._up_us >= _OLD_US:
@@ -74,7 +85,7 @@ class Watchkeeper:
         if now - self._tick_us < _TICK_US:
             return
         self._tick_us = now
-        self._unwritten += self._vigil.tick(self._utc_s())
+        self._judge()
         if self._unwritten:
             self._write()
         if now - self._keep_us >= self._options.keep_s * 1e6:
@@ -98,9 +109,21 @@ class Watchkeeper:
         self._store.commit()
 
     def counters(self) -> dict[str, int]:
-        return self._vigil.counters()
+        """Those of the vigil, and ``watch_faults``."""
+        return {**self._vigil.counters(), "watch_faults": self._faults}
 
     # ---- leaves -------------------------------------------------------------------------------------
+
+    def _judge(self) -> None:
+        try:
+            self._unwritten += self._vigil.tick(self._utc_s())
+        except Exception:  # noqa: BLE001  records go on being received
+            self._note_fault()
+
+    def _note_fault(self) -> None:
+        self._faults += 1
+        if self._faults == 1:
+            _log.exception("receiver: fault of the watch for vanished cars; counted from now on")
 
     def _write(self) -> None:
         for news in self._unwritten:

@@ -16,6 +16,7 @@ from outrider.ingest.deadman import Cleared, Vanished
 from outrider.ingest.store_io import Store
 from outrider.ingest.vigil import HeardBeacon
 from outrider.model.beacon import Beacon
+from outrider.wire.birth import Birth
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "reference" / "cli-schema.json").read_text(encoding="utf-8"))
 ALARM = Vanished("car", 1000.25, 1011.5, 48.25, 11.5, 93.5, 34.0, 4.5, ("2 beacons missed", "clean ground"), 2.5, 999.0)
@@ -61,6 +62,22 @@ def test_options_choose(database: Path) -> None:
     assert [json.loads(x)["device"] for x in run("--db", database, "--json", "--device", "car").splitlines()] == ["car"]
     assert len(run("--db", database, "--json", "--limit", "1").splitlines()) == 1
     assert run("--db", database, "--json", "--device", "nobody") == ""
+
+
+def test_terminals_that_announced_a_beacon_and_were_not_heard_again(tmp_path: Path) -> None:
+    """What a restart of the receiver may have missed: not who said goodbye, nor who was heard since."""
+    path = tmp_path / "fleet.db"
+    with Store.open(path) as store:
+        heard = HeardBeacon(1000.0, BEACON)
+        store.alarms.keep_beacons({"lost": heard, "parked": HeardBeacon(1000.0, replace(BEACON, interval_s=0))})
+        store.alarms.keep_beacons({"home": heard})
+        store.accept_birth(Birth("home", 1, "1", None, online=True, boot_id=7, epoch=5), 1_200_000_000)
+        store.commit()
+    [row] = [json.loads(line) for line in run("--db", path, "--json", "--unheard").splitlines()]
+    check(row)
+    assert (row["device"], row["received_utc_us"]) == ("lost", 1_000_000_000)
+    assert "lost beacon: 122 km/h" in run("--db", path, "--unheard")
+    assert run("--db", path, "--json", "--unheard", "--device", "home") == ""
 
 
 def test_people_read_what_they_need_to_act(database: Path) -> None:
