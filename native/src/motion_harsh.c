@@ -25,6 +25,11 @@
     0.15 /* gained within BRISK_US: 0.3 g/s, the most that passengers find       \
           acceptable (Hoberock 1977) */
 #define BRISK_US 500000ll
+#define TURNED_COS 0.90631 /* 25 degrees */
+#define LONGER 1.1
+#define BACK_COS 0.98481 /* 10 degrees */
+#define FIRM_G 0.5
+#define LONGER_SHARE 0.1
 
 OTR_MO_RARE static void end_all(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_harsh *h = &m->harsh;
@@ -112,6 +117,19 @@ static bool is_off(const otr_motion *m, int which) {
     return otr_mo_off(m, which == OTR_MO_BRAKE ? OTR_RB_BRAKE : which == OTR_MO_ACCEL ? OTR_RB_ACCEL : OTR_RB_CORNER);
 }
 
+/* The sensor's own 1 g, squared; not what much hard driving makes of its mean. */
+static double own_unit2(const otr_motion *m) {
+    return m->gravity.unit2 < 1 ? m->gravity.unit2 : 1;
+}
+
+/* A firm push that has armed an episode must have made the specific force longer: by a third of its square in 0.4 s. If it
+ * has not, it is the gravity of a box that turns, and the episode waits. */
+static bool is_longer(const otr_motion *m, const otr_mo_episode *e) {
+    double mean = e->sum_s > 0 ? e->sum / e->sum_s : 0;
+    return mean < FIRM_G || m->gravity.mean_n2 >= own_unit2(m) + LONGER_SHARE * mean * mean ||
+           otr_mo_off(m, OTR_RB_BOX_TURNED);
+}
+
 static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, double limit, double enter, double sign) {
     static const uint8_t kinds[OTR_MO_CLASSES] = {OTR_EV_HARSH_BRAKE, OTR_EV_HARSH_ACCEL, OTR_EV_HARSH_CORNER};
     otr_mo_harsh *h = &m->harsh;
@@ -128,6 +146,8 @@ static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, doub
                       .gate = !(v < MIN_V) || otr_mo_off(m, OTR_RB_MIN_V)};
     otr_mo_episode *e = &h->ep[which];
     bool was_off = e->state == 0;
+    if (e->state == 1 && !is_longer(m, e))
+        l.hold_s = 1e9;
     e->sure = h->frame_aligned || was_off ? 1 : e->sure;
     if (is_off(m, which) || !otr_mo_episode_step(m, sink, e, &l))
         return;
@@ -238,6 +258,19 @@ static bool is_calm(const otr_motion *m) {
     return OTR_MO_SHORT_CUTS && !open && size2 < h->calm2;
 }
 
+/* Does the box lie otherwise than it did? Then its gravity looks like a push, but not like a longer one (1.22 g^2 at 25
+ * degrees). Until up has followed. */
+OTR_MO_RARE static bool is_box_turned(otr_motion *m) {
+    const otr_mo_gravity *g = &m->gravity;
+    const double *up = m->align.aligned ? m->align.up : g->up;
+    double felt2 = otr_mo_dot(g->fast, g->fast) / (OTR_MO_G * OTR_MO_G);
+    if (otr_mo_wider(g->fast, up, TURNED_COS) && felt2 < LONGER * own_unit2(m))
+        m->harsh.box_turned = true;
+    else if (!otr_mo_wider(g->fast, up, BACK_COS))
+        m->harsh.box_turned = false;
+    return m->harsh.box_turned && !otr_mo_off(m, OTR_RB_BOX_TURNED);
+}
+
 void otr_mo_harsh_init(otr_motion *m) {
     double low = BRISK_SHARE * lowest(&m->cfg);
     m->harsh.calm2 = 0.999 * low * low;
@@ -261,6 +294,11 @@ void otr_mo_harsh_imu(otr_motion *m, otr_mo_sink *sink) {
     keep_mean(h, m->imu.last_us, m->imu.dt_s);
     if (crash || is_calm(m))
         return;
+    double size2 = h->value[0] * h->value[0] + h->value[1] * h->value[1];
+    if (size2 >= h->calm2 && is_box_turned(m)) {
+        end_all(m, sink);
+        return;
+    }
     if (h->frame_aligned)
         judge_axes(m, sink);
     else

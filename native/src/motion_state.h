@@ -248,6 +248,7 @@ typedef struct {
     otr_mo_biquad f[2]; /* long and lat, or the two axes of the plane */
     double yaw;         /* rad/s, low-passed */
     bool settled;
+    bool box_turned; /* what is felt is gravity in a box that lies otherwise */
     double value[2];
     double calm2;     /* g^2: under the square of every threshold */
     int64_t brisk_us; /* newest time at which an acceleration came quickly */

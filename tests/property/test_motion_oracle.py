@@ -72,7 +72,8 @@ def test_harsh_episodes_agree_with_the_oracle(seed: int, rate: float, scale: flo
         [np.interp(t, knots, rng.normal(0, scale, len(knots))) for _ in range(2)] + [np.full_like(t, mh.G)], 1
     )
     acc = (acc + rng.normal(0, 0.2, acc.shape)).astype(np.float32).astype(float)
-    det = mh.Detector(dv150_kmh=100, dv300_kmh=100)
+    in_its_mount = 1 << mh.library()[1].OTR_RB_BOX_TURNED  # no random push is the gravity of a box that turns
+    det = mh.Detector(dv150_kmh=100, dv300_kmh=100, rules_off=in_its_mount)
     det.set_mount([0, 0, 1], [1, 0, 0], 0.9)
     events = det.push(mh.imu(t, acc))
     ends = events[events["phase"] == mh.END]
