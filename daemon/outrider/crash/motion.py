@@ -1,7 +1,8 @@
 """What the accelerometer felt: the trace in the car's axes where they are known, and the delta-V curve.
 
-The curve is the detector's own where the record holds it. For records from before that it is integrated here from the
-raw samples: gravity is their mean of the two seconds before, the direction is that which the event itself states.
+The curve is the detector's own where the record holds it and it agrees with the delta-V that was said. Else it is
+integrated here from the raw samples: gravity is their mean of the two seconds before, the direction is that which the
+event itself states.
 """
 
 from __future__ import annotations
@@ -86,14 +87,14 @@ def imu_trace(bundle: CrashBundle, samples: Sequence[Sample], axes: Frame | None
 
 def delta_v(bundle: CrashBundle, samples: Sequence[Sample], axes: Frame | None) -> DeltaV:
     """At 100 Hz from T0 on; empty without a pulse."""
+    told = max((event.dv_kmh for event in bundle.events if event.dv_kmh is not None), default=None)
     for state in reversed(bundle.states):
         if state.pulse_long_kmh and len(state.pulse_long_kmh) == len(state.pulse_lat_kmh):
             aligned = any(event.dv_long_kmh is not None for event in bundle.events)
-            return _curve(state.pulse_long_kmh, state.pulse_lat_kmh, "vehicle" if aligned else "sensor")
-    event = next((event for event in reversed(bundle.events) if event.dv_kmh is not None), None)
-    if event is None or bundle.states:
-        return _curve((), (), "sensor")
-    return _integrated(bundle, samples, axes)
+            curve = _curve(state.pulse_long_kmh, state.pulse_lat_kmh, "vehicle" if aligned else "sensor")
+            if told is None or max(curve.resultant_kmh) >= told / 2:
+                return curve
+    return _curve((), (), "sensor") if told is None else _integrated(bundle, samples, axes)
 
 
 def _curve(along: Sequence[float], across: Sequence[float], axes: Axes) -> DeltaV:

@@ -71,6 +71,14 @@ def test_the_document_says_what_the_records_say() -> None:
     assert [row.phase for row in doc.phases] == [event.phase.name.lower() for event in bundle.events]
 
 
+def test_a_curve_without_a_mounting_has_a_size() -> None:
+    """With the mounting unknown, and also where a record holds an empty curve, the resultant is that of the event."""
+    for records in (driven(), changed(driven(), CrashState, pulse_long_kmh=(0.0,) * 31, pulse_lat_kmh=(0.0,) * 31)):
+        doc = document(only(records))
+        assert doc.delta_v.axes == "sensor"
+        assert max(doc.delta_v.resultant_kmh) == pytest.approx(doc.impact.dv_kmh, rel=0.1)
+
+
 def test_frames_give_every_value_where_the_profile_is_at_hand() -> None:
     """With the tables of then the essential signals come from each frame; with other tables they do not."""
     from tests.support.crash_drive import profile

@@ -23,12 +23,14 @@ from outrider.crash.package_data import package_content
 from outrider.crash.package_io import MAX_FILES, read_package, write_package
 from outrider.crash.record_file import decode_records, encode_records
 from outrider.crash.tables_csv import grid_s, on_grid
-from outrider.engine import parse_candump
+from outrider.engine import Engine, parse_candump
 from outrider.errors import InputError
-from outrider.model.evidence import EvidencePart
+from outrider.model.evidence import EvidenceChunk, EvidencePart
 from outrider.model.frame import BRS, EFF, ERR, ESI, FD, FRAME, RTR, FrameBatch
-from tests.support.crash_drive import profile
-from tests.support.crash_records import driven, pulsed
+from outrider.model.record import Category, Kind, Lane, Record, StoredRecord
+from outrider.wire.bodies import encode_body
+from tests.support.crash_drive import crash_drive, options, profile
+from tests.support.crash_records import BOOT_ID, EPOCH, START_US, driven, pulsed
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "crash-document.schema.json"
 BUNDLE = collect(driven(), "car-1")[0]
@@ -104,6 +106,29 @@ def test_a_value_holds_on_the_grid_until_it_is_too_old() -> None:
     assert all(value is None for value in values[:first])
     assert on_grid(speed, [speed.t_s[-1] + 0.5]) == [speed.values[-1]]
     assert on_grid(speed, [speed.t_s[-1] + 5]) == [None]
+
+
+def test_a_black_box_page_is_told_in_words() -> None:
+    """The page that belongs to a crash is in the package, and what it says beside it; a torn one is told as torn."""
+    with Engine(profile().tables, options()) as engine:
+        engine.offer_frames(crash_drive().batch(0, 1 << 60, START_US))
+        engine.run(1 << 50)
+        page = engine.black_box_page(BOOT_ID)
+        now_us = engine.now_us()
+    for data, torn in ((page, False), (page[:-1] + bytes([page[-1] ^ 1]), True), (bytes(4096), True)):
+        records = [*driven(), *black_box(data)]
+        (bundle,) = collect(records, "car-1")
+        told = json.loads(package_content(bundle).files["black_box.json"])
+        assert ("error" in told) == torn
+        if not torn:
+            assert told["t_s"] == pytest.approx((now_us - bundle.t0_us) / 1e6, abs=1e-3)
+            assert told["signals"]
+
+
+def black_box(page: bytes) -> list[StoredRecord]:
+    chunk = EvidenceChunk(BUNDLE.seq, EvidencePart.BLACK_BOX, 0, 1, BUNDLE.t0_us, BUNDLE.t0_us, page)
+    record = Record(Lane.BULK, Kind.EVIDENCE, Category.EMERGENCY, BOOT_ID, BUNDLE.t0_us, encode_body(chunk))
+    return [StoredRecord(EPOCH, 9999, record)]
 
 
 # ---- raw frames -----------------------------------------------------------------------------------
