@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import msgspec
 
 from outrider import __version__
 from outrider.crash import tables_csv
@@ -86,13 +87,8 @@ def _black_box(page: bytes, doc: CrashDocument) -> dict[str, Any]:
         box = parse_black_box(page)
     except InputError as err:
         return {"error": str(err)}
-    told = {name: _plain(getattr(box, name)) for name in box.__slots__ if name != "signals"}
-    signals = [{"slot": slot, "age_ms": age, "value": _plain(value)} for slot, age, value in box.signals]
-    return {**told, "t_s": round((box.t_us - doc.time.t0_us) / 1e6, 6), "signals": signals}
-
-
-def _plain(value: float | None) -> float | None:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    told: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(box))  # NaN becomes null
+    return {**told, "t_s": round((box.t_us - doc.time.t0_us) / 1e6, 6)}
 
 
 _WHAT: Final = {
