@@ -130,6 +130,7 @@ RULES: list[tuple[str, sc.Scene, Any, Any]] = [
     ("AIRBAG_OFF", sc.bits((1, 1), (2, 1)), [], ["airbag, sure"]),
     ("TURN_AXES", sc.bends_alone, 2, 1),
     ("MOUNT_AGREES", sc.box_sits_elsewhere, [26], []),
+    ("BOX_TURNED", sc.box_turns_at_25_hz, [], ["brake"]),
 ]
 EVIDENCE: list[tuple[CrashEvidence, sc.Scene, Any, Any]] = [
     (CrashEvidence.DV_LOW, sc.pulse(7.2), ["crash"], ["crash withdrawn"]),

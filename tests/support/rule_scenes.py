@@ -183,6 +183,14 @@ def box_turned(config: dict[str, Any]) -> list[str]:
     return incidents(run(config, lie(120, np.array([0.0] * 4 + [28.0] * 8)), mh.ticks(0, 120)))
 
 
+def box_turns_at_25_hz(config: dict[str, Any]) -> list[str]:
+    """A sensor too slow for pulses, turned by 60 degrees in a car that drives on."""
+    t, acc, gyro = drive(40, 25)
+    roll((t, acc, gyro), 20, 0.3, 60)
+    events = run(config, mh.imu(t, acc, gyro), speed(50, 40, 15), mh.ticks(0, 40, 40), known=False)
+    return [KINDS[int(e["kind"])] for e in events if e["phase"] == mh.BEGIN]
+
+
 def towed(config: dict[str, Any]) -> list[str]:
     """Ignition off for 100 s, then GNSS goes at 20 km/h."""
     t = np.arange(0, 200.0)
