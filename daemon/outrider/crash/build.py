@@ -25,7 +25,7 @@ from outrider.crash.document import (
 )
 from outrider.crash.missing import missing_of
 from outrider.crash.motion import delta_v, imu_trace, samples_of, vehicle_axes
-from outrider.crash.signals import FROM_S, TO_S, series_of
+from outrider.crash.signals import FROM_S, TO_S, black_box_of, series_of
 from outrider.crash.verdict import verdict_of
 from outrider.crash.words import QUALITY
 from outrider.engine.convert import maybe
@@ -156,7 +156,19 @@ def _track(bundle: CrashBundle) -> tuple[TrackPoint, ...]:
     fixes = [_shifted(t_us, point, bundle.t0_us) for t_us, point in points]
     covered = (fixes[0].t_s, fixes[-1].t_s) if fixes else (0.0, 0.0)
     rows = [p for p in _row_points(bundle) if not fixes or not covered[0] <= p.t_s <= covered[1]]
-    return tuple(sorted((p for p in (*fixes, *rows) if FROM_S <= p.t_s <= TO_S), key=lambda p: p.t_s))
+    return tuple(
+        sorted((p for p in (*fixes, *rows, *_page_point(bundle)) if FROM_S <= p.t_s <= TO_S), key=lambda p: p.t_s)
+    )
+
+
+def _page_point(bundle: CrashBundle) -> list[TrackPoint]:
+    """The last place that the black-box page knows."""
+    box = black_box_of(bundle)
+    if box is None or box.lat_deg is None or box.lon_deg is None or not _on_earth(box.lat_deg, box.lon_deg):
+        return []
+    kmh = None if box.speed_mps is None else round(box.speed_mps * 3.6, 3)
+    point = TrackPoint(0.0, box.lat_deg, box.lon_deg, kmh, box.heading_deg, box.hacc_m)
+    return [_shifted(box.fix_t_us, point, bundle.t0_us)]
 
 
 def _fix_point(fields: tuple[float, ...]) -> tuple[int, TrackPoint] | None:

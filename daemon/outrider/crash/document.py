@@ -114,7 +114,7 @@ class Series:
     rate_hz: float | None
     t_s: tuple[float, ...]
     values: tuple[float, ...]
-    source: str  # "evidence" (at the source's rate, at most 10 Hz), "frames" (each frame), "telemetry" (1 Hz)
+    source: str  # "frames" (each frame), "evidence" (at most 10 Hz), "black_box" (10 Hz), "telemetry" (1 Hz)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from outrider.crash.can_log import WRITERS
 from outrider.crash.document import CrashDocument, FileEntry
 from outrider.crash.document_json import encode_document
 from outrider.crash.record_file import encode_records
+from outrider.crash.signals import PAGE_BYTES
 from outrider.crash.standards import VIEWS
 from outrider.engine import parse_black_box
 from outrider.errors import InputError
@@ -31,7 +32,6 @@ PACKAGE: Final = "outrider-package/1"
 MANIFEST: Final = "manifest.json"
 DOCUMENT: Final = "document.json"
 RECORDS: Final = "records.bin"
-PAGE_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 """The car's signals around a crash as series: from each frame where the tables are at hand, from the flight recorder's
-ticks, else from telemetry once a second.
+ticks, from the black-box page, else from telemetry once a second.
 
 One series a path; the best source wins. What is not a finite number, or further away than the window, is left out.
 """
@@ -16,7 +16,8 @@ from typing import Final
 
 from outrider.crash.bundle import CrashBundle
 from outrider.crash.document import Series
-from outrider.engine import Decoder
+from outrider.engine import BlackBox, Decoder, parse_black_box
+from outrider.errors import InputError
 from outrider.model.evidence import EvidencePart
 from outrider.model.frame import FRAME, FRAME_SIZE
 from outrider.model.record import SignalTable
@@ -26,6 +27,7 @@ FROM_S: Final = -45.0
 TO_S: Final = 60.0
 _SIGNAL: Final = struct.Struct("<qIId")
 _MAX_SLOTS: Final = 4096
+PAGE_BYTES: Final = 4096
 _Points = list[tuple[float, float]]
 
 _BRANCHES: Final = frozenset(
@@ -62,7 +64,7 @@ def series_of(bundle: CrashBundle, tables: VehicleTables | None = None) -> tuple
     telemetry = _of_rows(bundle)
     recorded = _of_signals(bundle, _names(bundle, tables))
     frames = _of_frames(bundle, tables) if tables is not None else {}
-    for found in (telemetry, recorded, frames):
+    for found in (telemetry, _of_black_box(bundle), recorded, frames):
         for path, series in found.items():
             if path not in best or len(series.t_s) >= len(best[path].t_s) or series.source == "evidence":
                 best[path] = series
@@ -119,6 +121,34 @@ def _of_rows(bundle: CrashBundle) -> dict[str, Series]:
 
 def _specs(table: SignalTable) -> dict[int, tuple[str, str, float, float]]:
     return {spec.id: (spec.path, spec.unit, spec.step, spec.offset) for spec in table.signals}
+
+
+def _of_black_box(bundle: CrashBundle) -> dict[str, Series]:
+    """The last 20 s as the black-box page tells them: what is left when the supply went with the impact."""
+    box = black_box_of(bundle)
+    if box is None:
+        return {}
+    names = [
+        ("Vehicle.Outrider.Speed", "km/h"),
+        *((f"Vehicle.Outrider.SensorAcceleration.{a}", "m/s^2") for a in "XYZ"),
+    ]
+    points: list[_Points] = [[], [], [], []]
+    for moment in box.moments:
+        t_s = (moment.t_us - bundle.t0_us) / 1e6
+        speed = None if moment.speed_mps is None else moment.speed_mps * 3.6
+        for found, value in zip(points, (speed, *(moment.acc or (None,) * 3)), strict=True):
+            if value is not None and math.isfinite(value) and FROM_S <= t_s <= TO_S:
+                found.append((t_s, value))
+    return {name: _series(name, unit, p, "black_box") for (name, unit), p in zip(names, points, strict=True) if p}
+
+
+def black_box_of(bundle: CrashBundle) -> BlackBox | None:
+    """The newest page that belongs to the crash; None without one, or when it is torn."""
+    page = bundle.items(EvidencePart.BLACK_BOX)[-PAGE_BYTES:]
+    try:
+        return parse_black_box(page) if page else None
+    except InputError:
+        return None
 
 
 def _of_frames(bundle: CrashBundle, tables: VehicleTables) -> dict[str, Series]:

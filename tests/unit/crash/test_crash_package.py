@@ -30,7 +30,7 @@ from outrider.model.frame import BRS, EFF, ERR, ESI, FD, FRAME, RTR, FrameBatch
 from outrider.model.record import Category, Kind, Lane, Record, StoredRecord
 from outrider.wire.bodies import encode_body
 from tests.support.crash_drive import crash_drive, options, profile
-from tests.support.crash_records import BOOT_ID, EPOCH, START_US, driven, pulsed
+from tests.support.crash_records import BOOT_ID, EPOCH, START_US, driven, pulsed, without
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "crash-document.schema.json"
 BUNDLE = collect(driven(), "car-1")[0]
@@ -123,6 +123,10 @@ def test_a_black_box_page_is_told_in_words() -> None:
         if not torn:
             assert told["t_s"] == pytest.approx((now_us - bundle.t0_us) / 1e6, abs=1e-3)
             assert told["signals"]
+            (bare,) = collect(without(records, EvidenceChunk) + black_box(data), "car-1")
+            speed = next(s for s in document(bare).series if s.name == "Vehicle.Outrider.Speed")
+            assert (speed.source, speed.rate_hz) == ("black_box", pytest.approx(10, abs=0.1))
+            assert max(speed.values) == pytest.approx(50, abs=3)
 
 
 def black_box(page: bytes) -> list[StoredRecord]:
