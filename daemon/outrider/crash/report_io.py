@@ -22,7 +22,7 @@ from outrider.crash.report_words import (
     grade,
     is_confirmed,
     kind_words,
-    share_words,
+    share_short,
     state_words,
     sure_sentence,
     verdict_sentence,
@@ -51,7 +51,7 @@ def content(document: CrashDocument) -> dict[str, Any]:
         "facts": tables.key_facts(document),
         "evidence": tables.evidence_rows(document),
         "evidence_sum": tables.evidence_sum(document),
-        "confidence": share_words(document.verdict.confidence),
+        "confidence": share_short(document.verdict.confidence),
         "pictures": [Markup(one) for one in (car(document), track(document)) if one],  # our own drawings
         "blow": [Markup(one) for one in blow(document)],  # same; labels are escaped where they are put in
         "whole": [Markup(one) for one in whole(document)],  # same

@@ -140,17 +140,20 @@ def _crash(document: CrashDocument) -> str:
 
 
 def _details(document: CrashDocument) -> list[str]:
-    impact = document.impact
+    """Of one impact: where, how hard, how fast, what fired. Of several: what fired, then the last of them."""
+    impact, kind = document.impact, document.verdict.kind
     where = side(impact.clock)
-    said = [
-        None if where is None else _("hit at the {side}").format(side=where),
-        _change(impact),
-        _speed(document),
-        _("it rolled over") if impact.rollover and document.verdict.kind != "rollover" else None,
-        _("an airbag or belt tensioner fired") if impact.airbag and document.verdict.kind != "airbag" else None,
-        _("{count} impacts").format(count=impact.impacts) if impact.impacts > 1 else None,
+    blow = [None if where is None else _("hit at the {side}").format(side=where), _change(impact), _speed(document)]
+    more = [
+        _("it rolled over") if impact.rollover and kind != "rollover" else None,
+        _("an airbag or belt tensioner fired") if impact.airbag and kind != "airbag" else None,
     ]
-    return [text for text in said if text is not None]
+    if impact.impacts < 2:
+        return [text for text in (*blow, *more) if text is not None]
+    told = [text for text in blow if text is not None]
+    count = _("{count} impacts, in the last of them {what}") if told else _("{count} impacts")
+    first = count.format(count=impact.impacts, what=told[0] if told else "")
+    return [*(text for text in more if text is not None), first, *told[1:]]
 
 
 def _change(impact: Impact) -> str | None:
