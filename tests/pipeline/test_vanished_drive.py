@@ -89,7 +89,9 @@ def test_a_car_lost_at_123_is_told_with_its_place_and_cleared_when_heard_again(b
         status = box.status()
         box.freeze()
         assert status["beacons"]["on"]
-        assert status["beacons"]["made"] == status["uplink"]["counters"]["beacons"] >= FAST_S / 5 - 1
+        counted = status["uplink"]["counters"]
+        assert status["beacons"]["made"] == counted["beacons"] >= FAST_S / 5 - 1
+        assert counted["pubacks"] <= counted["published"] + 1, "a beacon is no batch that a broker confirms"
         wait_until("the alarm", lambda: told(receiver, "vanished"))
         [alarm] = told(receiver, "vanished")
         assert alarm["raised_utc_us"] - alarm["since_utc_us"] < 15_000_000

@@ -20,6 +20,7 @@ from outrider import __version__
 from outrider.app.beacons import Beacons
 from outrider.app.black_box import BlackBoxKeeper, BlackBoxReport
 from outrider.app.boot_io import boot_id, system_clock_fix
+from outrider.app.consent import Consent
 from outrider.app.control import ControlServer
 from outrider.app.delivery import Delivery
 from outrider.app.intake import Intake
@@ -105,8 +106,11 @@ class Daemon:
         profile = vehicle_profile(self._config, self._base)
         boot = boot_id()
         self._delivery = stack.enter_context(Delivery(delivery_options(self._config, self._base, boot), self._clock))
-        self._intake = Intake(self._delivery.writer, boot)
-        self._beacons = Beacons(beacon_options(self._config), boot, self._delivery.uplink, self._drive_clock)
+        consent = Consent()
+        self._intake = Intake(self._delivery.writer, boot, consent)
+        self._beacons = Beacons(
+            beacon_options(self._config), boot, self._delivery.uplink, self._drive_clock, consent=consent
+        )
         options = EngineOptions(
             imu_range_g=imu_range_g(self._config, profile),
             vehicle_class=profile.vehicle_class,

@@ -1,6 +1,7 @@
 """From what the driving side says to records: lane, data category, encoding, and the tallies people look at.
 
-This is where the owner's consent will be asked: every record passes here once, before it is stored.
+This is where the owner's consent is asked (``app/consent``; today for nothing): every record passes here once, before
+it is stored.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from outrider.app.consent import Consent
 from outrider.errors import WireError
 from outrider.model.crash import CrashState
 from outrider.model.event import Event, Trip
@@ -51,23 +53,28 @@ def place_of(item: Recordable) -> tuple[Lane, Category]:
 
 @dataclass(slots=True)
 class IntakeStats:
-    """Records handed to the journal, and refused by it, by lane."""
+    """Records handed to the journal, refused by it, and not made for want of the owner's consent, by lane."""
 
     put: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 0))
     refused: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 0))
+    withheld: dict[Lane, int] = field(default_factory=lambda: dict.fromkeys(Lane, 0))
 
 
 class Intake:
     """Encodes items and puts them into the sink; never blocks and never raises: the caller drives the engine."""
 
-    def __init__(self, sink: RecordSink, boot_id: int) -> None:
+    def __init__(self, sink: RecordSink, boot_id: int, consent: Consent | None = None) -> None:
         self._sink = sink
+        self._consent = consent or Consent()
         self._boot_id = boot_id
         self.stats = IntakeStats()
 
     def put(self, item: Recordable, t_us: int, boot_id: int | None = None) -> None:
         """boot_id: of an earlier start that the item is about."""
         lane, category = place_of(item)
+        if not self._consent.allows(category):
+            self.stats.withheld[lane] += 1
+            return
         body = _encode(item)
         if body is None:
             self.stats.refused[lane] += 1

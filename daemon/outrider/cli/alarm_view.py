@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -105,10 +106,15 @@ def _place(alarm: Vanished, now_utc_s: float) -> str:
     said = text.format(lat=f"{alarm.lat_deg:.5f}", lon=f"{alarm.lon_deg:.5f}")
     likely = alarm.place()
     if likely is not None:
-        said += _(", most likely within {m} m of {lat}, {lon}").format(
-            m=round(alarm.place_radius_m()), lat=f"{likely[0]:.5f}", lon=f"{likely[1]:.5f}"
+        said += _(", most likely within {radius} of {lat}, {lon}").format(
+            radius=_distance(alarm.place_radius_m()), lat=f"{likely[0]:.5f}", lon=f"{likely[1]:.5f}"
         )
-    return said + _(", at most {km} km from the fix").format(km=f"{alarm.radius_m(now_utc_s) / 1000:.1f}")
+    return said + _(", at most {radius} from the fix").format(radius=_distance(alarm.radius_m(now_utc_s)))
+
+
+def _distance(metres: float) -> str:
+    """Rounded up: nobody is to search too small a circle."""
+    return f"{math.ceil(metres / 10) * 10} m" if metres < 1000 else f"{math.ceil(metres / 100) / 10:.1f} km"
 
 
 def _heading(degrees: float | None) -> str:

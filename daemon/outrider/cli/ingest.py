@@ -159,7 +159,11 @@ def _line(receiver: Receiver) -> str:
         "{state}: {messages} messages, {records} records new, {duplicates} again, {acks} acknowledgements, "
         "{dead_letters} dead letters"
     )
-    return text.format(state=state, **receiver.stats())
+    stats = receiver.stats()
+    said = text.format(state=state, **stats)
+    if stats["watched"] or stats["vanished"]:
+        said += _(", {watched} cars watched, {vanished} vanished, {returned} returned").format(**stats)
+    return said
 
 
 def _split(text: str, default_port: int) -> tuple[str, int]:

@@ -6,9 +6,10 @@ import dataclasses
 import math
 import typing
 
+from outrider.app.consent import Consent
 from outrider.app.intake import Intake
 from outrider.model.event import Event, EventFlag, EventKind, Phase
-from outrider.model.record import ClockFix, ClockSource, Lane, Record
+from outrider.model.record import Category, ClockFix, ClockSource, Lane, Record, TelemetryRow
 from outrider.wire.bodies import decode_body
 
 
@@ -46,3 +47,14 @@ def test_what_cannot_be_encoded_at_all_is_counted() -> None:
     intake.put(ClockFix(1 << 70, 0, ClockSource.NTP), 5)
     assert intake.stats.refused[Lane.EVENT] == 1
     assert sum(intake.stats.put.values()) == 0
+
+
+def test_what_the_owner_withholds_is_not_made() -> None:
+    """By category: places are withheld, a crash and the clock are recorded all the same."""
+    sink = Kept()
+    intake = Intake(sink, 7, Consent(frozenset({Category.LOCATION, Category.DRIVING})))
+    intake.put(TelemetryRow(1, ((1, 2),)), 5)
+    intake.put(crash(), 6)
+    intake.put(ClockFix(1, 0, ClockSource.NTP), 7)
+    assert [r.category for r in sink.records] == [Category.EMERGENCY, Category.SYSTEM]
+    assert (intake.stats.withheld[Lane.TELEMETRY], sum(intake.stats.withheld.values())) == (1, 1)

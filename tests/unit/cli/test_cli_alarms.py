@@ -111,7 +111,7 @@ def test_what_ingest_and_watch_print_is_in_the_schema() -> None:
 
 def test_the_circle_grows_with_time() -> None:
     """The line of a later moment says a larger one."""
-    assert "at most 0.4 km" in vanished_line(ALARM, 1011.5)
+    assert "at most 430 m" in vanished_line(ALARM, 1011.5)
     assert "at most 2.1 km" in vanished_line(ALARM, 1060.0)
 
 
