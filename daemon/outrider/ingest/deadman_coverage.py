@@ -36,10 +36,10 @@ _CELL: Final = struct.Struct("<QQ")
 _PLACE_RATE: Final = 0.01  # of an unknown place: share of beacons that a silence follows
 _REGION_WEIGHT: Final = 200.0
 _BLOCK_WEIGHT: Final = 20.0
-_CELL_WEIGHT: Final = 1.0
-_RANDOM_RATE, _RANDOM_WEIGHT = 2e-3, 30_000.0  # of EXCESS_S[0] anywhere; falls with the square of the excess
+_CELL_WEIGHT: Final = 5.0
+_RANDOM_RATE, _RANDOM_WEIGHT = 1e-3, 30_000.0  # of EXCESS_S[0] anywhere; falls with the square of the excess
 _BOUND_WEIGHT: Final = 20.0  # in silences
-_CLEAN_PASSES, _CLEAN_SHARE = 40, 0.01
+_CLEAN_PASSES, _CLEAN_SHARE, _CLEAN_AROUND = 40, 0.01, 0.002
 _SIGNAL_WEIGHT: Final = 300.0
 _SIGNAL_STEP_DB: Final = 4
 _SIGNAL_RATIO: Final = ((-112, 10.0), (-105, 2.0), (-95, 0.3))  # below so many dBm: times as many silences
@@ -64,8 +64,8 @@ class PlaceRecord:
 
     @property
     def is_clean(self) -> bool:
-        """Passed often, with hardly a silence."""
-        return self.passes >= _CLEAN_PASSES and self.silences <= _CLEAN_SHARE * self.passes
+        """Passed often, with hardly a silence here or around: a silence here is bound to no place."""
+        return _is_clean(self.passes, self.silences, self.around_rate)
 
 
 class CoverageMap:
@@ -92,7 +92,7 @@ class CoverageMap:
         counts = self._cells.get(cell, 0)
         for name in (cell, block_of(cell), region_of(cell)):
             self._add(name, 1, 0.0)
-        if counts & _PASS_MAX >= _CLEAN_PASSES and (counts >> 20 & _SILENCE_MAX) <= _CLEAN_SHARE * (counts & _PASS_MAX):
+        if _is_clean(counts & _PASS_MAX, counts >> 20 & _SILENCE_MAX, self._around_rate(spot)):
             self._random_beacons += 1
         self._count_signal(signal, silent=False)
 
@@ -245,6 +245,10 @@ class CoverageMap:
         clean = [cell for cell, counts in self._cells.items() if not counts >> 20 and is_cell(cell)]
         for cell in clean[:wanted] or list(self._cells)[:wanted]:
             del self._cells[cell]
+
+
+def _is_clean(passes: float, silences: int, around_rate: float) -> bool:
+    return passes >= _CLEAN_PASSES and silences <= _CLEAN_SHARE * passes and around_rate <= _CLEAN_AROUND
 
 
 def _own_cell(spot: Spot) -> int:

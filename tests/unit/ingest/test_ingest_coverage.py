@@ -46,7 +46,7 @@ def test_a_hole_ahead_counts_before_it_is_reached() -> None:
 
 def test_random_gaps_are_learnt_on_clean_ground_only() -> None:
     """In a hole a silence teaches nothing of gaps anywhere; on clean ground it does, up to its length."""
-    hole, clean = taught(100, 100), taught(2000)
+    hole, clean = taught(100, 100), taught(6000)
     before = clean.random_rate(9.0)
     assert hole.random_rate(9.0) == pytest.approx(CoverageMap().random_rate(9.0), rel=0.05)
     for _ in range(5):

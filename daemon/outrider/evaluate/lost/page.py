@@ -36,13 +36,13 @@ _TERMS: Final = (
     (
         "random",
         "share of beacons on clean ground that a silence of at least this excess follows",
-        "the fleet's own gaps on ground passed 40 times and more with hardly a silence",
+        "the fleet's own gaps on ground passed 40 times and more with hardly a silence within 1 km",
     ),
     ("own", "how many more of them this terminal has than the others (0.5 to 50 times)", "its own record"),
     (
         "rate",
-        "share of beacons at this place and heading that a silence follows: silences / (passes + 1), leaning on the "
-        "block of 1 km and the region of 4 km around",
+        "share of beacons at this place and heading that a silence follows: (silences + 5 × around) / (passes + 5), "
+        "where around is that of the block of 1 km, leaning on the region of 4 km",
         "cells of 250 m by 8 headings: the one it was in and those up to where the next beacon was due",
     ),
     (
@@ -58,9 +58,9 @@ _TERMS: Final = (
     ),
     (
         "evidence",
-        "+4 a crash event that was not withdrawn; +1.5 braking of 4 m/s² and more in the last second; -3 the "
+        "+4 a crash event that was not withdrawn; +2.5 braking of 4 m/s² and more in the last second; -3 the "
         "connection was closed by the terminal's system",
-        "priors: there are no labelled losses",
+        "priors from rates: there are no labelled losses",
     ),
 )
 _RULES: Final = """The score counts decades: 4 says that one beacon in 10,000 like this one is followed by such a

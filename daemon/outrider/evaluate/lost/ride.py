@@ -23,6 +23,7 @@ LOSS_WATCHED_S: Final = 120.0
 HELD_S: Final = 1.0
 IN_TIME_S: Final = 15.0
 _DEGREE_M: Final = 111_195.0
+_BRAKING_SEEN_S, _SNAPSHOT_S = 0.7, 1.0  # so long until the mean of the last second is hard braking; looked at so often
 _AWAKE_S: Final = 20.0  # a dead-man that is not called for longer takes itself to have slept
 
 
@@ -170,11 +171,14 @@ class Ride:
         if random.random() >= world.brakes_before:
             return None
         due = (
-            (self._beacons.sent_s > onset + 0.7) & (self._beacons.sent_s <= cut) & np.isfinite(self._beacons.through_s)
+            (self._beacons.sent_s > onset + _BRAKING_SEEN_S)
+            & (self._beacons.sent_s <= cut)
+            & np.isfinite(self._beacons.through_s)
         )
         at = [float(s) for s in self._beacons.sent_s[due]]
-        if world.braking_beacon and onset + 0.7 <= cut:
-            at.append(onset + 0.7)
+        told = onset + _BRAKING_SEEN_S + random.uniform(0, _SNAPSHOT_S)
+        if world.braking_beacon and told <= cut:
+            at.append(told)
         at = [s for s in at if self._beacons.is_open(s)]
         if not at:
             return None

@@ -14,7 +14,7 @@ from outrider.evaluate.statistics import Interval, percentile, poisson_interval,
 PLACED_M: Final = 300.0
 PER_KM: Final = 100_000.0
 THRESHOLDS: Final = tuple(round(2.0 + 0.25 * step, 2) for step in range(21))
-KNOWLEDGE: Final = (0, 1, 10, 50, 200, 1000)  # passes of the fleet over a road before, lower ends
+KNOWLEDGE: Final = (0, 1, 10, 30, 100, 300)  # passes of the fleet over a road before, lower ends
 
 
 @dataclass(frozen=True, slots=True)

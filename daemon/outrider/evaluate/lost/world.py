@@ -64,7 +64,7 @@ class World:
     beacon_s: float = 5.0
     beacon_kmh: float = 60.0
     signal_known: bool = False
-    braking_beacon: bool = False
+    braking_beacon: bool = True
     holdup_s: float = 0.0
     # driving and crashing
     hard_brake_km: float = 200.0
@@ -130,6 +130,7 @@ ASSUMPTIONS: Final = (
     Assumption(
         "drivers who brake before the impact", "two thirds, on average for 1.3 s", "EDRs of 170 cars, CASR171 (2020)"
     ),
+    Assumption("the terminal sees the braking and sends a beacon", "after 0.7 to 1.7 s of it", "snapshots at 1 Hz"),
     Assumption("ordinary braking of 4 m/s² and more at speed", "once in 200 km", "none in 85 km of the CANedge drive"),
     Assumption("impact to the end of everything", "0 to 0.5 s, evenly", "the case to be scored"),
     Assumption("impact to the crash event on its way", "0.13 to 0.22 s", "detector-scores.md, row B; journal.md"),

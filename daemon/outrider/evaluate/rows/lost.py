@@ -18,9 +18,9 @@ from outrider.evaluate.rows.effort import Effort
 
 TITLE: Final = "Lost at speed"
 QUICK: Final = Extent(roads=2, passes=120, loss_km=30.0)
-FULL: Final = Extent(roads=5, passes=700, loss_km=40.0)
-VARIED: Final = Extent(roads=3, passes=150, loss_km=25.0)
-KNOWN_PASSES: Final = {False: 50, True: 200}  # quick, full: what counts as ground that the fleet knows
+FULL: Final = Extent(roads=3, passes=400, loss_km=40.0)
+VARIED: Final = Extent(roads=2, passes=100, loss_km=20.0)
+KNOWN_PASSES: Final = {False: 50, True: 100}  # quick, full: what counts as ground that the fleet knows
 _SEED_PLACE, _SENSITIVITY_PLACE = 10, 11
 _LEAST_FALSE: Final = 0.05
 
@@ -263,7 +263,7 @@ METHOD: Final = (
     "A simulated fleet drives simulated roads with a simulated mobile network; the receiver's own dead-man hears what "
     "arrives and learns as it would. Cars are cut off 0 to 500 ms after an impact at a random moment above 60 km/h, on "
     "branches of the same drives. False: a silence of ordinary driving that reaches the threshold. Ground counts as "
-    "known from 50 passes of the fleet (quick run) or 200 (full run) on. The world was fixed from sources or as priors "
+    "known from 50 passes of the fleet (quick run) or 100 (full run) on. The world was fixed from sources or as priors "
     "before the threshold was chosen; the page docs/reference/lost.md lists them, with what each one moves."
 )
 LIMITS: Final = (
