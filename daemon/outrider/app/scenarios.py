@@ -27,7 +27,7 @@ from outrider.model.record import BootInfo
 from outrider.model.vehicle import VehicleTables
 from outrider.profile.load_io import LoadedProfile, load_profile
 from outrider.sim.drive import PROFILE, Drive, generate
-from outrider.sim.judge import Measured, differences, measured, told
+from outrider.sim.judge import Measured, judge
 from outrider.sim.mounting import mounting_matrix
 from outrider.sim.scenario import Scenario
 from outrider.sim.tables import Car, Mounting, Sense
@@ -113,13 +113,9 @@ class Stage:
         """Through files, readers and pipeline; then judged."""
         heard = self.drive(variant.of(scenario))
         events = self.events(heard, mount_known=variant.mount_known)
-        return Outcome(
-            scenario.name,
-            variant.name,
-            tuple(item.words for item in told(events)),
-            tuple(differences(heard, events, mount_known=variant.mount_known)),
-            tuple(measured(heard, events)),
-        )
+        verdict = judge(heard, events, mount_known=variant.mount_known)
+        words = tuple(item.words for item in verdict.told)
+        return Outcome(scenario.name, variant.name, words, verdict.wrong, verdict.measured)
 
     def drive(self, scenario: Scenario) -> Drive:
         key = (scenario.name, scenario.imu.rate_hz)

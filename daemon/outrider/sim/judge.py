@@ -86,21 +86,30 @@ def best_sense(scenario: Scenario) -> str | None:
     return next((sense for sense in _ORDER if sense in senses), None)
 
 
-def differences(drive: Drive, events: Sequence[Event], *, mount_known: bool = False) -> list[str]:
-    """What is wrong with ``events``; empty when the verdict is the expected one. ``mount_known``: before the drive."""
-    scenario = drive.scenario
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``wrong``: sentences on what differs from what had to be told; none when nothing does."""
+
+    told: tuple[Told, ...]
+    wrong: tuple[str, ...]
+    measured: tuple[Measured, ...]
+
+
+def judge(drive: Drive, events: Sequence[Event], *, mount_known: bool = False) -> Verdict:
+    """``mount_known``: the terminal knew its mounting before the drive."""
+    scenario, said = drive.scenario, told(events)
+    case = _Case(drive, mount_known)
     expect = scenario.expect
     if expect is None:
-        return []
+        return Verdict(tuple(said), (), case.measured(said))
     sense = best_sense(scenario)
-    wanted = _wanted(expect, sense, scenario) if sense is not None else ()
-    wrong = _Case(drive, expect, mount_known).wrong(wanted, told(events))
+    wrong = case.wrong(expect, _wanted(expect, sense, scenario) if sense is not None else (), said)
     blind = scenario.imu.rate_hz < PULSE_HZ or scenario.imu.range_g < expect.from_range_g
     if wrong and sense == "imu" and blind:
         rest = next((name for name in _ORDER[1:] if name in scenario.car.senses), None)
-        instead = _Case(drive, expect, mount_known).wrong(_wanted(expect, rest, scenario) if rest else (), told(events))
-        return instead and wrong
-    return wrong
+        if not case.wrong(expect, _wanted(expect, rest, scenario) if rest else (), said):
+            wrong = []
+    return Verdict(tuple(said), tuple(wrong), case.measured(said))
 
 
 def _wanted(expect: Expect, sense: str, scenario: Scenario) -> tuple[Word, ...]:
@@ -110,33 +119,15 @@ def _wanted(expect: Expect, sense: str, scenario: Scenario) -> tuple[Word, ...]:
     return found or ()
 
 
-def measured(drive: Drive, events: Sequence[Event]) -> list[Measured]:
-    """Each impact of the truth that was told of as a pulse."""
-    found = []
-    for truth in (event for event in drive.truth()["events"] if event["kind"] == "crash"):
-        near = [item.impact(truth["impact"]) for item in told(events) if item.last.kind in _PULSES]
-        event = next((each for each in near if each is not None), None)
-        if event is not None and event.dv_kmh is not None:
-            cut = saturated(drive, truth["t0_s"])
-            found.append(Measured(truth["delta_v_kmh"], event.dv_kmh, event.dv_lo_kmh, event.dv_hi_kmh, cut))
-    return found
-
-
-def saturated(drive: Drive, begin: float) -> bool:
-    """A sample of the pulse had an axis of acceleration at its range."""
-    limit = drive.scenario.imu.range_g * 9.80665 * 0.98
-    near = (s for s in drive.samples() if begin <= s.t <= begin + _AFTER_S and s.valid)
-    return any(max(abs(value) for value in sample.acc) >= limit for sample in near)
-
-
 class _Case:
     """One drive and its truth."""
 
-    def __init__(self, drive: Drive, expect: Expect, mount_known: bool) -> None:
-        self._drive, self._expect, self._mount_known = drive, expect, mount_known
+    def __init__(self, drive: Drive, mount_known: bool) -> None:
+        self._drive, self._mount_known = drive, mount_known
         self._crashes = {event["impact"]: event for event in drive.truth()["events"] if event["kind"] == "crash"}
+        self._cut = _at_range(drive, [event["t0_s"] for event in self._crashes.values()])
 
-    def wrong(self, wanted: Sequence[Word], said: Sequence[Told]) -> list[str]:
+    def wrong(self, expect: Expect, wanted: Sequence[Word], said: Sequence[Told]) -> list[str]:
         left, out = list(said), []
         for word in wanted:
             found = next((item for item in left if item.kind in word.kind), None)
@@ -145,7 +136,18 @@ class _Case:
                 continue
             left.remove(found)
             out += self._word(word, found)
-        return out + [f"told: {item.words}" for item in left if item.kind not in self._expect.may]
+        return out + [f"told: {item.words}" for item in left if item.kind not in expect.may]
+
+    def measured(self, said: Sequence[Told]) -> tuple[Measured, ...]:
+        """Each impact of the truth that was told of as a pulse."""
+        found = []
+        for number, truth in self._crashes.items():
+            near = (item.impact(number) for item in said if item.last.kind in _PULSES)
+            event = next((each for each in near if each is not None), None)
+            if event is not None and event.dv_kmh is not None:
+                cut = truth["t0_s"] in self._cut
+                found.append(Measured(truth["delta_v_kmh"], event.dv_kmh, event.dv_lo_kmh, event.dv_hi_kmh, cut))
+        return tuple(found)
 
     def _word(self, word: Word, item: Told) -> list[str]:
         out = []
@@ -171,7 +173,7 @@ class _Case:
             out.append(f"T0 {late * 1e3:+.0f} ms off")
         measured, true = event.dv_kmh or 0.0, truth["delta_v_kmh"]
         room = max(word.delta_v * true, _DV_KMH)
-        cut, flagged = saturated(self._drive, truth["t0_s"]), EventFlag.DV_LOWER_BOUND in event.flags
+        cut, flagged = truth["t0_s"] in self._cut, EventFlag.DV_LOWER_BOUND in event.flags
         if cut != flagged:
             out.append(f"the sensor was {'' if cut else 'not '}at its range, and the flag says otherwise")
         if measured > true + room or (not cut and measured < true - room):
@@ -185,3 +187,15 @@ class _Case:
         if off > (_PDOF_CUT_DEG if cut else _PDOF_DEG):
             return [f"direction {event.pdof_deg:.0f} deg ({event.clock} o'clock), true is {truth['pdof_deg']:.0f} deg"]
         return []
+
+
+def _at_range(drive: Drive, begins: Sequence[float]) -> set[float]:
+    """The impacts within which a sample had an axis of acceleration at its range."""
+    found: set[float] = set()
+    if not begins or "imu" not in drive.scenario.car.senses:
+        return found
+    limit = drive.scenario.imu.range_g * 9.80665 * 0.98
+    for sample in drive.samples():
+        if sample.valid and max(abs(value) for value in sample.acc) >= limit:
+            found.update(begin for begin in begins if begin <= sample.t <= begin + _AFTER_S)
+    return found

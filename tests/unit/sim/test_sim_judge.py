@@ -9,7 +9,7 @@ import pytest
 
 from outrider.model.event import Event, EventFlag, EventKind, Phase
 from outrider.sim import Drive, generate, load_scenario
-from outrider.sim.judge import best_sense, differences
+from outrider.sim.judge import best_sense, judge
 from outrider.sim.tables import Car
 
 
@@ -60,7 +60,7 @@ def said(drive: Drive, **changes: object) -> Event:
 def test_the_right_answer_is_right(front: Drive) -> None:
     """A confirmed crash with the truth's numbers; the braking before it is beside the point."""
     brake = said(front, seq=2, kind=EventKind.HARSH_BRAKE, phase=Phase.END)
-    assert differences(front, [said(front), brake], mount_known=True) == []
+    assert judge(front, [said(front), brake], mount_known=True).wrong == ()
 
 
 @pytest.mark.parametrize(
@@ -80,15 +80,15 @@ def test_the_right_answer_is_right(front: Drive) -> None:
 )
 def test_each_wrong_answer_is_named(front: Drive, changes: dict[str, object], words: str) -> None:
     """Kind, outcome, level, delta-V, flag, time, direction."""
-    wrong = differences(front, [said(front, **changes)], mount_known=True)
+    wrong = judge(front, [said(front, **changes)], mount_known=True).wrong
     assert any(words in sentence for sentence in wrong), wrong
 
 
 def test_silence_and_surplus_are_wrong(front: Drive) -> None:
     """Nothing told, and something more told."""
-    assert differences(front, []) == ["not told: crash"]
+    assert judge(front, []).wrong == ("not told: crash",)
     more = said(front, seq=7, kind=EventKind.TOWED, phase=Phase.CONFIRMED)
-    assert differences(front, [said(front), more]) == ["told: towed (confirmed, level 3, rule 1)"]
+    assert judge(front, [said(front), more]).wrong == ("told: towed (confirmed, level 3, rule 1)",)
 
 
 def test_the_best_sense_decides_what_is_expected(front: Drive) -> None:
@@ -96,5 +96,11 @@ def test_the_best_sense_decides_what_is_expected(front: Drive) -> None:
     scenario = msgspec.structs.replace(front.scenario, car=Car(senses=("gnss",)))
     assert best_sense(scenario) == "gnss"
     heard = front.heard_as(scenario)
-    assert differences(heard, []) == ["not told: crash_inferred"]
-    assert differences(heard, [said(front, kind=EventKind.CRASH_INFERRED, dv_kmh=None)]) == []
+    assert judge(heard, []).wrong == ("not told: crash_inferred",)
+    assert judge(heard, [said(front, kind=EventKind.CRASH_INFERRED, dv_kmh=None)]).wrong == ()
+
+
+def test_what_was_measured_is_told_beside_the_truth(front: Drive) -> None:
+    """Delta-V as it was and as told, with its interval; the sensor was at its range."""
+    (pulse,) = judge(front, [said(front, dv_lo_kmh=40.0)]).measured
+    assert (pulse.true_kmh, pulse.dv_kmh, pulse.lo_kmh, pulse.hi_kmh, pulse.cut) == (46.0, 44.0, 40.0, None, True)
