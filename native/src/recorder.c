@@ -116,38 +116,37 @@ int otr_recorder_init(void *mem, size_t size, uint64_t bytes, otr_recorder **ret
 }
 
 void otr_recorder_frame(otr_recorder *r, const otr_frame *frame, int64_t t_us) {
-    uint8_t payload[4 + 64];
-    uint32_t len = frame->len > 64 ? 64 : frame->len;
-    uint32_t meta = (uint32_t)frame->bus | (uint32_t)frame->flags << 8 | (uint32_t)frame->len << 16;
-    memcpy(payload, &frame->id, 4);
-    memcpy(payload + 4, frame->data, len);
-    otr_ring_append(&r->ring[OTR_REC_FRAMES], t_us, meta, payload, 4 + len);
+    uint8_t len = frame->len > 64 ? 64 : frame->len;
+    otr_ring_record head = {.tag = {frame->bus, frame->flags, len}, .meta = frame->id, .t_us = t_us};
+    otr_ring_append(&r->ring[OTR_REC_FRAMES], &head, frame->data, len);
+}
+
+static void append_whole(otr_ring *q, int64_t t_us, const void *item, uint32_t size) {
+    otr_ring_record head = {.t_us = t_us};
+    otr_ring_append(q, &head, item, size);
 }
 
 void otr_recorder_imu(otr_recorder *r, const otr_sample *sample) {
-    otr_ring_append(&r->ring[OTR_REC_IMU], sample->t_us, 0, sample, sizeof *sample);
+    append_whole(&r->ring[OTR_REC_IMU], sample->t_us, sample, sizeof *sample);
 }
 
 void otr_recorder_signal(otr_recorder *r, int64_t t_us, uint32_t slot, double value) {
-    otr_ring_append(&r->ring[OTR_REC_SIGNALS], t_us, slot, &value, sizeof value);
+    otr_ring_record head = {.meta = slot, .t_us = t_us};
+    otr_ring_append(&r->ring[OTR_REC_SIGNALS], &head, &value, sizeof value);
 }
 
 void otr_recorder_fix(otr_recorder *r, const otr_fix *fix) {
-    otr_ring_append(&r->ring[OTR_REC_FIXES], fix->t_us, 0, fix, sizeof *fix);
+    append_whole(&r->ring[OTR_REC_FIXES], fix->t_us, fix, sizeof *fix);
 }
 
 void otr_recorder_input(otr_recorder *r, const otr_sample *sample) {
-    otr_ring_append(&r->ring[OTR_REC_INPUTS], sample->t_us, 0, sample, sizeof *sample);
+    append_whole(&r->ring[OTR_REC_INPUTS], sample->t_us, sample, sizeof *sample);
 }
 
 static void unpack(uint8_t kind, const otr_ring_record *r, const uint8_t *payload, uint8_t *out) {
     if (kind == OTR_REC_FRAMES) {
-        otr_frame f = {.t_us = r->t_us,
-                       .bus = (uint8_t)r->meta,
-                       .flags = (uint8_t)(r->meta >> 8),
-                       .len = (uint8_t)(r->meta >> 16)};
-        memcpy(&f.id, payload, 4);
-        memcpy(f.data, payload + 4, f.len > 64 ? 64 : f.len);
+        otr_frame f = {.t_us = r->t_us, .id = r->meta, .bus = r->tag[0], .flags = r->tag[1], .len = r->tag[2]};
+        memcpy(f.data, payload, f.len);
         memcpy(out, &f, sizeof f);
     } else if (kind == OTR_REC_SIGNALS) {
         otr_signal_record s = {.t_us = r->t_us, .slot = r->meta};
@@ -396,7 +395,7 @@ uint32_t otr_recorder_read(const otr_recorder *r, void *ret_items, uint32_t max)
         at = otr_ring_settle(q, at);
         otr_ring_record rec = otr_ring_at(q, at);
         unpack(r->step.kind, &rec, q->data + at + OTR_RING_HEADER, (uint8_t *)ret_items + (size_t)i * size);
-        at += rec.size;
+        at += 8u * rec.units;
     }
     return n;
 }

@@ -10,7 +10,7 @@ void otr_ring_init(otr_ring *q, uint8_t *data, uint32_t cap) {
 
 static void evict(otr_ring *q) {
     q->head = otr_ring_settle(q, q->head);
-    q->head += otr_ring_at(q, q->head).size;
+    q->head += 8u * q->data[q->head];
     if (--q->count == 0) {
         q->head = q->tail = 0;
         return;
@@ -50,18 +50,19 @@ static void mark(otr_ring *q, uint32_t at, int64_t t_us) {
     q->unmarked = 0;
 }
 
-void otr_ring_append(otr_ring *q, int64_t t_us, uint32_t meta, const void *payload, uint32_t len) {
+void otr_ring_append(otr_ring *q, const otr_ring_record *head, const void *payload, uint32_t len) {
     uint32_t size = OTR_RING_HEADER + ((len + 7u) & ~7u);
-    if (size >= q->cap)
+    if (size >= q->cap || len > OTR_RING_PAYLOAD_MAX)
         return;
     uint8_t *at = reserve(q, size);
-    otr_ring_record r = {size, meta, t_us};
+    otr_ring_record r = *head;
+    r.units = (uint8_t)(size / 8u);
     memcpy(at, &r, sizeof r);
     memcpy(at + OTR_RING_HEADER, payload, len);
-    mark(q, (uint32_t)(at - q->data), t_us);
+    mark(q, (uint32_t)(at - q->data), r.t_us);
     q->tail = (uint32_t)(at - q->data) + size;
-    q->first_us = q->count ? q->first_us : t_us;
-    q->last_us = t_us;
+    q->first_us = q->count ? q->first_us : r.t_us;
+    q->last_us = r.t_us;
     q->unmarked += size;
     q->appended++;
     q->count++;
@@ -97,7 +98,7 @@ otr_span otr_ring_find(const otr_ring *q, uint64_t from, uint64_t to, int64_t fr
             span.first_us = span.count++ ? span.first_us : r.t_us;
             span.last_us = r.t_us;
         }
-        at += r.size;
+        at += 8u * r.units;
     }
     return span;
 }

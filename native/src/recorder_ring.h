@@ -1,7 +1,7 @@
 /* recorder_ring.h (private): a ring of records of any size in RAM, with an index by time.
  *
- * A ring holds records of 8-byte multiples: u32 size | u32 meta | i64 t_us | payload. A record never wraps: the room left
- * at the end is skipped by a record of size 0. Each record has a serial number, counted from 0 since the start. Times
+ * A ring holds records: u8 size in units of 8 bytes | u8 tag[3] | u32 meta | i64 t_us | payload. A record never wraps: the
+ * room left at the end is skipped by a record of size 0. Tag and meta are the caller's. Each record has a serial number, counted from 0 since the start. Times
  * never go back. Every sixty-fourth of the ring has a mark, so that no search walks further than that.
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
@@ -13,10 +13,12 @@
 #include "outrider/types.h"
 
 #define OTR_RING_HEADER 16u
+#define OTR_RING_PAYLOAD_MAX (255u * 8u - OTR_RING_HEADER)
 #define OTR_RING_MARKS 64u
 
 typedef struct {
-    uint32_t size, meta;
+    uint8_t units, tag[3];
+    uint32_t meta;
     int64_t t_us;
 } otr_ring_record;
 static_assert(sizeof(otr_ring_record) == OTR_RING_HEADER, "record layout");
@@ -45,19 +47,18 @@ typedef struct {
 
 void otr_ring_init(otr_ring *q, uint8_t *data, uint32_t cap);
 
-/* Drops the oldest to make room; a record larger than the ring is dropped itself. */
-void otr_ring_append(otr_ring *q, int64_t t_us, uint32_t meta, const void *payload, uint32_t len);
+/* Drops the oldest to make room; a record larger than the ring or OTR_RING_PAYLOAD_MAX is dropped itself. The units of
+ * the head are filled in. */
+void otr_ring_append(otr_ring *q, const otr_ring_record *head, const void *payload, uint32_t len);
 
 /* Records with serials from .. to - 1 and times from_us <= t < to_us that are still held. */
 otr_span otr_ring_find(const otr_ring *q, uint64_t from, uint64_t to, int64_t from_us, int64_t to_us);
 
 /* Place of the record at `at`, past a skip to the start. */
 static inline uint32_t otr_ring_settle(const otr_ring *q, uint32_t at) {
-    uint32_t size;
     if (at + OTR_RING_HEADER > q->cap)
         return 0;
-    memcpy(&size, q->data + at, sizeof size);
-    return size ? at : 0;
+    return q->data[at] ? at : 0;
 }
 
 static inline otr_ring_record otr_ring_at(const otr_ring *q, uint32_t at) {

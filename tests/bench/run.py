@@ -48,6 +48,16 @@ RUNS: list[tuple[str, list[str], str]] = [
         "200-byte records at a commit each second and each ten seconds, beside SQLite with WAL and synchronous=FULL.",
     ),
     (
+        "Evidence of a crash when power goes",
+        [sys.executable, "tests/bench/bench_evidence.py"],
+        "A full 1 Mbit/s bus (8,000 frames a second), an IMU at 400 Hz, a pulse of 25 g; the supply is cut so long "
+        "after the impact, and the terminal lives on for its stored energy. What a package made of the flash would "
+        "hold: shares of the 30 s before the impact, and up to when what came after it is there. The flash is a model "
+        "(8 MB/s and 10 ms a sync, and a slow card); engine, pipeline, journal and writer are the real ones, so the "
+        "table is the same on every machine, but for the owner's longest turn. Bars: with 1000 ms all of it at a cut "
+        "after 50 ms; the header at most 100 ms after the trigger.",
+    ),
+    (
         "The whole terminal",
         [sys.executable, "tests/bench/bench_drive.py"],
         "Start-up, memory and CPU on the simulated twelve-minute drive, and one run of the demo. Bars: `--help` in at "

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from outrider.app.evidence import EvidenceRecords
 from outrider.app.intake import Intake
@@ -26,6 +26,7 @@ from outrider.ports import SourceItem
 from outrider.wire.bodies import table_id
 
 Output = Event | Trip | Snapshot
+EVIDENCE_STEPS: Final = 4  # copied before they are put: when the supply fails many are due, and the first are worth most
 
 
 @dataclass(slots=True)
@@ -134,7 +135,7 @@ class Pipeline:
     def advance(self, watermark_us: int) -> None:
         """Process everything up to the watermark, in order of time."""
         while True:
-            more = self.engine.run(watermark_us)
+            more = self.engine.run(watermark_us, evidence=True)
             self.drain()
             if not more:
                 return
@@ -168,13 +169,14 @@ class Pipeline:
 
     def drain(self) -> None:
         """Make records of what the engine has put out; for the owner, who may run the engine himself."""
-        for output in self.engine.take_all():
-            if isinstance(output, Event):
-                self._put_event(output)
-            elif isinstance(output, Snapshot):
-                self._put_snapshot(output)
-            else:
-                self._put_evidence(output)
+        while outputs := self.engine.take_all(EVIDENCE_STEPS):
+            for output in outputs:
+                if isinstance(output, Event):
+                    self._put_event(output)
+                elif isinstance(output, Snapshot):
+                    self._put_snapshot(output)
+                else:
+                    self._put_evidence(output)
 
     def _put_evidence(self, step: EvidenceSlice | EvidenceState) -> None:
         for body, t_us in self._evidence.records(step):

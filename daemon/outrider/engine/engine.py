@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import struct
+import sys
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -125,8 +126,11 @@ class Engine:
 
     # -- time -----------------------------------------------------------------------------------------
 
-    def run(self, watermark_us: int) -> bool:
-        """Processes everything up to and including the watermark. True: take the outputs, then run again."""
+    def run(self, watermark_us: int, *, evidence: bool = False) -> bool:
+        """Processes everything up to and including the watermark. True: take the outputs, then run again.
+
+        evidence: also as soon as the flight recorder has something to save, so that saving begins at once.
+        """
         ptr = self.owned()
         if not -(2**60) <= watermark_us <= 2**60:
             raise EngineError(f"watermark {watermark_us} us is no sensible time", lib.OTR_ERR_INVAL)
@@ -135,10 +139,10 @@ class Engine:
             if end == lib.OTR_RUN_TAPE:
                 self.drain_tape()
                 continue
-            if end == lib.OTR_RUN_EVIDENCE:
-                self._save()
+            if end == lib.OTR_RUN_EVIDENCE and not evidence:
+                self._save(sys.maxsize)
                 continue
-            return bool(end == lib.OTR_RUN_OUTPUT)
+            return bool(end != lib.OTR_RUN_DONE)
 
     def now_us(self) -> int:
         """Engine time: that of the last input or tick; 0 before the first."""
@@ -155,14 +159,17 @@ class Engine:
 
     def take_evidence(self) -> list[Step]:
         """All that the flight recorder had to save so far, in order. Events and snapshots stay for ``take``."""
-        self._save()
+        self._save(sys.maxsize)
         taken = [each for each in self._ready if not isinstance(each, Event | Snapshot)]
         self._ready = [each for each in self._ready if isinstance(each, Event | Snapshot)]
         return taken
 
-    def take_all(self) -> list[Output | Step]:
-        """Both, in the order in which they came to be, which is the same in a replay."""
-        self._save()
+    def take_all(self, steps: int = sys.maxsize) -> list[Output | Step]:
+        """Both, in the order in which they came to be, which is the same in a replay.
+
+        steps: of those that are due by now, at most so many; call again for the rest, until there is nothing.
+        """
+        self._save(steps)
         taken, self._ready = self._ready, []
         return taken
 
@@ -181,10 +188,10 @@ class Engine:
         """True once each time the supply has begun to fail."""
         return bool(lib.otr_engine_supply_fails(self.owned()))
 
-    def _save(self) -> None:
+    def _save(self, most: int) -> None:
         """Outputs so far, then the steps that are due: what nobody takes is dropped in the end, and counted."""
         self._ready += self._outputs_now()
-        self._ready += self._reader.take(self.now_us())
+        self._ready += self._reader.take(self.now_us(), most)
         if len(self._ready) > MAX_READY:
             self.evidence_dropped += len(self._ready) - MAX_READY
             del self._ready[MAX_READY:]
@@ -286,7 +293,7 @@ class Engine:
             if end < 0:
                 self._refuse_tape(end)
             if end == lib.OTR_RUN_EVIDENCE:
-                self._save()
+                self._save(sys.maxsize)
                 continue
             return bool(end == lib.OTR_RUN_OUTPUT)
 

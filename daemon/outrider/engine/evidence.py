@@ -7,6 +7,7 @@ same ones. Nothing here decides what is worth saving.
 from __future__ import annotations
 
 import struct
+import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,13 +80,13 @@ class EvidenceReader:
         """A window is open."""
         return self._recorder != ffi.NULL and bool(lib.otr_recorder_windows(self._recorder))
 
-    def take(self, now_us: int) -> list[EvidenceSlice | EvidenceState]:
-        """What is due by now, in order."""
+    def take(self, now_us: int, most: int) -> list[EvidenceSlice | EvidenceState]:
+        """What is due by now, in order, at most so many steps."""
         found: list[EvidenceSlice | EvidenceState] = []
         if self._recorder == ffi.NULL:
             return found
         step = ffi.new("otr_evidence_step *")
-        while lib.otr_recorder_step(self._recorder, now_us, step):
+        while len(found) < most and lib.otr_recorder_step(self._recorder, now_us, step):
             found.append(self._slice(step) if step.what == lib.OTR_STEP_SLICE else self._state(step))
             lib.otr_recorder_done(self._recorder)
         return found
@@ -95,7 +96,7 @@ class EvidenceReader:
         if self._recorder == ffi.NULL:
             return []
         lib.otr_recorder_finish(self._recorder, now_us)
-        return self.take(now_us + 1)
+        return self.take(now_us + 1, sys.maxsize)
 
     def _slice(self, step: Any) -> EvidenceSlice:
         size = lib.otr_recorder_item(step.kind)

@@ -90,6 +90,19 @@ class Journal:
         self._replenish()
         while self._replenish_evidence():
             pass
+        if self._options.evidence_segments:
+            self._stand_ready()
+
+    def _stand_ready(self) -> None:
+        """A crash finds open segments: making one takes several syncs, and power may not last so long."""
+        for lane in (Lane.EMERGENCY, Lane.BULK):
+            if lane in self._active:
+                continue
+            try:
+                self._roll(lane, self._options.lanes[lane].segment_bytes, evidence=lane is Lane.BULK)
+            except JournalError as err:
+                if not is_full(err):
+                    raise
 
     # -- the writer's side ---------------------------------------------------------------------------
 

@@ -31,6 +31,9 @@ OnDurable = Callable[[int, Lane, int], None]
 SHARE: Final = {Lane.EMERGENCY: 1.0, Lane.LEDGER: 1.0, Lane.EVENT: 0.9, Lane.TELEMETRY: 0.75, Lane.BULK: 0.5}
 
 
+FIRST_BURST: Final = 32 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class WriterOptions:
     """Names and defaults are those of ``[journal]`` in the configuration.
@@ -97,6 +100,7 @@ class JournalWriter:
         self._stats = WriterStats()
         self._due: dict[Lane, int] = {}
         self._hasty: set[Lane] = set()  # evidence is among what waits to be committed
+        self._burst = FIRST_BURST  # of evidence, grows while it goes on
         self._gathered: Counter[Lane] = Counter()  # bytes given to the journal since the lane's last commit
         self._retry_us = 0
         self._maintain_us = 0
@@ -267,9 +271,15 @@ class JournalWriter:
                 self._journal.note_lost(entry.lane, 1, GapReason.OVERRUN, entry.t_us)
 
     def _make_room(self, lane: Lane) -> None:
-        """A burst (evidence of a crash) is committed in parts: the journal sheds what piles up in memory."""
-        if self._gathered[lane] < self._options.burst_bytes or self._now() < self._retry_us:
+        """A burst (evidence of a crash) is committed in parts: the journal sheds what piles up in memory.
+
+        The first parts of evidence are small: they are worth most, and on a slow card power may go during one sync.
+        """
+        hasty = lane in self._hasty
+        limit = min(self._burst, self._options.burst_bytes) if hasty else self._options.burst_bytes
+        if self._gathered[lane] < limit or self._now() < self._retry_us:
             return
+        self._burst = min(2 * self._burst, self._options.burst_bytes) if hasty else self._burst
         for each in sorted(due for due in self._due if due in URGENT or due is lane):
             self._commit(each)
 
@@ -280,6 +290,8 @@ class JournalWriter:
             return False
         done = True
         for lane in sorted(self._due):
+            if lane in self._hasty and self._gathered[lane] < FIRST_BURST:
+                self._burst = FIRST_BURST
             if everything or self._due_us(lane) <= now:
                 done = self._commit(lane) and done
         return done
