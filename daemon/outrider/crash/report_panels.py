@@ -26,7 +26,7 @@ G_MPS2: Final = 9.80665
 BLOW_S: Final = (-0.2, 0.5)
 WHOLE_S: Final = (-20.0, 15.0)
 _CURVES, _SWITCHES = 6, 8  # of a panel, at most
-_LABEL = 26  # signs of a label in a picture
+_LABEL = 34  # signs of a label in a picture
 _SLOW_HZ = 4.0  # slower series show their samples
 
 
@@ -84,6 +84,9 @@ def whole_panels(document: CrashDocument) -> list[Panel]:
     every = [series for series in document.series if len(series.t_s) and len(series.t_s) == len(series.values)]
     panels = [
         _acceleration(document, WHOLE_S),
+        Panel(
+            _("acceleration [m/s²]"), [] if document.imu else _of(every, _is_slow_acceleration), in_g=True, height=1.4
+        ),
         Panel(_("speed [km/h]"), [*_of(every, _is_speed), *_track_speed(document, every)], floor=True, height=1.3),
         Panel(_("pedals [%]"), _of(every, _is_pedal), floor=True),
         Panel(_("engine [rpm]"), _of(every, _is_engine), floor=True),
@@ -211,6 +214,11 @@ def _is_steering(series: Series) -> bool:
 
 def _is_yaw(series: Series) -> bool:
     return bool(re.search(r"Yaw(Rate)?$", series.name)) and series.unit in ("degrees/s", "°/s")
+
+
+def _is_slow_acceleration(series: Series) -> bool:
+    """What the black-box page keeps of the sensor; drawn where its own record is lost."""
+    return series.name.startswith("Vehicle.Outrider.SensorAcceleration.")
 
 
 def is_switch(series: Series) -> bool:

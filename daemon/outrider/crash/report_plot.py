@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from unicodedata import east_asian_width
 
 import numpy as np
 
@@ -74,8 +75,16 @@ def draw(
 
 
 def _height_in(panel: Panel, size: Size) -> float:
-    rows = 0 if panel.switches else -(-len(panel.curves) // size.legend)
+    rows = 0 if panel.switches else -(-len(panel.curves) // _columns(panel, size))
     return size.panel_in * panel.height + 0.12 + rows * 1.45 * (size.font_pt - 1) / 72
+
+
+def _columns(panel: Panel, size: Size) -> int:
+    """Of the legend: as many as fit beside each other, at most ``size.legend``."""
+    font_pt = size.font_pt - 1
+    longest = max(sum(2 if east_asian_width(sign) in "WF" else 1 for sign in curve.label) for curve in panel.curves)
+    each_pt = 0.56 * font_pt * longest + 4.6 * font_pt
+    return max(1, min(size.legend, int(0.86 * 72 * size.width_in / each_pt)))
 
 
 def _time_axis(axes: Axes, span: tuple[float, float], size: Size) -> None:
@@ -108,7 +117,7 @@ def _panel(axes: Axes, panel: Panel, size: Size) -> None:
         scale.set_ylabel("g")
         scale.spines["right"].set_visible(True)
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=size.legend, frameon=False, borderaxespad=0.1,
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=_columns(panel, size), frameon=False, borderaxespad=0.1,
         fontsize=size.font_pt - 1, handlelength=2.6, columnspacing=1.2,
     )  # fmt: skip
 

@@ -35,6 +35,9 @@ def series_words(series: Series) -> str:
     words = {
         "Vehicle.Speed": _("speed"),
         "Vehicle.Outrider.Speed": _("speed (most trusted)"),
+        "Vehicle.Outrider.SensorAcceleration.X": _("sensor x"),
+        "Vehicle.Outrider.SensorAcceleration.Y": _("sensor y"),
+        "Vehicle.Outrider.SensorAcceleration.Z": _("sensor z"),
         "Vehicle.OBD.Speed": _("speed (diagnosis)"),
         "Vehicle.OBD.VehicleSpeed": _("speed (diagnosis)"),
         "Vehicle.Powertrain.CombustionEngine.Speed": _("engine speed"),
@@ -61,7 +64,8 @@ def series_words(series: Series) -> str:
         "Vehicle.Cabin.Seat.Row1.PassengerSide.IsBelted": _("passenger's belt"),
         "Vehicle.Powertrain.Transmission.CurrentGear": _("gear"),
     }
-    return words.get(series.name) or series.label or series.name
+    name = words.get(series.name) or series.label or series.name
+    return _("{name} (black box)").format(name=name) if series.source == "black_box" else name
 
 
 def unit_sign(unit: str) -> str:
@@ -104,6 +108,7 @@ def source_words(name: str | None) -> str:
         "evidence": _("flight recorder"),
         "frames": _("every frame"),
         "telemetry": _("telemetry"),
+        "black_box": _("black-box page"),
     }
     return _("unknown") if name is None else words.get(name, name)
 

@@ -139,6 +139,22 @@ def test_panels_hold_what_they_name() -> None:
     assert sorted(panels["on or off"]) == ["airbag", "brake", "driver's belt"]
 
 
+def test_what_the_black_box_kept_is_drawn_where_the_rest_is_lost() -> None:
+    """Its accelerations only without the sensor's own record, and its speed under its own name."""
+    kept = [
+        replace(made.series(f"Vehicle.Outrider.{name}", unit, 10, lambda t: 1.5), source="black_box")
+        for name, unit in (("SensorAcceleration.X", "m/s^2"), ("Speed", "km/h"))
+    ]
+    with in_language("en"):
+        lost = whole_panels(replace(made.inferred(), series=tuple(kept)))
+        there = whole_panels(replace(made.frontal(), series=tuple(kept)))
+    assert [panel.curves[0].label for panel in lost] == [
+        "sensor x (black box)",
+        "speed (most trusted) (black box)",
+    ]
+    assert [curve.label for curve in there[0].curves] == ["longitudinal", "lateral", "vertical"]
+
+
 def test_every_row_of_the_course_stands_once() -> None:
     """31 rows from 0 to 300 ms, whatever the columns; a finer course is told every 10 ms."""
     with in_language("en"):
