@@ -129,14 +129,17 @@ static void step_stop(otr_motion *m, otr_mo_sink *sink, const otr_mo_track *t, u
     if (t->before_v < MIN_V0 || drop < STEP_DROP || drop < 3 * t->res)
         return;
     bool imu = imu_alive(m, m->now_us - OTR_MO_S) && !otr_mo_off(m, OTR_RB_IMU_WITNESS);
-    if (imu && imu_felt_it(m, m->now_us))
-        return; /* a push, and no pulse: somebody braked as hard as tyres can */
-    if (imu)
+    bool braked = drop <= TYRES * (double)(m->now_us - t->before_us) * 1e-6, felt = imu && imu_felt_it(m, m->now_us);
+    if (felt && braked)
+        return; /* a push that tyres can make, and no pulse */
+    if (imu && !felt)
         open_incident(m, sink, OTR_EV_SPEED_SENSOR_LOST, OTR_RULE_STEP_STOP, t->before_v, 0.1f, src);
     else
         open_incident(m, sink, OTR_EV_CRASH_INFERRED, OTR_RULE_STEP_STOP, t->before_v, 0.25f, src);
-    m->infer.low = t->last_v;
-    m->infer.braked = drop <= TYRES * (double)(m->now_us - t->before_us) * 1e-6;
+    if (m->infer.start_us == m->now_us) {
+        m->infer.low = t->last_v;
+        m->infer.braked = braked;
+    }
 }
 
 void otr_mo_infer_speed(otr_motion *m, otr_mo_sink *sink, uint8_t src) {

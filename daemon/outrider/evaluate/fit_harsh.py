@@ -1,7 +1,9 @@
 """The fit of the thresholds of harsh driving: one factor on all of them, chosen on some trips, told on another.
 
-One factor and no more: two trips with fourteen and twelve manoeuvres cannot carry four thresholds. Run it by itself
-with ``python -m outrider.evaluate.fit_harsh FOLDER``; ``outrider evaluate`` runs it in row E.
+One factor and no more: two trips with fourteen and twelve manoeuvres cannot carry four thresholds. Nor can they carry a
+factor that is better by one manoeuvre: chosen is the one nearest to the defaults whose F1 is within a standard error of
+the best (the one-standard-error rule: Breiman et al., Classification and Regression Trees, 1984, 3.4.3). Run it by
+itself with ``python -m outrider.evaluate.fit_harsh FOLDER``; ``outrider evaluate`` runs it in row E.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Final
 from outrider.engine import default_thresholds
 from outrider.evaluate.detect import Episode, detect, episodes
 from outrider.evaluate.recordings import Manoeuvre, Trip
-from outrider.evaluate.statistics import f1
+from outrider.evaluate.statistics import f1, f1_interval
 
 SLACK_S: Final = 0.5
 THRESHOLDS: Final = ("brake_g", "accel_g", "corner_g", "lane_g")
@@ -59,11 +61,22 @@ def pooled_f1(matches: Sequence[Match]) -> float:
     return f1(sum(m.hits for m in matches), sum(len(m.false) for m in matches), sum(m.missed for m in matches))
 
 
+def standard_error(matches: Sequence[Match]) -> float:
+    """Of the pooled F1, from the width of its 95 % interval."""
+    counts = [sum(m.hits for m in matches), sum(len(m.false) for m in matches), sum(m.missed for m in matches)]
+    low, high = f1_interval(*counts)
+    return (high - low) / (2 * 1.96)
+
+
 def fit(trips: Sequence[Trip]) -> tuple[float, float]:
-    """The factor with the best F1 over the trips together, and that F1; of equals the one nearest to the defaults."""
-    scores = [(pooled_f1([run_trip(trip, factor) for trip in trips]), factor) for factor in FACTORS]
-    best, factor = max(scores, key=lambda pair: (round(pair[0], 6), -abs(pair[1] - 1), pair[1]))
-    return factor, best
+    """The factor nearest to 1 whose F1 over the trips together is within a standard error of the best, and its F1."""
+    matches = {factor: [run_trip(trip, factor) for trip in trips] for factor in FACTORS}
+    scores = {factor: pooled_f1(each) for factor, each in matches.items()}
+    best = max(scores, key=lambda factor: (round(scores[factor], 6), -abs(factor - 1)))
+    least = scores[best] - standard_error(matches[best])
+    near = [factor for factor in FACTORS if scores[factor] >= least]
+    chosen = min(near, key=lambda factor: (abs(factor - 1), -factor))
+    return chosen, scores[chosen]
 
 
 def main(folder: str) -> None:

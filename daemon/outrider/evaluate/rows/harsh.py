@@ -214,9 +214,10 @@ def _smooth(values: Array, t: Array, seconds: float = 0.5) -> Array:
 METHOD = (
     "Manoeuvres driven on purpose, with the times that the makers of the set noted. An event counts as found when an "
     f"episode overlaps it within ±{fh.SLACK_S:g} s; an episode that overlaps none is false. No speed, mounting "
-    "unknown: the hardest case for the detector. Fitted: one factor on all four thresholds, 0.60 to 1.40, the best F1 "
-    "on the other trips, told on the one left out. F1's interval is Wilson's of hits / (hits + false + missed), "
-    "carried over. A manoeuvre of several episodes bears its own name when any of them says it."
+    "unknown: the hardest case for the detector; axes of the earth, as the phone turned them. Fitted: one factor on "
+    "all four thresholds, 0.60 to 1.40, the one nearest to 1 whose F1 on the other trips is within a standard error of "
+    "the best, told on the one left out. F1's interval is Wilson's of hits / (hits + false + missed), carried over. A "
+    "manoeuvre of several episodes bears its own name when any of them says it."
 )
 LIMITS = (
     "Known to us are two trips of one phone, car and driver: intervals within a trip say nothing about other drivers. "
