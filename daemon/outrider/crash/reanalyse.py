@@ -19,7 +19,7 @@ from outrider.engine import ALGORITHM, Decoder, Engine, EngineOptions, Mount
 from outrider.engine.convert import maybe
 from outrider.engine.options import MOTION_FIELDS
 from outrider.errors import InputError
-from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag
+from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag, EventKind
 from outrider.model.evidence import EvidencePart
 from outrider.model.fix import Fix, FixType, ImuSample, PowerSample
 from outrider.model.frame import FRAME_SIZE
@@ -286,5 +286,7 @@ def _limits(bundle: CrashBundle, tables: VehicleTables | None) -> tuple[str, ...
     if last_us < bundle.t0_us + 10_000_000:
         found.append("the window ends less than 10 s after T0: the verdict may have had no time to be confirmed")
     found.append("gravity is learnt anew within the window: delta-V, direction and peak may differ by about a percent")
-    found.append("parked (two minutes of standing) and what else needs more than the window cannot be told anew")
+    if bundle.event is not None and bundle.event.kind is EventKind.PARKED_IMPACT:
+        found.append("that the car was parked was known from before the window: here it may not be")
+    found.append("what needs more history than the window holds cannot be told anew")
     return tuple(found)

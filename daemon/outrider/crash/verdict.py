@@ -16,6 +16,7 @@ from outrider.engine import crash_bias, crash_weights
 from outrider.model.event import CrashEvidence, Event, EventFlag, EventKind, Phase
 
 _AGREES: Final = 0.02
+_STANDING_KMH: Final = 3.0
 
 _KINDS: Final = {
     EventKind.CRASH: "crash",
@@ -81,8 +82,8 @@ def sentence(event: Event, state: State) -> str:
         "cancelled": f"No crash: {name}" if not event.kind.is_crash else f"Suspicion withdrawn: {name}",
         "closed": f"Suspected, neither confirmed nor withdrawn: {name}",
     }[state]
-    parts = [how, *_details(event)]
-    return ", ".join(parts) + f" ({event.conf:.0%} sure)."
+    sure = "" if state == "cancelled" else f" ({event.conf:.0%} sure)"
+    return ", ".join([how, *_details(event)]) + sure + "."
 
 
 def _details(event: Event) -> list[str]:
@@ -90,7 +91,7 @@ def _details(event: Event) -> list[str]:
     if event.clock in _SIDES:
         found.append(f"{_SIDES[event.clock]} ({event.clock} o'clock)")
     if event.v_impact_kmh is not None:
-        found.append(f"at {event.v_impact_kmh:.0f} km/h")
+        found.append(f"at {event.v_impact_kmh:.0f} km/h" if event.v_impact_kmh >= _STANDING_KMH else "while standing")
     if event.dv_kmh is not None:
         least = "at least " if event.flags & EventFlag.DV_LOWER_BOUND else ""
         found.append(f"change of velocity {least}{event.dv_kmh:.0f} km/h")

@@ -60,7 +60,7 @@ def test_recorded_pulses_are_judged_the_same(name: str, tmp_path: Path) -> None:
 
 def test_the_thresholds_of_then_count() -> None:
     """With thresholds that this pulse does not reach there is no crash; with the present ones there is."""
-    records = pulsed([0.0, 0.1], [0.0, -12.0], [0.0, 0.0])
+    records = pulsed([0.0, 0.1], [0.0, -12.0], [0.0, 0.0], speeds_kmh=(60.0, 50.0))
     state = collect(records)[0].states[0]
     blind = tuple((name, 90.0 if name.startswith("dv") else value) for name, value in state.thresholds)
     bundle = collect(changed(records, CrashState, thresholds=blind))[0]
