@@ -130,6 +130,13 @@ static bool is_longer(const otr_motion *m, const otr_mo_episode *e) {
            otr_mo_off(m, OTR_RB_BOX_TURNED);
 }
 
+/* In the plane: the vehicle's broadcast speed neither changes nor makes a bend of the yaw rate. Then the vehicle does not
+ * push, whatever the box feels, and the episode waits. A slower source may just be late. */
+static bool is_denied(const otr_motion *m, const otr_mo_episode *e) {
+    bool silent = !m->harsh.frame_aligned && e->trend_s == 0 && e->turn_s == 0;
+    return silent && m->speed.src == OTR_SRC_CAN && !otr_mo_off(m, OTR_RB_SPEED_AGREES);
+}
+
 static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, double limit, double enter, double sign) {
     static const uint8_t kinds[OTR_MO_CLASSES] = {OTR_EV_HARSH_BRAKE, OTR_EV_HARSH_ACCEL, OTR_EV_HARSH_CORNER};
     otr_mo_harsh *h = &m->harsh;
@@ -146,7 +153,7 @@ static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, doub
                       .gate = !(v < MIN_V) || otr_mo_off(m, OTR_RB_MIN_V)};
     otr_mo_episode *e = &h->ep[which];
     bool was_off = e->state == 0;
-    if (e->state == 1 && !is_longer(m, e))
+    if (e->state == 1 && (!is_longer(m, e) || is_denied(m, e)))
         l.hold_s = 1e9;
     e->sure = h->frame_aligned || was_off ? 1 : e->sure;
     if (is_off(m, which) || !otr_mo_episode_step(m, sink, e, &l))

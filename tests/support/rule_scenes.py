@@ -99,9 +99,41 @@ def pushed_on() -> mh.Samples:
 
 
 def soft_pulse(config: dict[str, Any]) -> list[str]:
-    """12 km/h, evenly over 0.3 s: never 6.5 in 150 ms."""
+    """12 km/h in two humps within 0.3 s, the second at its end: never 6.5 in 150 ms."""
     t, acc, gyro = drive(40)
-    acc[(t >= 20) & (t < 20.3), 0] -= 12 / 3.6 / 0.3
+    acc[(t >= 20) & (t < 20.3), 0] -= 5 / 3.6 / 0.3
+    hit(t, acc, 20.0, 3.5, width=0.06)
+    hit(t, acc, 20.24, 3.5, width=0.06)
+    return incidents(run(config, mh.imu(t, acc, gyro), mh.ticks(0, 40, 40)))
+
+
+def emergency_stop(config: dict[str, Any]) -> list[str]:
+    """1.05 g for two seconds, reached within a quarter of one: dry road, good tyres, the body pitching."""
+    t, acc, gyro = drive(40)
+    acc[:, 0] -= 1.05 * mh.G * np.interp(t, [20, 20.25, 22, 22.1], [0, 1, 1, 0])
+    return incidents(run(config, mh.imu(t, acc, gyro), mh.ticks(0, 40, 40)))
+
+
+def bump_while_braking(config: dict[str, Any]) -> list[str]:
+    """1.0 g of braking, and after a second a bump of 1.8 km/h more within 60 ms."""
+    t, acc, gyro = drive(40)
+    acc[:, 0] -= 1.0 * mh.G * np.interp(t, [20, 20.25, 22, 22.1], [0, 1, 1, 0])
+    hit(t, acc, 21, 1.8, width=0.06)
+    return incidents(run(config, mh.imu(t, acc, gyro), mh.ticks(0, 40, 40)))
+
+
+def broken_axis(config: dict[str, Any]) -> list[str]:
+    """From one sample to the next an axis reads 2 g more, and stays there."""
+    t, acc, gyro = drive(40)
+    acc[t >= 20, 0] += 2 * mh.G
+    return incidents(run(config, mh.imu(t, acc, gyro), mh.ticks(0, 40, 40)))
+
+
+def frozen_axis(config: dict[str, Any]) -> list[str]:
+    """The same on a road so bad that it is not seen at once: 3 g without a bit of change."""
+    t, acc, gyro = drive(40)
+    acc[:, 1:] += 6 * np.sin(2 * np.pi * 17 * t)[:, None] * ((t > 19) & (t < 22))[:, None]
+    acc[t >= 20, 0] = 3 * mh.G
     return incidents(run(config, mh.imu(t, acc, gyro), mh.ticks(0, 40, 40)))
 
 
@@ -187,7 +219,8 @@ def box_turns_at_25_hz(config: dict[str, Any]) -> list[str]:
     """A sensor too slow for pulses, turned by 60 degrees in a car that drives on."""
     t, acc, gyro = drive(40, 25)
     roll((t, acc, gyro), 20, 0.3, 60)
-    events = run(config, mh.imu(t, acc, gyro), speed(50, 40, 15), mh.ticks(0, 40, 40), known=False)
+    fixes = mh.gnss(np.arange(0, 40.0), np.full(40, 15.0))
+    events = run(config, mh.imu(t, acc, gyro), fixes, mh.ticks(0, 40, 40), known=False)
     return [KINDS[int(e["kind"])] for e in events if e["phase"] == mh.BEGIN]
 
 

@@ -91,6 +91,7 @@ enum otr_rule_bit {
     OTR_RB_TURN_AXES,    /* the mounting from turns alone where no speed is known */
     OTR_RB_MOUNT_AGREES, /* a restored mounting has to agree with the new trip */
     OTR_RB_BOX_TURNED,   /* no harsh driving while the box lies otherwise than it did */
+    OTR_RB_SPEED_AGREES, /* no harsh driving, mounting unknown, that the broadcast speed knows nothing of */
     OTR_RB_COUNT
 };
 static_assert(OTR_RB_COUNT <= 64, "one bit each");
