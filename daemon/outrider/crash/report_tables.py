@@ -173,7 +173,7 @@ def impact_rows(document: CrashDocument) -> list[Row]:
         (_("speed before"), number(i.v_pre_kmh, 1, "km/h"), _("highest of the 3 s before T0")),
         (_("speed at the impact"), number(i.v_impact_kmh, 1, "km/h"), _("newest value before T0")),
         (_("speed after"), number(i.v_post_kmh, 1, "km/h"), _("lowest of the 4 s after")),
-        (_("impacts"), str(i.impacts), ""),
+        (_("impacts"), str(i.impacts) if i.impacts else _("unknown"), ""),
         (_("airbag"), _("fired") if i.airbag else _("no sign of it"), ""),
         (_("rollover"), _("yes") if i.rollover else _("no sign of it"), ""),
     ]

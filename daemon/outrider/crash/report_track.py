@@ -112,11 +112,22 @@ def _path(axes: Axes, track: Sequence[Spot]) -> None:
             [spot.east_m for spot in part], [spot.north_m for spot in part], color=colour, linestyle=line,
             linewidth=1.6, marker="o", markersize=2.6, zorder=2,
         )  # fmt: skip
+    beside = _beside(track)
     for spot in _said(track):
         axes.annotate(
-            f"{number(spot.t_s, 0)} s", (spot.east_m, spot.north_m), xytext=(6, -4), textcoords="offset points",
-            color=_DIM, fontsize=_FONT_PT - 1.5, zorder=4,
+            f"{number(spot.t_s, 0)} s", (spot.east_m, spot.north_m), xytext=beside, textcoords="offset points",
+            color=_DIM, fontsize=_FONT_PT - 1.5, zorder=4, ha="left" if beside[0] > 4 else "center", va="center",
         )  # fmt: skip
+
+
+def _beside(track: Sequence[Spot]) -> tuple[float, float]:
+    """Off the line, to its right or below [points]."""
+    east, north = (track[-1].east_m - track[0].east_m, track[-1].north_m - track[0].north_m) if track else (0.0, 0.0)
+    length = math.hypot(east, north)
+    if length == 0:
+        return 8.0, -4.0
+    side = 1 if north > 0 or (north == 0 and east > 0) else -1
+    return 11 * side * north / length, -11 * side * east / length
 
 
 def _said(track: Sequence[Spot]) -> list[Spot]:

@@ -105,7 +105,8 @@ def _opening(document: CrashDocument) -> str:
         return _crash(document)
     sure = is_confirmed(document)
     if kind == "crash_inferred":
-        return _("The car has probably crashed; the accelerometer gave no evidence of it")
+        text = _("The car has probably crashed, judging by its speed or its silence alone")
+        return text if sure else _("The car may have crashed, judging by its speed or its silence alone")
     if kind == "parked_impact":
         return _("The parked car was hit") if sure else _("The parked car may have been hit")
     plain = {
@@ -177,7 +178,7 @@ def _speed(document: CrashDocument) -> str | None:
     if known(impact.v_impact_kmh):
         return _("at {speed} km/h").format(speed=number(impact.v_impact_kmh, 0))
     if known(impact.v_pre_kmh):
-        return _("after driving at up to {speed} km/h").format(speed=number(impact.v_pre_kmh, 0))
+        return _("its speed before was up to {speed} km/h").format(speed=number(impact.v_pre_kmh, 0))
     return None
 
 

@@ -165,7 +165,7 @@ def test_what_is_not_known_is_said(name: str, tmp_path: Path) -> None:
         "saturated": ("at least 24.1 km/h", "end of the sensor's range", "left side", "wide because the sensor"),
         "unaligned": ("first direction", "sensor x", "the axes are its own", "not known"),
         "inferred": (
-            "the accelerometer gave no evidence",
+            "its silence alone",
             "There is no course of the acceleration",
             "nothing to add up",
         ),

@@ -29,7 +29,7 @@ SENTENCES = {
     "57 km/h.",
     "unaligned": "The car was probably in a moderate crash: its speed changed by 58 km/h within 100 ms, at 57 km/h, an "
     "airbag or belt tensioner fired.",
-    "inferred": "The car has probably crashed; the accelerometer gave no evidence of it: after driving at up "
+    "inferred": "The car may have crashed, judging by its speed or its silence alone: its speed before was up "
     "to 62 km/h.",
     "nothing": "The car fired an airbag or a belt tensioner.",
     "rollover": "The car has rolled over: 3 impacts, in the last of them hit at the right side, its speed changed by "
