@@ -21,6 +21,7 @@ from outrider.crash.report_track import spots
 from outrider.crash.report_words import share_words, side, verdict_sentence
 from outrider.i18n import in_language
 from tests.support import crash_documents as made
+from tests.support.crash_courses import delta_v, series
 
 SENTENCES = {
     "frontal": "The car was in a severe crash: hit at the front end, its speed changed by 58 km/h within 100 ms, at "
@@ -129,7 +130,7 @@ def test_a_thinned_curve_keeps_its_peaks() -> None:
 
 def test_panels_hold_what_they_name() -> None:
     """Each series in the panel of its kind; a number that is 0 or 1 by chance is no switch; the fastest label first."""
-    extra = made.series("Vehicle.Outrider.SpeedSource", "", 1, lambda t: 1)
+    extra = series("Vehicle.Outrider.SpeedSource", "", 1, lambda t: 1)
     document = replace(made.frontal(), series=(*made.frontal().series, extra))
     with in_language("en"):
         panels = {panel.y_label: [curve.label for curve in panel.curves] for panel in whole_panels(document)}
@@ -142,7 +143,7 @@ def test_panels_hold_what_they_name() -> None:
 def test_what_the_black_box_kept_is_drawn_where_the_rest_is_lost() -> None:
     """Its accelerations only without the sensor's own record, and its speed under its own name."""
     kept = [
-        replace(made.series(f"Vehicle.Outrider.{name}", unit, 10, lambda t: 1.5), source="black_box")
+        replace(series(f"Vehicle.Outrider.{name}", unit, 10, lambda t: 1.5), source="black_box")
         for name, unit in (("SensorAcceleration.X", "m/s^2"), ("Speed", "km/h"))
     ]
     with in_language("en"):
@@ -162,7 +163,7 @@ def test_every_row_of_the_course_stands_once() -> None:
             rows = [row for block in dv_blocks(made.frontal(), columns) for row in block]
             assert [row[0] for row in rows] == [str(10 * i) for i in range(31)]
         fine = replace(
-            made.delta_v(), t_ms=tuple(2.5 * i for i in range(41)), long_kmh=(1.0,) * 41, lat_kmh=(0.0,) * 41,
+            delta_v(), t_ms=tuple(2.5 * i for i in range(41)), long_kmh=(1.0,) * 41, lat_kmh=(0.0,) * 41,
             resultant_kmh=(1.0,) * 41,
         )  # fmt: skip
         rows = [row for block in dv_blocks(replace(made.frontal(), delta_v=fine)) for row in block]
