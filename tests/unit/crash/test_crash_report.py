@@ -187,6 +187,16 @@ def test_an_event_alone_is_a_report(tmp_path: Path) -> None:
         assert words in text
 
 
+def test_a_script_would_not_run(tmp_path: Path) -> None:
+    """The page's own policy is a second lock: a script that got in all the same is refused by the browser."""
+    page = written(made.nothing(), tmp_path)
+    source = page.read_text(encoding="utf-8")
+    page.write_text(source.replace("</main>", "<script>document.body.innerText = 'owned'</script></main>"), "utf-8")
+    seen = look(page, tmp_path, 360)
+    assert "owned" not in seen.answers[360]["text"]
+    assert any("Content Security Policy" in line for line in seen.console)
+
+
 def test_the_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault while writing leaves the old report as it was; so does a language nobody has translated."""
     path = tmp_path / "crash.html"
