@@ -7,6 +7,7 @@
 #include "recorder_ring.h"
 
 #define ALL_BEFORE INT64_MIN
+#define RATE_US 10000000
 
 /* What lies before the trigger, the most valuable first: times before T0 in seconds; to_s 0 means up to the trigger. */
 typedef struct {
@@ -416,10 +417,11 @@ otr_cover otr_recorder_covers(const otr_recorder *r, enum otr_recording kind) {
 float otr_recorder_imu_rate(const otr_recorder *r, uint8_t *ret_src) {
     const otr_ring *q = &r->ring[OTR_REC_IMU];
     *ret_src = OTR_SRC_NONE;
-    if (q->count < 2 || q->last_us <= q->first_us)
+    otr_span span = otr_ring_find(q, 0, q->appended, q->last_us - RATE_US, INT64_MAX);
+    if (span.count < 2 || span.last_us <= span.first_us)
         return 0.0f;
     otr_sample s;
-    memcpy(&s, q->data + otr_ring_settle(q, q->head) + OTR_RING_HEADER, sizeof s);
+    memcpy(&s, q->data + otr_ring_settle(q, span.at) + OTR_RING_HEADER, sizeof s);
     *ret_src = s.src;
-    return (float)((double)(q->count - 1) * 1e6 / (double)(q->last_us - q->first_us));
+    return (float)((double)(span.count - 1) * 1e6 / (double)(span.last_us - span.first_us));
 }

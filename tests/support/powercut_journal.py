@@ -23,6 +23,9 @@ Place = tuple[int, Lane, int]  # epoch, lane, seq
 
 SMALL = LaneOptions(16 * 1024)
 OPTIONS = JournalOptions(lanes=dict.fromkeys(Lane, SMALL), reserve_segments=1, spare_segments=1)
+READY = JournalOptions(  # segments and files lie ready for the evidence of a crash
+    lanes=dict.fromkeys(Lane, SMALL), reserve_segments=1, spare_segments=1, evidence_segments=2
+)
 TIGHT = JournalOptions(
     lanes=dict.fromkeys(Lane, SMALL), quota_bytes=10 * 16 * 1024, reserve_segments=1, spare_segments=0
 )

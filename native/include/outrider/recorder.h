@@ -116,7 +116,7 @@ void otr_recorder_done(otr_recorder *r);
 /* What a ring holds now. */
 otr_cover otr_recorder_covers(const otr_recorder *r, enum otr_recording kind);
 
-/* Rate of the IMU in Hz over what the ring holds, and its source; 0 with fewer than two samples. */
+/* Rate of the IMU in Hz over its last 10 s, and its source; 0 with fewer than two samples. */
 float otr_recorder_imu_rate(const otr_recorder *r, uint8_t *ret_src);
 
 #endif
