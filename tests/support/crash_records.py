@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -89,11 +90,10 @@ def pulsed(
             pipeline.engine.set_mount(mount)
         pipeline.feed(SourceItem(START_US, clock=(START_US, ClockFix(UTC_US, 1000, ClockSource.GNSS))))
         end_us = zero_us + 20_000_000
-        steps = _accelerations(times_s, along_kmh, left_kmh)
+        steps, noise = _accelerations(times_s, along_kmh, left_kmh), random.Random(1)
         for begin in range(START_US, end_us, 100_000):
-            imu = [
-                _sample(t_us, (t_us - zero_us) / 1e6, steps, range_g) for t_us in range(begin, begin + 100_000, 10_000)
-            ]
+            stamps = range(begin, begin + 100_000, 10_000)
+            imu = [_sample(t_us, (t_us - zero_us) / 1e6, steps, range_g, noise) for t_us in stamps]
             pipeline.feed(SourceItem(begin, imu=imu))
             if begin % 1_000_000 == 0:
                 speed = speeds_kmh[0] if begin <= zero_us else speeds_kmh[1]
@@ -101,6 +101,13 @@ def pulsed(
             pipeline.advance(begin + 100_000)
         pipeline.finish()
     return tuple(sink.records)
+
+
+def blow(along_kmh: float, left_kmh: float, duration_s: float = 0.1) -> tuple[list[float], list[float], list[float]]:
+    """A haversine pulse: time [s] and cumulative delta-V forward and to the left [km/h]; no car stops like a rectangle."""
+    times = [duration_s * i / 20 for i in range(21)]
+    share = [i / 20 - math.sin(math.tau * i / 20) / math.tau for i in range(21)]
+    return times, [along_kmh * part for part in share], [left_kmh * part for part in share]
 
 
 def _accelerations(
@@ -114,13 +121,14 @@ def _accelerations(
     ]
 
 
-def _sample(t_us: int, t_s: float, steps: Sequence[tuple[float, float, float, float]], range_g: float) -> ImuSample:
+def _sample(
+    t_us: int, t_s: float, steps: Sequence[tuple[float, float, float, float]], range_g: float, noise: random.Random
+) -> ImuSample:
     ahead, left = next(((x, y) for t0, t1, x, y in steps if t0 <= t_s < t1), (0.0, 0.0))
-    sway = 0.2 * math.sin(t_us / 2e5)  # no real sensor stands still
-    felt = [FORWARD[i] * (ahead + sway) + LEFT[i] * (left - sway) + UP[i] * G for i in range(3)]
+    felt = [FORWARD[i] * ahead + LEFT[i] * left + UP[i] * G + noise.gauss(0, 0.15) for i in range(3)]
     limit = range_g * G
     clipped = (max(-limit, min(felt[0], limit)), max(-limit, min(felt[1], limit)), max(-limit, min(felt[2], limit)))
-    return ImuSample(t_us, clipped, (0.0, 0.0, 0.001 * sway))
+    return ImuSample(t_us, clipped, (noise.gauss(0, 0.002), noise.gauss(0, 0.002), noise.gauss(0, 0.002)))
 
 
 def recorded_pulse(path: Path) -> tuple[list[float], list[float], list[float]]:

@@ -19,7 +19,18 @@ from outrider.model.event import Event, EventKind, Phase
 from outrider.model.evidence import MAX_CHUNK_BYTES, EvidenceChunk, EvidencePart, Packing
 from outrider.model.record import BootInfo, Category, ClockFix, Gap, GapReason, Kind, Lane, Record, StoredRecord
 from outrider.wire.bodies import encode_body
-from tests.support.crash_records import BOOT_ID, EPOCH, START_US, UTC_US, body_of, changed, driven, pulsed, without
+from tests.support.crash_records import (
+    BOOT_ID,
+    EPOCH,
+    START_US,
+    UTC_US,
+    blow,
+    body_of,
+    changed,
+    driven,
+    pulsed,
+    without,
+)
 
 
 def only(records: list[StoredRecord] | tuple[StoredRecord, ...]) -> CrashBundle:
@@ -156,15 +167,14 @@ def test_evidence_without_a_verdict_is_still_a_crash() -> None:
 
 def test_records_from_before_crash_states() -> None:
     """Old records: one plain slice a part, no state. The direction comes from the event, the curve from the samples."""
-    times, along, left = [0.0, 0.1], [0.0, -40.0], [0.0, 12.0]
-    new = only(pulsed(times, along, left))
-    old = only(without(list(pulsed(times, along, left)), CrashState))
-    doc, before = document(old), document(new)
-    assert doc.delta_v.axes == doc.imu.axes == "vehicle" if doc.imu else False
+    records = list(pulsed(*blow(-40.0, 12.0)))
+    doc, before = document(only(without(records, CrashState))), document(only(records))
+    assert doc.delta_v.axes == "vehicle"
     assert doc.delta_v.long_kmh[-1] == pytest.approx(before.delta_v.long_kmh[-1], abs=1.0)
     assert doc.delta_v.lat_kmh[-1] == pytest.approx(before.delta_v.lat_kmh[-1], abs=1.0)
     assert doc.imu is not None
     assert before.imu is not None
+    assert doc.imu.axes == "vehicle"
     assert min(doc.imu.acc[0]) == pytest.approx(min(before.imu.acc[0]), rel=0.05)
     assert doc.calibration.mounting == "unknown"
 

@@ -6,7 +6,7 @@ import pytest
 
 from outrider.crash.collect import collect, document
 from outrider.crash.standards import VIEWS
-from tests.support.crash_records import pulsed, recorded_pulse
+from tests.support.crash_records import blow, pulsed, recorded_pulse
 from tests.support.terminal import data_file
 
 # CISS case 1-14-2022-012-01: "V1's left side impacted an overhead traffic signal pole"; its recorder: lateral delta-V
@@ -62,7 +62,7 @@ def test_hit_in_front_is_told_as_hit_in_front() -> None:
 )
 def test_each_side(along: float, left: float, clock: int, pdof: float, words: str) -> None:
     """All four sides: clock, direction, words, and the lateral sign of each convention."""
-    (bundle,) = collect(pulsed([0.0, 0.1], [0.0, along], [0.0, left]))
+    (bundle,) = collect(pulsed(*blow(along, left)))
     doc = document(bundle)
     assert doc.impact.clock == clock
     assert doc.impact.pdof_deg is not None

@@ -30,7 +30,7 @@ from outrider.model.frame import BRS, EFF, ERR, ESI, FD, FRAME, RTR, FrameBatch
 from outrider.model.record import Category, Kind, Lane, Record, StoredRecord
 from outrider.wire.bodies import encode_body
 from tests.support.crash_drive import crash_drive, options, profile
-from tests.support.crash_records import BOOT_ID, EPOCH, START_US, driven, pulsed, without
+from tests.support.crash_records import BOOT_ID, EPOCH, START_US, blow, driven, pulsed, without
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "crash-document.schema.json"
 BUNDLE = collect(driven(), "car-1")[0]
@@ -74,9 +74,7 @@ def test_documents_hold_to_the_published_schema(package: Path) -> None:
     published = json.loads(SCHEMA.read_text(encoding="utf-8"))
     assert published == schema(), "write it anew: outrider.crash.document_json.schema()"
     jsonschema.validate(json.loads(read_package(package).files["document.json"]), published)
-    jsonschema.validate(
-        json.loads(encode_document(document(collect(pulsed([0, 0.1], [0, -40], [0, 0]))[0]))), published
-    )
+    jsonschema.validate(json.loads(encode_document(document(collect(pulsed(*blow(-40, 0)))[0]))), published)
 
 
 def test_tables_say_what_the_document_says(package: Path) -> None:

@@ -15,7 +15,7 @@ from outrider.model.crash import CrashState
 from outrider.model.event import CrashEvidence, Event
 from outrider.model.evidence import EvidenceChunk
 from tests.support.crash_drive import profile
-from tests.support.crash_records import changed, driven, pulsed, recorded_pulse, without
+from tests.support.crash_records import blow, body_of, changed, driven, pulsed, recorded_pulse, without
 from tests.support.terminal import data_file
 
 PULSES = ("24958_v1", "25326_v1", "26196_v1", "26540_v1", "26574_v1", "24878_v1")
@@ -60,7 +60,7 @@ def test_recorded_pulses_are_judged_the_same(name: str, tmp_path: Path) -> None:
 
 def test_the_thresholds_of_then_count() -> None:
     """With thresholds that this pulse does not reach there is no crash; with the present ones there is."""
-    records = pulsed([0.0, 0.1], [0.0, -12.0], [0.0, 0.0], speeds_kmh=(60.0, 50.0))
+    records = pulsed(*blow(-12.0, 0.0), speeds_kmh=(60.0, 50.0))
     state = collect(records)[0].states[0]
     blind = tuple((name, 90.0 if name.startswith("dv") else value) for name, value in state.thresholds)
     bundle = collect(changed(records, CrashState, thresholds=blind))[0]
@@ -73,7 +73,7 @@ def test_the_thresholds_of_then_count() -> None:
 
 def test_differences_are_shown() -> None:
     """A verdict of then that does not follow from the evidence shows in the rows, with both values."""
-    records = pulsed([0.0, 0.1], [0.0, -40.0], [0.0, 0.0])
+    records = pulsed(*blow(-40.0, 0.0))
     lied = changed(records, Event, level=1, evidence=CrashEvidence.DV_LOW, dv_kmh=7.0)
     result = reanalyse(collect(lied)[0], None)
     assert not result.same_verdict
@@ -101,13 +101,9 @@ def test_a_late_window_is_said(tmp_path: Path) -> None:
     bundle = collect(driven())[0]
     cut_us = bundle.t0_us - 1_000_000
     late = [
-        chunk for chunk in driven() if not (isinstance(body := _body(chunk), EvidenceChunk) and body.first_us < cut_us)
+        chunk
+        for chunk in driven()
+        if not (isinstance(body := body_of(chunk), EvidenceChunk) and body.first_us < cut_us)
     ]
     result = reanalyse(collect(late)[0], profile().tables)
     assert any("3.5 s before" in limit for limit in result.limits)
-
-
-def _body(stored: object) -> object:
-    from tests.support.crash_records import body_of
-
-    return body_of(stored)  # type: ignore[arg-type]

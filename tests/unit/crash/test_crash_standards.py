@@ -13,7 +13,7 @@ from outrider.crash.document import CrashDocument, Place
 from outrider.crash.standards import VIEWS, ecall_msd
 from outrider.crash.standards.elements import Recorder
 from tests.support.crash_drive import profile
-from tests.support.crash_records import driven, pulsed
+from tests.support.crash_records import blow, driven, pulsed
 
 LISTS = ("table_1", "table_2", "level_a", "level_b", "elements")
 # A message of another maker (the test of the Legato framework's eCall adapter): VIN ECALLEXAMPLE02013, a petrol car.
@@ -29,7 +29,7 @@ def car() -> CrashDocument:
 @pytest.fixture(scope="module")
 def aligned() -> CrashDocument:
     """No bus, mounting known: from the front right, to the left."""
-    return document(collect(pulsed([0.0, 0.1], [0.0, -40.0], [0.0, 10.0]), "car-2")[0])
+    return document(collect(pulsed(*blow(-40.0, 10.0)), "car-2")[0])
 
 
 def elements(name: str, doc: CrashDocument) -> dict[str, dict[str, Any]]:
@@ -89,7 +89,7 @@ def test_signs_of_563(aligned: CrashDocument) -> None:
 @pytest.mark.parametrize(("kmh", "airbag", "trigger", "lock"), [(-40, False, True, True), (-15, False, True, False)])
 def test_trigger_and_lock_of_gb39732(kmh: float, airbag: bool, trigger: bool, lock: bool) -> None:
     """4.1.1.1: 8 km/h in 150 ms; 4.1.2: 25 km/h in 150 ms, or a restraint."""
-    doc = document(collect(pulsed([0.0, 0.1], [0.0, kmh], [0.0, 0.0]))[0])
+    doc = document(collect(pulsed(*blow(kmh, 0.0)))[0])
     view = VIEWS["gb39732"](doc)
     assert view["trigger"]["met"] is trigger
     assert view["lock"]["met"] is lock
@@ -99,7 +99,7 @@ def test_trigger_and_lock_of_gb39732(kmh: float, airbag: bool, trigger: bool, lo
 
 def test_a_slow_change_does_not_trigger() -> None:
     """20 km/h over 450 ms are 6.7 km/h in 150 ms: below."""
-    doc = document(collect(pulsed([0.0, 0.1], [0.0, -40.0], [0.0, 0.0]))[0])
+    doc = document(collect(pulsed(*blow(-40.0, 0.0)))[0])
     slow = tuple(-20.0 * i / 45 for i in range(31))
     still = replace(doc.delta_v, long_kmh=slow, lat_kmh=(0.0,) * 31)
     assert Recorder(replace(doc, delta_v=still)).trigger(8.0, lateral=True) is False
