@@ -203,6 +203,9 @@ def test_the_mounting_of_a_drive_is_found(everything: FolderRecordings) -> None:
     numbers = ROWS["F"][1](everything, FEW).numbers
     assert numbers["first_claim_s"]
     assert numbers["worst_claim_deg"] < 5
+    assert set(numbers["less"]) == {"no gyro", "OBD speed alone", "no speed"}
+    assert numbers["less"]["OBD speed alone"]["claimed"]
+    assert all((row["worst_deg"] or 0) < 10 for row in numbers["less"].values()), numbers["less"]
 
 
 def test_cuts_are_what_they_say(everything: FolderRecordings) -> None:
