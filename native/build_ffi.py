@@ -55,7 +55,7 @@ typedef struct {
     uint64_t rules_off;
     ...;
 } otr_motion_config;
-typedef struct { uint64_t pushed, nan, time_back, gap, invalid, jump, events_lost; ...; } otr_motion_stats;
+typedef struct { uint64_t pushed, nan, time_back, gap, invalid, jump, events_lost, other_imu; ...; } otr_motion_stats;
 typedef struct { float up[3]; float fwd[3]; float rho; float age_s; ...; } otr_mount;
 typedef struct { double distance_m; uint8_t mount; ...; } otr_vehicle;
 void otr_motion_config_default(otr_motion_config *ret_cfg);

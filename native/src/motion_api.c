@@ -68,16 +68,18 @@ int otr_motion_init(void *mem, size_t size, const otr_motion_config *cfg, otr_mo
             m->kind_us[kind][src] = OTR_MO_NEVER;
     m->imu.last_us = m->imu.saturated_us = m->align.last_us = OTR_MO_NEVER;
     otr_mo_crash_init(m);
+    otr_mo_quality_init(m);
     otr_mo_harsh_init(m);
     m->infer.quiet_us = m->infer.start_us = m->infer.stand_us = OTR_MO_NEVER;
     m->gravity.unit2 = m->gravity.unit_s = 1; /* taken for right until it has shown otherwise */
     otr_mo_speed_init(&m->speed);
+    m->speed.gnss_us = OTR_MO_NEVER;
     *ret = m;
     return OTR_OK;
 }
 
 static void take_imu(otr_motion *m, otr_mo_sink *sink, const otr_sample *s) {
-    if (!otr_mo_imu_take(m, s))
+    if (!otr_mo_imu_mine(m, s) || !otr_mo_imu_take(m, s))
         return;
     otr_mo_gravity_update(m, sink);
     otr_mo_window_push(m);
@@ -106,9 +108,23 @@ static void take_heading(otr_motion *m, const otr_sample *s, uint32_t flags) {
     p->heading_us = s->t_us;
 }
 
+/* A first fix, or a speed that grows more quickly than anything on wheels: 0.8 g and 18 km/h. */
+static void note_jump(otr_motion *m, const otr_sample *s, uint32_t flags) {
+    otr_mo_speed *p = &m->speed;
+    double dt = (double)(s->t_us - p->gnss_us) * 1e-6, v = (flags & OTR_FIX_SPEED) ? (double)s->x[0] : p->gnss_v;
+    bool known = p->gnss_us != OTR_MO_NEVER && dt < 10;
+    if ((flags & OTR_FIX_FIRST) || (known && v - p->gnss_v > 8 * dt + 5))
+        otr_mo_quality_note(m, OTR_DQ_GNSS_JUMP);
+    if (flags & OTR_FIX_SPEED) {
+        p->gnss_v = v;
+        p->gnss_us = s->t_us;
+    }
+}
+
 static void take_gnss(otr_motion *m, otr_mo_sink *sink, const otr_sample *s) {
     uint32_t flags = s->res >= 0 && s->res <= 255 ? (uint32_t)s->res : 0;
     uint8_t src = s->src == OTR_SRC_GNSS_CAN ? OTR_SRC_GNSS_CAN : OTR_SRC_GNSS_SERIAL;
+    note_jump(m, s, flags);
     m->speed.hacc = s->x[2] >= 0 && s->x[2] < 1e6f ? s->x[2] : (float)NAN;
     take_heading(m, s, flags);
     if ((flags & OTR_FIX_POS) && s->x[3] >= -90 && s->x[3] <= 90 && s->x[4] >= -180 && s->x[4] <= 180) {

@@ -14,7 +14,8 @@
 #define RATE_LIMIT 200.0f  /* rad/s */
 #define GAP_PERIODS 3.5
 #define GAP_MIN_S 0.02
-#define CFC60_HZ 124.65 /* SAE J211: 60 * 2.0775 */
+#define OTHER_US OTR_MO_S /* silence after which another sensor takes over */
+#define CFC60_HZ 124.65   /* SAE J211: 60 * 2.0775 */
 #define CFC60_MIN_RATE 600.0
 #define HARSH_HZ 2.0
 
@@ -62,20 +63,24 @@ bool otr_mo_check(otr_motion *m, const otr_sample *s) {
     m->stats.pushed++;
     if (s->kind < OTR_IN_IMU || s->kind > OTR_IN_TICK || s->t_us < -TIME_LIMIT || s->t_us > TIME_LIMIT) {
         m->stats.invalid++;
+        otr_mo_quality_note(m, OTR_DQ_INVALID);
         return false;
     }
     int64_t *newest = &m->kind_us[s->kind & 15u][s->src & 7u];
     if (s->t_us < *newest) {
         m->stats.time_back++;
+        otr_mo_quality_note(m, OTR_DQ_TIME_BACK);
         return false;
     }
     bool default_code = (s->q & OTR_Q_SNA) != 0 && s->kind == OTR_IN_SPEED;
     if (s->kind != OTR_IN_TICK && !default_code && (!(s->q & OTR_Q_VALID) || (s->q & (OTR_Q_SNA | OTR_Q_STALE)))) {
         m->stats.invalid++;
+        otr_mo_quality_note(m, OTR_DQ_INVALID);
         return false;
     }
     if (s->kind == OTR_IN_IMU ? !within3(s->x, ACC_LIMIT) : !default_code && !numbers_ok(s)) {
         m->stats.nan++;
+        otr_mo_quality_note(m, OTR_DQ_NAN);
         return false;
     }
     *newest = s->t_us;
@@ -102,8 +107,13 @@ static bool filters_fit(const otr_mo_imu *imu) {
     return imu->count < 4 || (imu->count > 8 && ratio > 0.95 && ratio < 1.05);
 }
 
-static void make_filters(otr_mo_imu *imu) {
-    double rate = 1 / imu->period_s;
+OTR_MO_RARE static void make_filters(otr_motion *m) {
+    otr_mo_imu *imu = &m->imu;
+    double rate = 1 / imu->period_s, ratio = imu->period_s / imu->known_period_s;
+    if (imu->count > 64 && imu->known_period_s > 0 && (ratio < 0.8 || ratio > 1.25))
+        otr_mo_quality_note(m, OTR_DQ_RATE_CHANGED);
+    if (imu->count <= 64 || ratio < 0.8 || ratio > 1.25)
+        imu->known_period_s = imu->period_s;
     imu->filter_rate = rate;
     otr_mo_lowpass(HARSH_HZ, rate, &imu->harsh);
     otr_mo_lowpass(CFC60_HZ, rate, &imu->cfc60);
@@ -138,14 +148,43 @@ static void take_axes(otr_motion *m, const float x[6]) {
     imu->rate[2] = imu->gyro ? (double)x[5] - bias[2] : 0;
 }
 
+/* Another sensor hangs in other axes and has another rate: all that was learnt is void. */
+static void change_imu(otr_motion *m) {
+    otr_mo_imu fresh = {.last_us = OTR_MO_NEVER, .saturated_us = m->imu.saturated_us};
+    otr_mo_gravity gravity = {.unit2 = 1, .unit_s = 1};
+    otr_mo_step step = {.kind = OTR_MO_STEP_NONE};
+    m->imu = fresh;
+    m->gravity = gravity;
+    m->step = step;
+    m->align.aligned = m->align.basis = false;
+    m->attitude.known = false;
+    otr_mo_window_reset(&m->window);
+    otr_mo_quality_note(m, OTR_DQ_RATE_CHANGED);
+}
+
+/* Of two sensors (on CAN and our own) the first one heard is listened to while it lives. */
+bool otr_mo_imu_mine(otr_motion *m, const otr_sample *s) {
+    const otr_mo_imu *imu = &m->imu;
+    if (!imu->count || imu->src == (s->src & 15u))
+        return true;
+    if (s->t_us - imu->last_us < OTHER_US || m->crash.state == OTR_MO_CAPTURE) {
+        m->stats.other_imu++;
+        return false;
+    }
+    change_imu(m);
+    return true;
+}
+
 bool otr_mo_imu_take(otr_motion *m, const otr_sample *s) {
     otr_mo_imu *imu = &m->imu;
     int64_t step = s->t_us - imu->last_us;
     double dt = imu->count ? (step > 3600ll * OTR_MO_S ? 3600.0 : (double)step * 1e-6) : 0;
     double limit = GAP_PERIODS * imu->period_s;
     imu->gap = !imu->count || (imu->count > 2 && dt > (limit > GAP_MIN_S ? limit : GAP_MIN_S)) || dt > 1;
-    if (imu->gap && imu->count)
+    if (imu->gap && imu->count) {
         m->stats.gap++;
+        otr_mo_quality_note(m, OTR_DQ_GAP);
+    }
     if (imu->count)
         learn_period(imu, dt);
     imu->dt_s = imu->gap ? 0 : dt;
@@ -156,8 +195,9 @@ bool otr_mo_imu_take(otr_motion *m, const otr_sample *s) {
     if (at_the_stop(m, s))
         imu->saturated_us = s->t_us;
     take_axes(m, s->x);
+    otr_mo_step_take(m);
     if (!filters_fit(imu))
-        make_filters(imu);
+        make_filters(m);
     pre_filter(imu);
     imu->n2 = otr_mo_dot(imu->acc, imu->acc) / (OTR_MO_G * OTR_MO_G);
     return imu->count >= 2 && imu->filter_rate > 0;

@@ -29,6 +29,7 @@ void otr_mo_emit(otr_motion *m, otr_mo_sink *sink, otr_event *ev, int phase) {
         ev->seq = ++m->seq;
     ev->phase = (uint8_t)phase;
     ev->t_detect_us = m->now_us;
+    ev->quality = otr_mo_quality_of(m, ev);
     if (sink->count < sink->max)
         sink->out[sink->count++] = *ev;
     else

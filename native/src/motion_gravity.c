@@ -84,7 +84,14 @@ static void note_turned(otr_motion *m, otr_mo_sink *sink) {
     ev.limit = 25;
     ev.t_end_us = m->imu.last_us;
     otr_mo_emit(m, sink, &ev, OTR_PH_CONFIRMED);
-    otr_mo_copy(g->g, g->fast);
+    otr_mo_gravity_adopt(m, g->fast);
+}
+
+void otr_mo_gravity_adopt(otr_motion *m, const double to[3]) {
+    otr_mo_gravity *g = &m->gravity;
+    double now[3] = {to[0], to[1], to[2]};
+    otr_mo_copy(g->g, now);
+    otr_mo_copy(g->fast, now);
     adopt_up(g);
     g->turned_s = 0;
     m->align.aligned = false;
@@ -108,7 +115,9 @@ void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink) {
     const double *a = m->imu.acc;
     double dt = m->imu.dt_s, n2 = m->imu.n2;
     bool first = !(otr_mo_dot(g->g, g->g) > 0);
-    bool frozen = m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM || m->attitude.over;
+    otr_mo_step_settle(m, sink);
+    bool frozen = m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM || m->attitude.over ||
+                  m->step.kind != OTR_MO_STEP_NONE;
     if (!frozen)
         note_unit(g, n2, dt);
     bool calm = n2 > 0.6 * g->unit2 && n2 < 1.5 * g->unit2; /* a pulse must not turn `fast` */

@@ -11,8 +11,13 @@
 #define STEP_US 1000
 #define BACK_US 300000
 #define LULL_US 100000 /* a pulse may pause that long */
+#define PAUSE_US 40000 /* ... and its begin that long */
 #define WINDOW_US 20000
 #define T0_DV (0.8 / OTR_MO_KMH) /* GB 39732-2020 4.1.3: 0.8 km/h within 20 ms */
+#define BEFORE_US 300000
+#define BEFORE_AGO_US 340000
+#define TYRES (1.2 * OTR_MO_G)
+#define STEADY (0.15 * OTR_MO_G) /* each half may be that far from the mean */
 #define SOFT_DV (0.3 / OTR_MO_KMH)
 #define ASI_PERIOD_S 0.0126 /* EN 1317: 50 ms mean needs at least four samples */
 
@@ -20,8 +25,9 @@ static double dv_between(const otr_motion *m, int64_t from, int64_t to, double r
     double a[3], b[3];
     otr_mo_window_at(&m->window, (uint32_t)(uint64_t)from, a);
     otr_mo_window_at(&m->window, (uint32_t)(uint64_t)to, b);
+    double dt = (double)(to - from) * 1e-6;
     for (int i = 0; i < 3; i++)
-        ret[i] = b[i] - a[i];
+        ret[i] = b[i] - a[i] - m->crash.before[i] * dt;
     return sqrt(otr_mo_horizontal2(ret, m->gravity.up));
 }
 
@@ -31,11 +37,36 @@ static int64_t oldest(const otr_motion *m) {
     return m->imu.last_us - (int64_t)(uint32_t)(now - w->ring[w->first & (OTR_MO_RING - 1u)].t);
 }
 
-/* Walks back from `from`: the earliest time whose 20 ms window reaches `least`, pauses of LULL_US allowed. */
-static int64_t walk_back(const otr_motion *m, int64_t from, double least, bool *ret_found, double *ret_top) {
+double otr_mo_pulse_dv(const otr_motion *m, int64_t from, int64_t to) {
+    double d[3];
+    return dv_between(m, from, to, d);
+}
+
+/* What the car did before the impact could have begun: it brakes, bends, or stands on a slope that gravity has not
+ * followed. Pushes that tyres cannot give are none of it. */
+void otr_mo_pulse_before(otr_motion *m) {
+    double *b = m->crash.before, d[3];
+    b[0] = b[1] = b[2] = 0;
+    int64_t to = m->imu.last_us - BEFORE_AGO_US, from = to - BEFORE_US, edge = oldest(m);
+    from = from > edge ? from : edge;
+    if (to - from < BEFORE_US / 2)
+        return;
+    double dt = (double)(to - from) * 1e-6, size = dv_between(m, from, to, d) / dt, half[3];
+    dv_between(m, from, from + (to - from) / 2, half);
+    for (int i = 0; i < 3; i++)
+        half[i] = (2 * half[i] - d[i]) / dt;
+    if (size > TYRES || otr_mo_horizontal2(half, m->gravity.up) > STEADY * STEADY)
+        return;
+    for (int i = 0; i < 3; i++)
+        b[i] = d[i] / dt;
+}
+
+/* Walks back from `from`: the earliest time whose 20 ms window reaches `least`, pauses of lull_us allowed. */
+static int64_t walk_back(const otr_motion *m, int64_t from, double least, int64_t lull_us, bool *ret_found,
+                         double *ret_top) {
     int64_t edge = oldest(m), last = m->imu.last_us - BACK_US, t0 = from;
     double dv[3];
-    for (int64_t t = from; t >= last && t - WINDOW_US >= edge && (!*ret_found || t0 - t <= LULL_US); t -= STEP_US) {
+    for (int64_t t = from; t >= last && t - WINDOW_US >= edge && (!*ret_found || t0 - t <= lull_us); t -= STEP_US) {
         double size = dv_between(m, t - WINDOW_US, t, dv);
         *ret_top = size > *ret_top ? size : *ret_top;
         if (size < least)
@@ -46,17 +77,18 @@ static int64_t walk_back(const otr_motion *m, int64_t from, double least, bool *
     return t0;
 }
 
-/* T0 is GB 39732's. The integration begins earlier on a soft pulse: at a third of its own steepest 20 ms, since it may
- * have taken a good part of its delta-V before 0.8 km/h in 20 ms was reached. */
-int64_t otr_mo_pulse_t0(const otr_motion *m, int64_t *ret_base_us) {
+/* T0 is GB 39732's, on top of what the car did before. The integration begins earlier on a soft pulse: at a third of its
+ * own steepest 20 ms, since it may have taken a good part of its delta-V before 0.8 km/h in 20 ms was reached. */
+int64_t otr_mo_pulse_t0(otr_motion *m, int64_t *ret_base_us) {
+    otr_mo_pulse_before(m);
     int64_t now = m->imu.last_us, edge = oldest(m);
     bool found = false;
     double top = 0;
-    int64_t t0 = walk_back(m, now, T0_DV, &found, &top);
+    int64_t t0 = walk_back(m, now, T0_DV, PAUSE_US, &found, &top);
     if (!found) /* a long soft push: no 20 ms of it are worth the name */
         t0 = now - BACK_US + WINDOW_US > edge + WINDOW_US ? now - BACK_US + WINDOW_US : edge + WINDOW_US;
     double least = top / 3 < SOFT_DV ? SOFT_DV : top / 3;
-    int64_t base = found && least < T0_DV ? walk_back(m, t0, least, &found, &top) : t0;
+    int64_t base = found && least < T0_DV ? walk_back(m, t0, least, LULL_US, &found, &top) : t0;
     *ret_base_us = base - WINDOW_US > edge ? base - WINDOW_US : edge;
     return t0;
 }

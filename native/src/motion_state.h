@@ -38,16 +38,39 @@ typedef struct {
     otr_mo_coef cfc60;  /* SAE J211 class 60, forward pass only */
     otr_mo_coef harsh;  /* 2 Hz */
     otr_mo_biquad cfc_state[3];
-    bool cfc;             /* rate >= 600 Hz */
-    uint8_t src;          /* OTR_SRC_IMU_* */
-    bool gyro;            /* the last sample had angular rates */
-    bool gap;             /* this sample does not continue the one before */
-    int64_t saturated_us; /* last sample at the end of the range */
-    double dt_s;          /* to the sample before */
-    double acc[3];        /* specific force, filtered when cfc */
-    double n2;            /* its length in g, squared */
-    double rate[3];       /* rad/s, bias removed at standstill; 0 without a gyro */
+    bool cfc;              /* rate >= 600 Hz */
+    uint8_t src;           /* OTR_SRC_IMU_* */
+    bool gyro;             /* the last sample had angular rates */
+    bool gap;              /* this sample does not continue the one before */
+    double known_period_s; /* before the last change of rate */
+    int64_t saturated_us;  /* last sample at the end of the range */
+    double dt_s;           /* to the sample before */
+    double acc[3];         /* specific force, filtered when cfc */
+    double n2;             /* its length in g, squared */
+    double rate[3];        /* rad/s, bias removed at standstill; 0 without a gyro */
 } otr_mo_imu;
+
+/* ---- motion_step.c: a sensor that breaks -------------------------------------------------------- */
+enum otr_mo_step_kind { OTR_MO_STEP_NONE, OTR_MO_STEP_AXIS, OTR_MO_STEP_ALIKE, OTR_MO_STEP_TURN };
+typedef struct {
+    double last[3];   /* newest reading, steps of before taken off */
+    double offset[3]; /* what is taken off */
+    double shaken[3]; /* sum of squared changes in the present epoch */
+    int64_t epoch_us; /* its end */
+    double base[3], level[3];
+    int64_t since_us;    /* of the open step */
+    int64_t moved_us[3]; /* newest change by a bit, while a step is open or a pulse captured */
+    int32_t count;
+    uint8_t kind; /* of the open step */
+    uint8_t axes; /* a bit for each that jumped */
+    bool turned;  /* gravity has to follow */
+} otr_mo_step;
+
+/* ---- motion_quality.c --------------------------------------------------------------------------- */
+#define OTR_MO_FAULTS 14 /* bits of OTR_DQ_* that are noted when they happen: up to GNSS_JUMP */
+typedef struct {
+    int64_t seen_us[OTR_MO_FAULTS];
+} otr_mo_quality;
 
 /* ---- motion_gravity.c ------------------------------------------------------------------------- */
 typedef struct {
@@ -68,7 +91,8 @@ typedef struct {
 } otr_mo_gravity;
 
 /* ---- motion_window.c: running sums of x = a - g, as integers: exact differences, no drift ------- */
-#define OTR_MO_RING 1024u /* power of two; 0.64 s at 1600 Hz */
+#define OTR_MO_RING 512u /* power of two; 0.64 s at OTR_MO_ENTRY_US */
+#define OTR_MO_ENTRY_US 1250
 enum { OTR_MO_W150, OTR_MO_W300, OTR_MO_WINDOWS };
 typedef struct {
     uint32_t t;   /* low half of the time; differences are good for 71 minutes */
@@ -148,6 +172,8 @@ typedef struct {
     int64_t odo_us;
     double place[2], odo_place[2]; /* lat, lon in degrees: newest, and where distance was last counted */
     int64_t place_us, odo_place_us;
+    double gnss_v; /* newest of any receiver, m/s */
+    int64_t gnss_us;
     uint8_t motion;  /* 0 unknown 1 standing 2 moving */
     int64_t slow_us; /* since when it has been slow */
     double heading;  /* rad, NaN unknown */
@@ -185,6 +211,7 @@ typedef struct {
     enum otr_mo_crash_state state;
     otr_event ev;               /* the running event */
     int64_t t0_us, base_us;     /* T0 and the start of the integration */
+    double before[3];           /* m/s2, steady push of before the impact: braking, the error of gravity; taken off */
     int64_t until_us;           /* end of the present state */
     int64_t next_us;            /* next look at the evidence */
     int64_t push_us;            /* last time dV300 reached 5 km/h: a push worth the name */
@@ -269,6 +296,8 @@ struct otr_motion {
     int64_t kind_us[16][8]; /* newest time by kind and source */
     uint32_t seq;
     otr_mo_imu imu;
+    otr_mo_step step;
+    otr_mo_quality quality;
     otr_mo_gravity gravity;
     otr_mo_attitude attitude;
     otr_mo_align align;
@@ -303,6 +332,7 @@ enum otr_mo_rule {
     OTR_RULE_REMOUNTED = 26,
     OTR_RULE_TOWED_MOVING = 27,
     OTR_RULE_TOWED_TILT = 28,
+    OTR_RULE_JUMPED = 29,
     OTR_RULE_IMU_AXES = 30,  /* + class 1 brake 2 accel 3 corner 4 lane change */
     OTR_RULE_IMU_PLANE = 40, /* same, mounting unknown */
     OTR_RULE_SPEED = 50,     /* same, from speed and heading */
@@ -314,8 +344,19 @@ void otr_mo_event_init(const otr_motion *m, otr_event *ret, int kind, int rule, 
 void otr_mo_emit(otr_motion *m, otr_mo_sink *sink, otr_event *ev, int phase);
 /* motion_check.c */
 bool otr_mo_check(otr_motion *m, const otr_sample *s);
+bool otr_mo_imu_mine(otr_motion *m, const otr_sample *s); /* of the sensor that is listened to */
 bool otr_mo_imu_take(otr_motion *m, const otr_sample *s);
+/* motion_step.c */
+void otr_mo_step_take(otr_motion *m);
+void otr_mo_step_settle(otr_motion *m, otr_mo_sink *sink);
+bool otr_mo_step_flat(const otr_motion *m);
+void otr_mo_step_give_up(otr_motion *m);
+/* motion_quality.c */
+void otr_mo_quality_init(otr_motion *m);
+void otr_mo_quality_note(otr_motion *m, uint32_t flag);
+uint32_t otr_mo_quality_of(const otr_motion *m, const otr_event *ev);
 /* motion_gravity.c */
+void otr_mo_gravity_adopt(otr_motion *m, const double g[3]); /* the device lies otherwise from now on */
 void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink);
 /* motion_window.c */
 void otr_mo_window_push(otr_motion *m);
@@ -324,7 +365,9 @@ bool otr_mo_window_dull(otr_mo_window *w, int which, uint64_t limit2);    /* (um
 void otr_mo_window_dv(const otr_mo_window *w, int which, double ret[3]);  /* m/s vector; after otr_mo_window_dull */
 bool otr_mo_window_at(const otr_mo_window *w, uint32_t t, double ret[3]); /* sum at time t relative to the newest */
 /* motion_pulse.c */
-int64_t otr_mo_pulse_t0(const otr_motion *m, int64_t *ret_base_us);
+int64_t otr_mo_pulse_t0(otr_motion *m, int64_t *ret_base_us);
+void otr_mo_pulse_before(otr_motion *m);
+double otr_mo_pulse_dv(const otr_motion *m, int64_t from, int64_t to); /* horizontal, m/s */
 void otr_mo_pulse_measure(otr_motion *m, int64_t to_us);
 /* motion_attitude.c */
 void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink);

@@ -35,6 +35,11 @@ static inline int32_t wrapping_sum(int32_t a, int32_t b) {
     return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
+/* Entries are OTR_MO_ENTRY_US apart at least, but for the newest: at 1600 Hz each second one is written over. */
+static bool merges(const otr_mo_window *w, uint32_t t) {
+    return w->head - w->first >= 2u && t - w->ring[(w->head - 2u) & MASK].t < OTR_MO_ENTRY_US;
+}
+
 void otr_mo_window_push(otr_motion *m) {
     otr_mo_window *w = &m->window;
     const double *acc = m->imu.acc, *g = m->gravity.g;
@@ -47,6 +52,7 @@ void otr_mo_window_push(otr_motion *m) {
         next.s[2] = wrapping_sum(next.s[2], step_of(w, 2, x[2], dt));
     }
     otr_mo_copy(w->last, x);
+    w->head -= merges(w, next.t) ? 1u : 0;
     w->ring[w->head & MASK] = next;
     w->head++;
     if (m->imu.gap)

@@ -16,7 +16,7 @@ from outrider.engine import MotionDetector
 from outrider.evaluate.detect import episodes, feed
 from outrider.evaluate.fit_harsh import match
 from outrider.evaluate.loaders_io import FolderRecordings
-from outrider.model.event import CrashEvidence, EventKind
+from outrider.model.event import CrashEvidence
 from tests.native import motion_harness as mh
 from tests.support import rule_scenes as sc
 from tests.support.recordings import recording
@@ -57,16 +57,6 @@ def events_of_the_etios(config: dict[str, Any]) -> bool:
     return sum(len(episodes(events_of(log.samples(), config))) for log in recordings("obd-etios").obd_logs()) <= 10
 
 
-def crashes_of_the_windows(config: dict[str, Any]) -> int:
-    """vzcrash: how many of the nine crashes are found by their pulse."""
-    found = [
-        any(e.kind is EventKind.CRASH for e in events_of(w.samples, config))
-        for w in recordings("vzcrash").windows()
-        if w.is_crash
-    ]
-    return sum(found)
-
-
 speed_down = sc.can_speed(*sc.course((0, 60), (20, 60), (22, 36), (40, 36)))
 speed_up = sc.can_speed(*sc.course((0, 5), (20, 5), (21.5, 47), (23, 10), (40, 10)))
 crash_bit = mh.scalar(mh.AIRBAG, [1, 20.1], [0, 1], mh.CAN)
@@ -75,7 +65,6 @@ ignition_off = mh.scalar(mh.POWER, [1.0], 0)
 # switch, what it is shown on, verdict with it, verdict without it
 RULES: list[tuple[str, sc.Scene, Any, Any]] = [
     ("DV150", sc.pulse(8), ["crash"], []),
-    ("DV150", crashes_of_the_windows, 9, 8),
     ("DV300", sc.soft_pulse, ["crash"], []),
     ("ABRUPT", sc.emergency_stop, [], ["crash"]),
     ("MORE", sc.bump_while_braking, [], ["crash"]),

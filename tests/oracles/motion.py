@@ -74,45 +74,91 @@ class Track:
             total = total + (at - self.t[n - 1]) * (self.x[n - 1] + self.x[n]) / 2
         return np.asarray(total)
 
-    def dv(self, begin: float, end: float, up: Array) -> float:
+    def dv(self, begin: float, end: float, up: Array, before: Array | None = None) -> float:
         d = self.velocity(end) - self.velocity(max(begin, float(self.t[0])))
+        if before is not None:
+            d = d - before * (end - begin)
         return float(np.linalg.norm(d - d @ up * up)) * 3.6
 
 
 def first_crash(t: Array, acc: Array, start: Array, *, t150: float = 6.5, t300: float = 10.0) -> Crash | None:
     """The first trigger of a stream whose gravity was known before (weight of one second), with T0 and delta-V."""
     track = Track(t, acc, gravity(t, acc, start, 1.0))
-    margin = math.inf
+    margin, unit = math.inf, units(t, acc)
     for i in range(8, len(t)):
         up = track.up(i)
-        short, long = (track.dv(t[i] - w, t[i], up) for w in (0.15, 0.3))
-        if short >= t150 or long >= t300:
-            return describe(track, i, 1 if short >= t150 else 2, min(margin, max(short / t150, long / t300) - 1))
-        margin = min(margin, 1 - max(short / t150, long / t300))
+        own = unit[i] ** 0.5 if unit[i] < 1 else 1.0  # a sensor that reads short measures pushes short
+        short, long = (track.dv(t[i] - w, t[i], up) / own for w in (0.15, 0.3))
+        if short < t150 and long < t300:
+            margin = min(margin, 1 - max(short / t150, long / t300))
+            continue
+        rules = [rule for rule, close in candidates(track, i, short / t150, long / t300, own) if rule]
+        margin = min(margin, *(c for _, c in candidates(track, i, short / t150, long / t300, own)))
+        if rules:
+            return describe(track, i, rules[0], margin)
     return None
 
 
+def candidates(track: Track, i: int, short: float, long: float, own: float) -> list[tuple[int, float]]:
+    """(rule or 0, distance to the nearest threshold) of both windows, given as multiples of their thresholds."""
+    now, up = float(track.t[i]), track.up(i)
+    still = track.frozen(i)
+    steps = [k * 0.01 for k in range(26)]
+    top = [still.dv(now - s - 0.05, now - s, up) for s in steps]
+    calm = before(still, now, up)
+    net = [still.dv(now - w, now, up, calm) / 0.75 for w in (0.15, 0.3)]
+    first = min(short, max(top[:11]) / (2.4 * own), net[0] / (6.5 * own))
+    second = min(long, max(long / 1.35, max(top) / (3.0 * own)), net[1] / (10 * own))
+    return [(1 if first >= 1 else 0, abs(first - 1)), (2 if second >= 1 else 0, abs(second - 1))]
+
+
+def units(t: Array, acc: Array) -> list[float]:
+    """The sensor's own g, squared, at each sample."""
+    unit = unit_s = 1.0
+    out = []
+    for k in range(len(t)):
+        dt = float(t[k] - t[k - 1]) if k else 0.0
+        unit_s = min(unit_s + dt, 20.0)
+        n2 = float(acc[k] @ acc[k]) / G**2
+        unit = min(max(unit + dt / unit_s * (min(max(n2, 0.5), 2.0) - unit), 0.6), 1.6)
+        out.append(unit)
+    return out
+
+
+def before(track: Track, now: float, up: Array) -> Array:
+    """The steady push from 640 to 340 ms ago, if tyres can give it and both halves agree."""
+    begin, end = max(now - 0.64, float(track.t[0])), now - 0.34
+    if end - begin < 0.15:
+        return np.zeros(3)
+    middle = begin + (end - begin) / 2
+    a, m, b = (track.velocity(s) for s in (begin, middle, end))
+    mean, half = (b - a) / (end - begin), 2 * (m - a) / (end - begin)
+    sizes = [float(np.linalg.norm(v - v @ up * up)) for v in (mean, half - mean)]
+    return mean if sizes[0] <= 1.2 * G and sizes[1] <= 0.15 * G else np.zeros(3)
+
+
 def describe(track: Track, i: int, rule: int, margin: float) -> Crash:
-    """T0 by GB 39732 (0.8 km/h in 20 ms, pauses of 100 ms allowed), delta-V to T0 + 300 ms."""
+    """T0 by GB 39732 (0.8 km/h in 20 ms on top of what was before, pauses of 40 ms), delta-V to T0 + 300 ms."""
     now, up, still = float(track.t[i]), track.up(i), track.frozen(i)
     steps = [now - k * 1e-3 for k in range(301) if now - k * 1e-3 - 0.02 >= track.t[0]]
-    sizes = [still.dv(s - 0.02, s, up) for s in steps]
-    t0 = walk(steps, sizes, 0.8)
+    calm = before(still, now, up)
+    sizes = [still.dv(s - 0.02, s, up, calm) for s in steps]
+    t0 = walk(steps, sizes, 0.8, 0.04)
     if t0 is None:
         t0, base = now - 0.28, now - 0.3
     else:
         least = max(max(sizes) / 3, 0.3)
         begin = steps.index(t0)
-        earlier = walk(steps[begin:], sizes[begin:], least) if least < 0.8 else None
+        earlier = walk(steps[begin:], sizes[begin:], least, 0.1) if least < 0.8 else None
         base = (t0 if earlier is None else earlier) - 0.02
     ends = np.arange(base + 1e-3, min(t0 + 0.3, float(track.t[-1])) + 1e-7, 1e-3)
-    return Crash(now, t0, max(still.dv(base, e, up) for e in ends), rule, margin)
+    return Crash(now, t0, max(still.dv(base, e, up, calm) for e in ends), rule, margin)
 
 
-def walk(steps: list[float], sizes: list[float], least: float) -> float | None:
+def walk(steps: list[float], sizes: list[float], least: float, pause: float) -> float | None:
     found: float | None = None
     for s, size in zip(steps, sizes, strict=True):
-        if found is not None and found - s > 0.1 + 1e-9:
+        if found is not None and found - s > pause + 1e-9:
             break
         if size >= least:
             found = s
@@ -175,7 +221,9 @@ def episodes(t: Array, value: Array, kind: int, limit: float, enter: Array | Non
     return out
 
 
-def spell_end(t: Array, value: Array, over: npt.NDArray[np.bool_], limit: float, i: int) -> tuple[float | None, float, int]:
+def spell_end(
+    t: Array, value: Array, over: npt.NDArray[np.bool_], limit: float, i: int
+) -> tuple[float | None, float, int]:
     """Where the spell that begins at ``i`` is over, its peak while over, and where to look on."""
     k, peak = i, 0.0
     while True:

@@ -42,6 +42,7 @@ def crash_stream(seed: int, rate: float, jitter: float, peak: float, width: floa
 )
 def test_crash_agrees_with_the_oracle(seed: int, rate: float, jitter: float, peak: float, width: float) -> None:
     """Trigger time, rule, T0 and delta-V of the first pulse are those of summing anew at every sample."""
+    assume(width * rate >= 3)  # a single number far from rest is no pulse but garbage
     t, acc = crash_stream(seed, rate, jitter, peak, width)
     det = mh.Detector()
     det.set_mount([0, 0, 1], [1, 0, 0], 0.9)

@@ -23,7 +23,7 @@ from outrider.model.fix import Fix, ImuSample, PowerSample
 from outrider.model.frame import FRAME_SIZE, FrameBatch
 from outrider.model.vehicle import VehicleTables
 
-ALGORITHM: Final = "motion-1"  # name of the detector's version; goes into boot records
+ALGORITHM: Final = "motion-2"  # name of the detector's version; goes into boot records
 
 Output = Event | Snapshot
 Step = EvidenceSlice | EvidenceState

@@ -31,6 +31,7 @@ class MotionStats:
     invalid: int
     jump: int
     events_lost: int
+    other_imu: int = 0  # samples of a second IMU, put aside while the first lives
 
 
 @dataclass(frozen=True, slots=True)

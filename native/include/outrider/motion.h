@@ -91,6 +91,10 @@ enum otr_rule_bit {
     OTR_RB_TURN_AXES,    /* the mounting from turns alone where no speed is known */
     OTR_RB_MOUNT_AGREES, /* a restored mounting has to agree with the new trip */
     OTR_RB_BOX_TURNED,   /* no harsh driving while the box lies otherwise than it did */
+    OTR_RB_STEP,         /* a reading that jumps out of rest and stays is a broken sensor */
+    OTR_RB_ABRUPT,       /* a hit has a peak that tyres cannot give */
+    OTR_RB_MORE,         /* and most of it comes on top of the braking before */
+    OTR_RB_FLAT,         /* an axis at one number far from rest takes a crash back */
     OTR_RB_SPEED_AGREES, /* no harsh driving, mounting unknown, that the broadcast speed knows nothing of */
     OTR_RB_COUNT
 };
@@ -129,6 +133,7 @@ typedef struct {
     uint64_t pushed;
     uint64_t nan, time_back, gap, invalid, jump;
     uint64_t events_lost; /* max was too small */
+    uint64_t other_imu;   /* of a second IMU, while the first lives */
 } otr_motion_stats;
 void otr_motion_get_stats(const otr_motion *m, otr_motion_stats *ret);
 
