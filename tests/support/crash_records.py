@@ -104,7 +104,7 @@ def pulsed(
 
 
 def blow(along_kmh: float, left_kmh: float, duration_s: float = 0.1) -> tuple[list[float], list[float], list[float]]:
-    """A haversine pulse: time [s] and cumulative delta-V forward and to the left [km/h]; no car stops like a rectangle."""
+    """A haversine: time [s] and cumulative delta-V forward and to the left [km/h]. No car stops like a rectangle."""
     times = [duration_s * i / 20 for i in range(21)]
     share = [i / 20 - math.sin(math.tau * i / 20) / math.tau for i in range(21)]
     return times, [along_kmh * part for part in share], [left_kmh * part for part in share]

@@ -74,7 +74,7 @@ def document(bundle: CrashBundle, tables: VehicleTables | None = None) -> CrashD
         thresholds=tuple(Threshold(*pair) for pair in (bundle.state.thresholds if bundle.state else ())),
         versions=_versions(bundle),
         quality=_quality(bundle),
-        missing=missing_of(bundle, named=named, pulse=pulse, weighed=bool(verdict.items)),
+        missing=missing_of(bundle, named=named, pulse=pulse, curve=bool(curve.t_ms), weighed=bool(verdict.items)),
         files=(),
     )
 

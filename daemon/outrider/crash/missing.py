@@ -20,8 +20,8 @@ WINDOW_S: Final = {  # before T0, after T0 (docs/reference/crash-package.md)
 _SLACK_S: Final = 1.0  # a source may pause
 
 
-def missing_of(bundle: CrashBundle, *, named: bool, pulse: bool, weighed: bool) -> tuple[Missing, ...]:
-    """named: the signals have names; pulse: there is a curve; weighed: the terms of the verdict are known."""
+def missing_of(bundle: CrashBundle, *, named: bool, pulse: bool, curve: bool, weighed: bool) -> tuple[Missing, ...]:
+    """named: the signals have names; pulse: a delta-V was measured, curve: its course is known; weighed: the terms of the verdict are known."""
     found: list[Missing] = []
     if not bundle.events:
         found.append(Missing(words.NO_EVENT, words.NO_EVENT_WHY))
@@ -30,6 +30,8 @@ def missing_of(bundle: CrashBundle, *, named: bool, pulse: bool, weighed: bool) 
     elif not any(state.stage >= CrashStage.CLOSED for state in bundle.states):
         found.append(Missing(words.NOT_CLOSED, words.NOT_CLOSED_WHY))
     found += _of_event(bundle.event, bundle, pulse=pulse, weighed=weighed)
+    if pulse and not curve:
+        found.append(Missing(words.NO_CURVE, words.NO_CURVE_WHY))
     for kind in (EvidencePart.FRAMES, EvidencePart.IMU, EvidencePart.SIGNALS):
         found += _of_part(kind, bundle)
     for part in bundle.parts:

@@ -86,15 +86,21 @@ def imu_trace(bundle: CrashBundle, samples: Sequence[Sample], axes: Frame | None
 
 
 def delta_v(bundle: CrashBundle, samples: Sequence[Sample], axes: Frame | None) -> DeltaV:
-    """At 100 Hz from T0 on; empty without a pulse."""
+    """At 100 Hz from T0 on; empty without a pulse, and when no curve agrees with the delta-V that was said."""
     told = max((event.dv_kmh for event in bundle.events if event.dv_kmh is not None), default=None)
     for state in reversed(bundle.states):
         if state.pulse_long_kmh and len(state.pulse_long_kmh) == len(state.pulse_lat_kmh):
             aligned = any(event.dv_long_kmh is not None for event in bundle.events)
             curve = _curve(state.pulse_long_kmh, state.pulse_lat_kmh, "vehicle" if aligned else "sensor")
-            if told is None or max(curve.resultant_kmh) >= told / 2:
+            if told is None or _agrees(curve, told):
                 return curve
-    return _curve((), (), "sensor") if told is None else _integrated(bundle, samples, axes)
+    curve = _curve((), (), "sensor") if told is None else _integrated(bundle, samples, axes)
+    return curve if told is not None and _agrees(curve, told) else _curve((), (), "sensor")
+
+
+def _agrees(curve: DeltaV, told_kmh: float) -> bool:
+    """A curve that is far off the delta-V that was said is none: of another impact, or gravity turned with the car."""
+    return 0.7 * told_kmh <= max(curve.resultant_kmh, default=0.0) <= 1.4 * told_kmh
 
 
 def _curve(along: Sequence[float], across: Sequence[float], axes: Axes) -> DeltaV:

@@ -140,6 +140,10 @@ NO_DIRECTION: Final = _("direction of the impact")
 NO_DIRECTION_WHY: Final = _("how the terminal sits in the car was not known")
 NO_PULSE: Final = _("delta-V")
 NO_PULSE_WHY: Final = _("no pulse was measured: the verdict rests on other evidence")
+NO_CURVE: Final = _("the course of the delta-V")
+NO_CURVE_WHY: Final = _(
+    "the raw samples do not add up to the delta-V that was said: gravity turned with the car, or they are not here"
+)
 NO_NAMES: Final = _("names of the signals")
 NO_NAMES_WHY: Final = _("the records do not tell which signal is which; give the profile with --profile")
 NO_WEIGHTS: Final = _("what counted for and against")

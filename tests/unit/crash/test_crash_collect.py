@@ -90,6 +90,14 @@ def test_a_curve_without_a_mounting_has_a_size() -> None:
         assert max(doc.delta_v.resultant_kmh) == pytest.approx(doc.impact.dv_kmh, rel=0.1)
 
 
+def test_a_curve_that_does_not_add_up_is_left_out() -> None:
+    """Gravity that turns with the car would be integrated as a push: no curve rather than a wrong one, and it is said."""
+    records = changed(driven(), CrashState, pulse_long_kmh=(), pulse_lat_kmh=())
+    bundle = only(changed(records, Event, dv_kmh=9.0))
+    assert document(bundle).delta_v.t_ms == ()
+    assert "the course of the delta-V" in missing(bundle)
+
+
 def test_frames_give_every_value_where_the_profile_is_at_hand() -> None:
     """With the tables of then the essential signals come from each frame; with other tables they do not."""
     from tests.support.crash_drive import profile
