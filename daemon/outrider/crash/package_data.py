@@ -91,27 +91,32 @@ def _black_box(page: bytes, doc: CrashDocument) -> dict[str, Any]:
     return {**told, "t_s": round((box.t_us - doc.time.t0_us) / 1e6, 6)}
 
 
+def _(text: str) -> str:
+    """Marks a text for the catalogues: the report translates it (as ``words``)."""
+    return text
+
+
 _WHAT: Final = {
-    RECORDS: "the records all of this was made from, byte for byte",
-    "phases.csv": "what was said when",
-    "delta_v.csv": "change of velocity from T0 on, 100 Hz",
-    "signals.csv": "the car's signals at the rate of their source",
-    "signals_index.csv": "which signals there are, with unit and rate",
-    "pre_crash.csv": "20 s before T0 on a grid of 10 Hz",
-    "gnss.csv": "positions",
-    "imu.csv": "raw accelerations and turn rates, the sensor's axes",
-    "imu_vehicle.csv": "the same in the car's axes (ISO 8855)",
-    "inputs.csv": "supply and ignition as the terminal measured them",
-    "black_box.bin": "black-box page",
-    "black_box.json": "what the black-box page says",
-    "can.log": "raw CAN frames, candump",
-    "can.blf": "raw CAN frames, Vector BLF",
-    "can.mf4": "raw CAN frames, ASAM MDF 4",
+    RECORDS: _("the records all of this was made from, byte for byte"),
+    "phases.csv": _("what was said when"),
+    "delta_v.csv": _("change of velocity from T0 on, 100 Hz"),
+    "signals.csv": _("the car's signals at the rate of their source"),
+    "signals_index.csv": _("which signals there are, with unit and rate"),
+    "pre_crash.csv": _("20 s before T0 on a grid of 10 Hz"),
+    "gnss.csv": _("positions"),
+    "imu.csv": _("raw accelerations and turn rates, the sensor's axes"),
+    "imu_vehicle.csv": _("the same in the car's axes (ISO 8855)"),
+    "inputs.csv": _("supply and ignition as the terminal measured them"),
+    "black_box.bin": _("black-box page"),
+    "black_box.json": _("what the black-box page says"),
+    "can.log": _("raw CAN frames, candump"),
+    "can.blf": _("raw CAN frames, Vector BLF"),
+    "can.mf4": _("raw CAN frames, ASAM MDF 4"),
 }
 
 
 def _what(name: str) -> str:
-    return _WHAT.get(name, "the crash in the terms of a standard")
+    return _WHAT.get(name, _("the crash in the terms of a standard"))
 
 
 def _manifest(bundle: CrashBundle, files: Mapping[str, bytes]) -> bytes:

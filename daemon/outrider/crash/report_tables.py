@@ -289,7 +289,7 @@ def version_rows(document: CrashDocument) -> list[Row]:
     v = document.versions
     tables = None if v.tables_hash is None else f"{v.tables_hash & ((1 << 64) - 1):016x}"
     return [
-        (_("terminal"), document.device),
+        (_("terminal"), document.device or _("unknown")),
         (_("event"), document.event_id),
         (_("start of the terminal"), f"{document.boot_id:08x}"),
         (_("software"), v.software or _("unknown")),
