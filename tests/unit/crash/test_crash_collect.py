@@ -91,7 +91,7 @@ def test_a_curve_without_a_mounting_has_a_size() -> None:
 
 
 def test_a_curve_that_does_not_add_up_is_left_out() -> None:
-    """Gravity that turns with the car would be integrated as a push: no curve rather than a wrong one, and it is said."""
+    """Gravity that turns with the car would be integrated as a push: no curve rather than a wrong one, and said."""
     records = changed(driven(), CrashState, pulse_long_kmh=(), pulse_lat_kmh=())
     bundle = only(changed(records, Event, dv_kmh=9.0))
     assert document(bundle).delta_v.t_ms == ()
