@@ -17,8 +17,9 @@ _POINTS: Final = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 
 def vanished_document(alarm: Vanished, now_utc_s: float) -> dict[str, Any]:
-    """``radius_m``: of the circle around the last fix at ``now_utc_s``; it grows by ``speed_mps``. ``place_*``: where
-    the car most likely is."""
+    """``radius_m``: of the circle around the last fix at ``now_utc_s``; it grows by ``speed_mps``. ``cone_half_deg``:
+    half the angle of the sector of it, along the heading, to be searched first. ``place_*``: where the car most likely
+    is."""
     place = alarm.place() or (None, None)
     return {
         "type": "vanished",
@@ -35,6 +36,7 @@ def vanished_document(alarm: Vanished, now_utc_s: float) -> dict[str, Any]:
         "place_lon_deg": place[1],
         "place_radius_m": round(alarm.place_radius_m(), 1),
         "radius_m": round(alarm.radius_m(now_utc_s), 1),
+        "cone_half_deg": round(alarm.cone(now_utc_s)[1], 1),
         "score": round(alarm.score, 2),
         "reasons": list(alarm.reasons),
     }

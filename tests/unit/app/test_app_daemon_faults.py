@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from outrider.app import daemon as daemon_module
 from outrider.app.daemon import Daemon
 from outrider.clock import SystemClock
-from outrider.config import Config, Engine, Terminal, Vehicle
+from outrider.config import Config, Engine, Journal, Terminal, Vehicle
 from outrider.model.frame import EFF, FD, FrameBatch
 from outrider.ports import SourceItem
 from outrider.sim.drive import Drive, generate
@@ -118,3 +119,11 @@ def test_what_the_merge_window_held_back_is_not_lost(tmp_path: Path, source: Scr
     run_until(daemon, lambda _status: source.played.is_set())
     assert daemon.status()["refused"]["frames_refused"] == 0
     assert daemon.status()["trip"] is None
+
+
+def test_while_the_car_moves_telemetry_reaches_flash_soon(tmp_path: Path, source: ScriptedSource) -> None:
+    """Every second by default, here at once; standing it would be an hour."""
+    journal = Journal(telemetry_commit_s=3600, telemetry_commit_moving_s=0.01)
+    daemon = Daemon(replace(config(tmp_path), journal=journal), tmp_path, SystemClock())
+    status = run_until(daemon, lambda s: s["journal"]["lanes"]["telemetry"]["durable"] > 0)
+    assert status["vehicle"]["motion"] == 2

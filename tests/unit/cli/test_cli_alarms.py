@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from outrider.cli.alarm_view import beacon_words, cleared_document, vanished_document, vanished_line
 from outrider.cli.main import cli
-from outrider.ingest.deadman import Cleared, Vanished
+from outrider.ingest.deadman import Cleared, DeadManOptions, Vanished
 from outrider.ingest.store_io import Store
 from outrider.ingest.vigil import HeardBeacon
 from outrider.model.beacon import Beacon
@@ -107,6 +107,12 @@ def test_what_ingest_and_watch_print_is_in_the_schema() -> None:
     check(vanished_document(NOWHERE, 1011.5))
     check(cleared_document(Cleared("car", 1060.0, "it drives on")))
     check({"type": "beacon", "device": "car", **asdict(BEACON)})
+
+
+def test_the_receivers_page_says_from_which_surprise_on() -> None:
+    """The default of ``--vanished-score`` in prose is that of the code."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "receiver.md").read_text(encoding="utf-8")
+    assert f"| `--vanished-score N` | {DeadManOptions().threshold:g} |" in page
 
 
 def test_the_circle_grows_with_time() -> None:
