@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
+from math import isfinite
 from typing import Final
 
 from outrider.engine import EvidenceState
-from outrider.model.crash import CrashStage, CrashState, SlotName
+from outrider.model.crash import CrashStage, CrashState, MountState, SlotName
 from outrider.model.evidence import EvidenceChunk, EvidencePart, EvidenceSlice
 from outrider.model.record import BootInfo
 from outrider.model.vehicle import VehicleTables
@@ -20,6 +22,7 @@ class EvidenceRecords:
     """Bodies of records, each with its time; the same for the same steps.
 
     software, algorithm and profile are those of ``boot``. A state after the first names just the slots that occurred.
+    A number that is none (a broken sensor) is left out: the state is worth more than it.
     """
 
     def __init__(self, tables: VehicleTables, boot: BootInfo, tables_hash: int, holdup_ms: int) -> None:
@@ -45,6 +48,7 @@ class EvidenceRecords:
     def _state(self, step: EvidenceState) -> CrashState:
         seen = self._seen.get(step.event_seq, set())
         named = self._likely if step.stage is CrashStage.TRIGGER else tuple(self._names[slot] for slot in sorted(seen))
+        pulse = list(takewhile(lambda point: isfinite(point[0]) and isfinite(point[1]), step.pulse))
         if step.stage is CrashStage.CLOSED:
             self._seen.pop(step.event_seq, None)
         return CrashState(
@@ -56,15 +60,19 @@ class EvidenceRecords:
             algorithm=self._boot.algorithm,
             profile_id=self._boot.profile_id,
             tables_hash=self._tables_hash,
-            thresholds=step.thresholds,
-            imu_range_g=step.imu_range_g,
+            thresholds=tuple((name, value) for name, value in step.thresholds if isfinite(value)),
+            imu_range_g=step.imu_range_g if isfinite(step.imu_range_g) else 0.0,
             imu_rate_hz=step.imu_rate_hz,
             imu_src=step.imu_src,
-            mount=step.mount,
+            mount=step.mount if step.mount is not None and _is_whole(step.mount) else None,
             vehicle_class=step.vehicle_class,
             holdup_ms=self._holdup_ms,
-            pulse_long_kmh=tuple(along for along, _across in step.pulse),
-            pulse_lat_kmh=tuple(across for _along, across in step.pulse),
+            pulse_long_kmh=tuple(along for along, _across in pulse),
+            pulse_lat_kmh=tuple(across for _along, across in pulse),
             slots=named,
             covers=step.covers,
         )
+
+
+def _is_whole(mount: MountState) -> bool:
+    return all(isfinite(number) for number in (*mount.up, *mount.forward, mount.rho, mount.age_s))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import struct
 
 from outrider.app.evidence import MAX_SLOTS, EvidenceRecords
 from outrider.app.intake import place_of
 from outrider.engine import EvidenceState
-from outrider.model.crash import Cover, CrashStage, CrashState
+from outrider.model.crash import Cover, CrashStage, CrashState, MountState
 from outrider.model.evidence import EvidenceChunk, EvidencePart, EvidenceSlice
 from outrider.model.record import BootInfo, Category, Kind, Lane
 from outrider.model.vehicle import Slot, VehicleTables
@@ -58,6 +60,20 @@ def test_slots_are_named_first_by_what_is_likely_then_by_what_occurred() -> None
         (3, "Vehicle.S3", "km/h"),
         (290, "Vehicle.S290", "km/h"),
     ]
+
+
+def test_a_state_with_a_number_that_is_none_is_kept_without_it() -> None:
+    """A broken sensor does not cost the state: the curve ends there, the mounting is not known."""
+    broken = dataclasses.replace(
+        state(CrashStage.PULSE, ((0.0, 0.0), (-1.5, math.nan), (-2.0, 0.0))),
+        mount=MountState((0.0, math.nan, 1.0), (0.0, 0.0, 0.0), 0.0, 0.0),
+        thresholds=(("dv150_kmh", 6.5), ("dv300_kmh", math.inf)),
+        imu_range_g=math.nan,
+    )
+    [(body, _t)] = maker().records(broken)
+    assert isinstance(body, CrashState)
+    assert (body.pulse_long_kmh, body.mount, body.thresholds) == ((0.0,), None, (("dv150_kmh", 6.5),))
+    assert decode_body(Kind.CRASH, encode_body(body)) == body
 
 
 def test_a_slice_is_pieces_with_the_time_of_its_newest_item() -> None:
