@@ -25,7 +25,7 @@ from hil.rig.gnss import GnssPty
 from hil.rig.health import terminal_ill
 from hil.rig.nursery import Launcher
 from hil.rig.patience import Patience
-from hil.rig.punctual import LATE_US, Span, late_spans
+from hil.rig.punctual import Span, late_spans
 from hil.rig.resources import vcan_missing
 from hil.rig.terminal import Terminal
 from hil.rig.unix_bus import UnixBus
