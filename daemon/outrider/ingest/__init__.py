@@ -12,7 +12,7 @@ schema         the tables, as SQL
 store_io       the SQLite database
 lock_io        one receiver per database
 subscriber_io  one MQTT connection
-deadman        is a silent car lost? (with _options, _place, _coverage, _car, _score, _alarm); pure
+deadman        is a silent car lost? (with _options, _place, _coverage, _car, _crowd, _score, _alarm); pure
 receiver_io    the loop that joins them: ``Receiver``
 
 Rule: stored for good first, confirmed to the broker second, acknowledged to the terminal third.

@@ -23,6 +23,7 @@ from outrider.i18n import _
 from outrider.ingest.deadman_alarm import Cleared, Vanished
 from outrider.ingest.deadman_car import Car, Fix, fix_of, speed_of
 from outrider.ingest.deadman_coverage import SILENT_S, CoverageMap, PlaceRecord, signal_class
+from outrider.ingest.deadman_crowd import Crowd
 from outrider.ingest.deadman_options import DeadManOptions
 from outrider.ingest.deadman_place import distance_m
 from outrider.ingest.deadman_score import Score, Silence, score
@@ -37,6 +38,7 @@ _CRASH_COUNTS_S = 60.0
 _CLOSED_AT_ONCE_S = 12.0  # a will so soon after the last sign of life is no keepalive that ran out
 _OWN_MOST = 20_000
 _TIME_MOST_S = 1e11
+_HELD_STEP_S = 3.0  # one of many silent cars is looked at again so often
 _LATE_STEP = 1.05  # after half a minute a silence is judged in growing steps
 
 
@@ -52,6 +54,7 @@ class DeadMan:
         self._now = -math.inf
         self._shift = 0.0
         self._counts: Counter[str] = Counter()
+        self._crowd = Crowd(options, (), self._now)
 
     # ---- what is heard ------------------------------------------------------------------------------
 
@@ -130,6 +133,7 @@ class DeadMan:
     def tick(self, now_utc_s: float) -> list[Vanished | Cleared]:
         """What became true since the last call, in order of time."""
         now = self._time(now_utc_s)
+        self._crowd = Crowd(self._options, self._cars.values(), now)
         while self._queue and self._queue[0][0] <= now:
             due, device = heapq.heappop(self._queue)
             car = self._cars.get(device)
@@ -167,7 +171,7 @@ class DeadMan:
         return made
 
     def counters(self) -> dict[str, int]:
-        """``cars``, ``armed``; ``raised``, ``cleared``; ``held`` (judged while many were silent: not raised);
+        """``cars``, ``armed``; ``raised``, ``cleared``; ``held`` (times one of many silent cars was passed over);
         ``given_up``, ``evicted``, ``old_beacons``, ``slept``, ``clock_back``."""
         armed = sum(car.armed for car in self._cars.values())
         return {"cars": len(self._cars), "armed": armed, **self._counts, **self._coverage.counters()}
@@ -187,14 +191,16 @@ class DeadMan:
             self._counts["given_up"] += 1
             self._disarm(car)
             return
+        if not self._has_crash(car) and self._crowd.is_common(car):
+            car.held = True
+            self._counts["held"] += 1
+            self._schedule(device, car, now + _HELD_STEP_S)
+            return
         alarm = self._alarm(device, car, now)
         if alarm.score >= self._options.threshold:
-            if car.crash_s is not None or not self._is_common(car, now):
-                self._raise(car, alarm)
-                return
-            self._counts["held"] += 1
-            car.held = True
-        self._schedule(device, car, now + (1.0 if silence_s < 30.0 else silence_s * (_LATE_STEP - 1.0)))
+            self._raise(car, alarm)
+        else:
+            self._schedule(device, car, now + (1.0 if silence_s < 30.0 else silence_s * (_LATE_STEP - 1.0)))
 
     def _score(self, car: Car, now: float) -> Score:
         beacon = car.beacon
@@ -228,17 +234,6 @@ class DeadMan:
     def _is_braking(self, car: Car) -> bool:
         decel = None if car.beacon is None else car.beacon.decel_mps2
         return decel is not None and decel >= self._options.hard_braking_mps2
-
-    def _is_common(self, car: Car, now: float) -> bool:
-        """Many others fell silent with it: a cell, a network, a broker."""
-        armed = silent = 0
-        for other in self._cars.values():
-            if other is car or not other.armed:
-                continue
-            armed += 1
-            late = now - other.heard_s > other.interval_s + self._options.delay_s
-            silent += late and abs(other.heard_s - car.heard_s) <= self._options.common_window_s
-        return silent >= self._options.common_count and silent >= self._options.common_share * armed
 
     def _alarm(self, device: str, car: Car, now: float) -> Vanished:
         judged, fix = self._score(car, now), car.fix

@@ -327,3 +327,23 @@ def test_judging_and_branching_change_nothing(road: Road) -> None:
     assert [type(one) for one in branch.tick(road.t + 10)] == [Vanished]
     assert list(road.man.vanished()) == []
     assert [type(one) for one in road.tick(12)] == [Vanished]
+
+
+def test_a_network_that_fails_under_many_cars_costs_little(taught: bytes) -> None:
+    """Each tick walks through the cars once, not once for each silent one: counted in looks at a car."""
+    looks = 0
+
+    class Counting(dict[str, object]):
+        def values(self):  # type: ignore[no-untyped-def, override]  # counts, then as ever
+            nonlocal looks
+            looks += len(self)
+            return super().values()
+
+    man = DeadMan(DeadManOptions(), CoverageMap.from_bytes(taught))
+    man._cars = Counting()  # type: ignore[assignment]  # the only way to see what is walked through
+    for number in range(300):
+        man.beacon(f"car-{number}", T0, beacon(T0))
+    for second in range(1, 60):
+        assert man.tick(T0 + second) == []
+    assert man._counts["held"] > 1000  # counters() would walk through them
+    assert looks <= 300 * 60
