@@ -49,7 +49,7 @@ def document(bundle: CrashBundle, tables: VehicleTables | None = None) -> CrashD
     samples = samples_of(bundle)
     axes = vehicle_axes(bundle, samples)
     curve = delta_v(bundle, samples, axes)
-    verdict = verdict_of(bundle.events) if bundle.events else _NO_VERDICT
+    verdict = verdict_of(bundle.events, bundle.strongest) if bundle.events else _NO_VERDICT
     named = tables is not None or any(state.slots for state in bundle.states)
     pulse = event is not None and event.dv_kmh is not None
     return CrashDocument(
@@ -106,11 +106,10 @@ def _on_earth(lat_deg: float, lon_deg: float) -> bool:
 
 
 def _impact(bundle: CrashBundle) -> Impact:
-    """Of the last phase; what it does not know of an earlier one. The numbers of a pulse are taken together."""
+    """Numbers of the strongest impact, taken together; speeds that it does not know are those of another phase."""
     if not bundle.events:
         return _NO_IMPACT
-    last = bundle.events[-1]
-    pulse = next((event for event in reversed(bundle.events) if event.dv_kmh is not None), last)
+    pulse = bundle.strongest or bundle.events[-1]
     flags = EventFlag(0)
     for event in bundle.events:
         flags |= event.flags & (EventFlag.AIRBAG | EventFlag.ROLLOVER)
@@ -140,7 +139,8 @@ def _impact(bundle: CrashBundle) -> Impact:
 
 
 def _known(bundle: CrashBundle, name: str) -> float | None:
-    values = (getattr(event, name) for event in reversed(bundle.events))
+    first = () if bundle.strongest is None or name == "v_post_kmh" else (bundle.strongest,)
+    values = (getattr(event, name) for event in (*first, *reversed(bundle.events)))
     return next((float(value) for value in values if value is not None), None)
 
 

@@ -61,15 +61,25 @@ class CrashBundle:
         return self.events[-1] if self.events else None
 
     @property
+    def strongest(self) -> Event | None:
+        """The last phase of the strongest impact, whose numbers count; None without a measured one."""
+        measured = [event for event in self.events if event.dv_kmh is not None]
+        if not measured:
+            return None
+        last_of = {event.impact_no: event for event in measured}
+        return max(last_of.values(), key=lambda event: event.dv_kmh or 0.0)
+
+    @property
     def state(self) -> CrashState | None:
         """The last state, which counts."""
         return self.states[-1] if self.states else None
 
     @property
     def t0_us(self) -> int:
-        """T0 as it was last said."""
-        if self.events:
-            return self.events[-1].t0_us
+        """T0 of the strongest impact, as it was last said."""
+        counts = self.strongest or self.event
+        if counts is not None:
+            return counts.t0_us
         if self.states:
             return self.states[-1].t0_us
         return max((part.first_us for part in self.parts), default=0)

@@ -21,7 +21,7 @@ _SLACK_S: Final = 1.0  # a source may pause
 
 
 def missing_of(bundle: CrashBundle, *, named: bool, pulse: bool, curve: bool, weighed: bool) -> tuple[Missing, ...]:
-    """named: signals have names; pulse: a delta-V was measured, curve: its course is known; weighed: terms are known."""
+    """named: signals have names; pulse: there is a delta-V; curve: its course is known; weighed: terms are known."""
     found: list[Missing] = []
     if not bundle.events:
         found.append(Missing(words.NO_EVENT, words.NO_EVENT_WHY))

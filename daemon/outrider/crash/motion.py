@@ -87,7 +87,7 @@ def imu_trace(bundle: CrashBundle, samples: Sequence[Sample], axes: Frame | None
 
 def delta_v(bundle: CrashBundle, samples: Sequence[Sample], axes: Frame | None) -> DeltaV:
     """At 100 Hz from T0 on; empty without a pulse, and when no curve agrees with the delta-V that was said."""
-    told = max((event.dv_kmh for event in bundle.events if event.dv_kmh is not None), default=None)
+    told = None if bundle.strongest is None else bundle.strongest.dv_kmh
     for state in reversed(bundle.states):
         if state.pulse_long_kmh and len(state.pulse_long_kmh) == len(state.pulse_lat_kmh):
             aligned = any(event.dv_long_kmh is not None for event in bundle.events)

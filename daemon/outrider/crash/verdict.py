@@ -56,13 +56,13 @@ def state_of(events: Sequence[Event]) -> State:
     return "closed" if last.phase is Phase.CLOSED else "suspected"
 
 
-def verdict_of(events: Sequence[Event]) -> Verdict:
-    """Of all phases of an event, the last one counting; ``events`` is not empty."""
+def verdict_of(events: Sequence[Event], strongest: Event | None = None) -> Verdict:
+    """Of all phases of an event, the last one counting; ``events`` is not empty. strongest: whose numbers are told."""
     last = events[-1]
     state = state_of(events)
     items = _items(last)
     return Verdict(
-        sentence(last, state),
+        sentence(last, state, strongest or last),
         last.kind.name.lower(),
         last.level,
         state,
@@ -73,7 +73,7 @@ def verdict_of(events: Sequence[Event]) -> Verdict:
     )
 
 
-def sentence(event: Event, state: State) -> str:
+def sentence(event: Event, state: State, impact: Event) -> str:
     """One English sentence for a person without training."""
     name = _KINDS.get(event.kind, event.kind.name.lower().replace("_", " "))
     how = {
@@ -83,10 +83,10 @@ def sentence(event: Event, state: State) -> str:
         "closed": f"Suspected, neither confirmed nor withdrawn: {name}",
     }[state]
     sure = "" if state == "cancelled" else f" ({event.conf:.0%} sure)"
-    return ", ".join([how, *_details(event)]) + sure + "."
+    return ", ".join([how, *_details(impact, event)]) + sure + "."
 
 
-def _details(event: Event) -> list[str]:
+def _details(event: Event, last: Event) -> list[str]:
     found = []
     if event.clock in _SIDES:
         found.append(f"{_SIDES[event.clock]} ({event.clock} o'clock)")
@@ -95,9 +95,11 @@ def _details(event: Event) -> list[str]:
     if event.dv_kmh is not None:
         least = "at least " if event.flags & EventFlag.DV_LOWER_BOUND else ""
         found.append(f"change of velocity {least}{event.dv_kmh:.0f} km/h")
-    if event.flags & EventFlag.AIRBAG and event.kind is not EventKind.AIRBAG:
+    if last.impact_no > 1:
+        found.append(f"the strongest of {last.impact_no} impacts")
+    if last.flags & EventFlag.AIRBAG and last.kind is not EventKind.AIRBAG:
         found.append("airbag deployed")
-    if event.flags & EventFlag.ROLLOVER and event.kind is not EventKind.ROLLOVER:
+    if last.flags & EventFlag.ROLLOVER and last.kind is not EventKind.ROLLOVER:
         found.append("rolled over")
     return found
 

@@ -90,6 +90,20 @@ def test_a_curve_without_a_mounting_has_a_size() -> None:
         assert max(doc.delta_v.resultant_kmh) == pytest.approx(doc.impact.dv_kmh, rel=0.1)
 
 
+def test_of_several_impacts_the_strongest_counts() -> None:
+    """Numbers, curve and T0 are those of the strongest impact, also when a weaker one follows."""
+    times, along, left = blow(-40.0, 0.0)
+    again, more, _left = blow(-14.0, 0.0)
+    bundle = only(pulsed([*times, *(t + 2 for t in again)], [*along, *(along[-1] + v for v in more)], [*left, *left]))
+    doc = document(bundle)
+    assert bundle.events[-1].impact_no == 2
+    assert doc.impact.impacts == 2
+    assert doc.impact.dv_kmh == pytest.approx(40, abs=2)
+    assert "the strongest of 2 impacts" in doc.verdict.sentence
+    assert max(doc.delta_v.resultant_kmh) == pytest.approx(40, abs=3)
+    assert (bundle.events[-1].t0_us - bundle.t0_us) / 1e6 == pytest.approx(2, abs=0.1)
+
+
 def test_a_curve_that_does_not_add_up_is_left_out() -> None:
     """Gravity that turns with the car would be integrated as a push: no curve rather than a wrong one, and said."""
     records = changed(driven(), CrashState, pulse_long_kmh=(), pulse_lat_kmh=())
