@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 20
 NATIVE := $(shell find native -name '*.[ch]' -o -name '*.py' 2>/dev/null)
 export PYTHON
 
-.PHONY: help setup demo test hil evaluate lint type fuzz bench bench-hil docs clean
+.PHONY: help setup demo test hil evaluate evaluate-lost lint type fuzz bench bench-hil docs clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
@@ -43,6 +43,9 @@ hil: $(VENV)/.dev ## Run the tests of the rig on virtual CAN, in a virtual machi
 evaluate: $(VENV)/.dev ## Score the detector on recordings (OUTRIDER_DATA=..., default ../shared/data); writes detector-scores.md
 	@mkdir -p build && $(VENV)/bin/outrider evaluate "$${OUTRIDER_DATA:-../shared/data}" --html build/evaluation.html \
 		--json build/evaluation.json --markdown $(if $(EVALUATE_ARGS),build,docs/reference)/detector-scores.md $(EVALUATE_ARGS)
+
+evaluate-lost: $(VENV)/.dev ## Score cars lost at speed at length (simulated, some minutes); writes lost.md
+	@$(VENV)/bin/outrider evaluate "$${OUTRIDER_DATA:-../shared/data}" --rows J --full --lost docs/reference/lost.md
 
 lint: $(VENV)/.dev ## Check style of Python and C; warnings are errors
 	@.ci/need cppcheck=cppcheck

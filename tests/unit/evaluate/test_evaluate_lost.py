@@ -21,6 +21,7 @@ from outrider.evaluate.lost.ride import Course, Loss, Silence
 from outrider.evaluate.lost.road import STEP_M, Road, correlated, draw_road
 from outrider.evaluate.lost.run import Extent, Fleet
 from outrider.evaluate.lost.world import MOTORWAY, RURAL, World
+from outrider.evaluate.plot import draw
 from outrider.evaluate.results import Evaluation
 from outrider.evaluate.rows import lost as row
 from outrider.evaluate.rows.effort import Effort
@@ -274,6 +275,7 @@ def test_the_page_and_its_curve_say_the_numbers_of_the_row(evaluation: Evaluatio
     assert svg.startswith("<svg")
     assert 'aria-label="Share of losses' in svg
     assert json.dumps(result.document(), allow_nan=False)
+    assert "Lost at speed" in draw(result.pictures[0], "x")
 
 
 def test_the_command_writes_page_and_picture(
