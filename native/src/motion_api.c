@@ -67,6 +67,7 @@ int otr_motion_init(void *mem, size_t size, const otr_motion_config *cfg, otr_mo
         for (int src = 0; src < 8; src++)
             m->kind_us[kind][src] = OTR_MO_NEVER;
     m->imu.last_us = m->imu.saturated_us = m->align.last_us = OTR_MO_NEVER;
+    m->attitude.look_us = OTR_MO_NEVER;
     otr_mo_crash_init(m);
     otr_mo_quality_init(m);
     otr_mo_harsh_init(m);

@@ -21,6 +21,8 @@
 #define BLIND_S 2.0
 #define SLOWEST_S 0.025 /* 40 Hz */
 #define DRIVES_MPS 2.8
+#define LATER_US (5ll * OTR_MO_S)
+#define WITNESS_US 1500000ll
 #define MOVED_RECENTLY_US (10ll * OTR_MO_S)
 #define LEVEL_COS 0.93969 /* 20 degrees: upright again */
 
@@ -85,12 +87,33 @@ static void report(otr_motion *m, otr_mo_sink *sink, double cosine, bool far) {
     ev.v_pre_kmh = (float)(otr_mo_speed_extreme(m, ev.t0_us - 3 * OTR_MO_S, m->now_us, true) * OTR_MO_KMH);
     ev.v_impact_kmh = (float)(otr_mo_speed_at(m, ev.t0_us) * OTR_MO_KMH);
     otr_mo_alarm_say(m, sink, &ev);
+    m->attitude.look_us = in_crash(m) ? OTR_MO_NEVER : m->now_us + LATER_US;
+}
+
+/* Five seconds later: a vehicle that goes on as fast as before has not rolled over; somebody has the box in his hand. GNSS
+ * decides where there is one: wheels in the air turn for long. */
+OTR_MO_RARE static void look_again(otr_motion *m, otr_mo_sink *sink) {
+    otr_event *ev = &m->alarm.ev;
+    double gnss = otr_mo_gnss_speed(m, WITNESS_US), v = gnss == gnss ? gnss : otr_mo_speed_now(m);
+    m->attitude.look_us = OTR_MO_NEVER;
+    bool open = ev->seq != 0 && ev->kind == OTR_EV_ROLLOVER && !in_crash(m) && !(ev->flags & OTR_EVF_AIRBAG);
+    bool goes_on = v > DRIVES_MPS && v * OTR_MO_KMH >= 0.8 * (double)ev->v_pre_kmh;
+    if (!open || !goes_on || otr_mo_off(m, OTR_RB_DRIVES_ON))
+        return;
+    ev->kind = OTR_EV_DEVICE_MOVED;
+    ev->conf = 0.1f;
+    ev->v_post_kmh = (float)(v * OTR_MO_KMH);
+    ev->t_end_us = m->now_us;
+    otr_mo_emit(m, sink, ev, OTR_PH_CANCELLED);
+    ev->seq = 0;
 }
 
 void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_attitude *t = &m->attitude;
     if (!m->gravity.known)
         return;
+    if (t->look_us != OTR_MO_NEVER && m->now_us >= t->look_us)
+        look_again(m, sink);
     if (!t->known || m->imu.gap) {
         for (int i = 0; i < 3; i++)
             t->up[i] = m->gravity.up[i];

@@ -202,7 +202,8 @@ typedef struct {
     double up[3]; /* quick estimate from gyro and accelerometer */
     bool known, over;
     double over_s;
-    double angle; /* to gravity, rad */
+    int64_t look_us; /* when a rollover that was said is looked at again */
+    double angle;    /* to gravity, rad */
 } otr_mo_attitude;
 
 /* ---- motion_crash.c --------------------------------------------------------------------------- */

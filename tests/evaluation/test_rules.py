@@ -119,6 +119,7 @@ RULES: list[tuple[str, sc.Scene, Any, Any]] = [
     ("ROLL_FELT", sc.wrong_gyro, [], ["rollover, sure"]),
     ("ROLL_MOVED", sc.rolls(50, 2.0, ignition=0), [], ["rollover, sure"]),
     ("DRIVES_ON", sc.box_falls(), ["moved withdrawn"], ["moved, sure", "rolled"]),
+    ("DRIVES_ON", sc.box_in_a_hand, ["moved withdrawn"], ["rollover, sure"]),
     ("ONE_ACCIDENT", sc.bit_then_pulse, ["crash, sure"], ["airbag, sure", "crash, sure"]),
     ("AIRBAG_OFF", sc.bits((1, 1), (2, 1)), [], ["airbag, sure"]),
     ("TURN_AXES", sc.bends_alone, 2, 1),

@@ -197,17 +197,25 @@ def rolls(degrees: float, seconds: float, *, back: float = 0, ignition: float | 
         acc[:, 1] += mh.G * np.sin(angle)
         acc[:, 2] += mh.G * (np.cos(angle) - 1)
         gyro[:, 0] += np.gradient(angle, t)
-        moves = speed(50, 40, 15) if ignition is None else mh.scalar(mh.POWER, [1.0], ignition)
+        slides = can_speed(*course((0, 54), (20, 54), (24, 0), (40, 0)))
+        moves = slides if ignition is None else mh.scalar(mh.POWER, [1.0], ignition)
         return incidents(run(config, mh.imu(t, acc, gyro), moves, mh.ticks(0, 40, 40)))
 
     return scene
 
 
+def box_in_a_hand(config: dict[str, Any]) -> list[str]:
+    """Taken up and held 50 degrees otherwise, in a car that drives on at 54 km/h."""
+    t, acc, gyro = drive(40)
+    roll((t, acc, gyro), 20, 2.0, 50)
+    return incidents(run(config, mh.imu(t, acc, gyro), speed(50, 40, 15), mh.ticks(0, 40, 40)))
+
+
 def wrong_gyro(config: dict[str, Any]) -> list[str]:
-    """A gyro that reads 90 degrees a second for a second and a half, in a car that stays level."""
+    """A gyro that reads 90 degrees a second for a second and a half, in a level car that slows down."""
     t, acc, gyro = drive(40)
     gyro[(t > 20) & (t < 21.5), 0] = np.pi / 2
-    return incidents(run(config, mh.imu(t, acc, gyro), speed(50, 40, 15), mh.ticks(0, 40, 40)))
+    return incidents(run(config, mh.imu(t, acc, gyro), can_speed(*course((0, 54), (20, 54), (30, 0), (40, 0))), mh.ticks(0, 40, 40)))
 
 
 def box_turned(config: dict[str, Any]) -> list[str]:
