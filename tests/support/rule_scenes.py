@@ -215,7 +215,9 @@ def wrong_gyro(config: dict[str, Any]) -> list[str]:
     """A gyro that reads 90 degrees a second for a second and a half, in a level car that slows down."""
     t, acc, gyro = drive(40)
     gyro[(t > 20) & (t < 21.5), 0] = np.pi / 2
-    return incidents(run(config, mh.imu(t, acc, gyro), can_speed(*course((0, 54), (20, 54), (30, 0), (40, 0))), mh.ticks(0, 40, 40)))
+    return incidents(
+        run(config, mh.imu(t, acc, gyro), can_speed(*course((0, 54), (20, 54), (30, 0), (40, 0))), mh.ticks(0, 40, 40))
+    )
 
 
 def box_turned(config: dict[str, Any]) -> list[str]:
