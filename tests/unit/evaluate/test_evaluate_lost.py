@@ -274,6 +274,7 @@ def test_the_page_and_its_curve_say_the_numbers_of_the_row(evaluation: Evaluatio
     svg = curve_svg(result.numbers)
     assert svg.startswith("<svg")
     assert 'aria-label="Share of losses' in svg
+    assert "mathdefault" not in svg
     assert json.dumps(result.document(), allow_nan=False)
     assert "Lost at speed" in draw(result.pictures[0], "x")
 

@@ -115,6 +115,7 @@ def curve_svg(numbers: Mapping[str, Any]) -> str:
         axes.axvline(1.0, color="#57606a", linewidth=0.8, linestyle=(0, (4, 3)))
         axes.axhline(0.99, color="#57606a", linewidth=0.8, linestyle=(0, (4, 3)))
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _place: f"{value:g}")
         axes.set_ylim(0, 1.02)
         axes.set_xlabel(f"false alarms per 100,000 km ({_FOOT:g}: none seen)")
         axes.set_ylabel("found in 15 s within 300 m")
