@@ -129,7 +129,7 @@ def photograph(page: Path, picture: Path, width: int, height: int) -> None:
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     with Image.open(shot) as image:
-        image.convert("RGB").quantize(64).save(picture, optimize=True)
+        image.convert("RGB").quantize(128).save(picture, optimize=True)
     shot.unlink()
 
 
@@ -144,7 +144,7 @@ def main() -> None:
     ):
         page = work / f"{name}.html"
         outrider("crash", "report", package, "-o", page)
-        photograph(page, ROOT / "docs" / "images" / f"crash-report-{name}.png", 960, 2300)
+        photograph(page, ROOT / "docs" / "images" / f"crash-report-{name}.png", 960, 2550)
 
 
 if __name__ == "__main__":

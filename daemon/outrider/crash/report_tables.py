@@ -37,7 +37,7 @@ def key_facts(document: CrashDocument) -> list[Row]:
     if known(impact.dv_kmh):
         small = [_("within {ms} ms").format(ms=number(impact.dv_time_ms, 0))] if known(impact.dv_time_ms) else []
         if impact.impacts > 1:
-            small.append(_("last of {count} impacts").format(count=impact.impacts))
+            small.append(_("strongest of {count} impacts").format(count=impact.impacts))
         facts.append((_("change of speed (ΔV)"), change_words(document), _(", ").join(small)))
     if impact.clock is not None:
         text = _("{clock} o'clock, {side}").format(clock=impact.clock, side=side(impact.clock) or "")

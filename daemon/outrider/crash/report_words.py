@@ -141,7 +141,7 @@ def _crash(document: CrashDocument) -> str:
 
 
 def _details(document: CrashDocument) -> list[str]:
-    """Of one impact: where, how hard, how fast, what fired. Of several: what fired, then the last of them."""
+    """Of one impact: where, how hard, how fast, what fired. Of several: what fired, then the strongest of them."""
     impact, kind = document.impact, document.verdict.kind
     where = side(impact.clock)
     blow = [None if where is None else _("hit at the {side}").format(side=where), _change(impact), _speed(document)]
@@ -152,7 +152,7 @@ def _details(document: CrashDocument) -> list[str]:
     if impact.impacts < 2:
         return [text for text in (*blow, *more) if text is not None]
     told = [text for text in blow if text is not None]
-    count = _("{count} impacts, in the last of them {what}") if told else _("{count} impacts")
+    count = _("{count} impacts, in the strongest of them {what}") if told else _("{count} impacts")
     first = count.format(count=impact.impacts, what=told[0] if told else "")
     return [*(text for text in more if text is not None), first, *told[1:]]
 
