@@ -33,8 +33,8 @@ SENTENCES = {
     "inferred": "The car may have crashed, judging by its speed or its silence alone: its speed before was up "
     "to 62 km/h.",
     "nothing": "The car fired an airbag or a belt tensioner.",
-    "rollover": "The car has rolled over: 3 impacts, in the strongest of them hit at the right side, its speed changed by "
-    "58 km/h within 100 ms, at 57 km/h.",
+    "rollover": "The car has rolled over: 3 impacts, in the strongest of them hit at the right side, its speed changed "
+    "by 58 km/h within 100 ms, at 57 km/h.",
     "parked": "The parked car may have been hit: hit at the rear end, its speed changed by 7 km/h within 100 ms.",
     "withdrawn": "No crash: what looked like one was withdrawn.",
 }
