@@ -1,7 +1,8 @@
 """The simulator's scenarios on the kernel's bus, through `outrider hil run`: each gives its verdict live.
 
-A crash and a rollover, the seconds around them; every scenario of hil/suites/scenarios.suite.toml, whole, with
-OUTRIDER_HIL_WHOLE=1. What must be told is the suite's; numbers are held against a replay of the same files.
+A crash and a rollover, the seconds around them (an emulated machine: the crash, in real time); every scenario of
+hil/suites/scenarios.suite.toml, whole, with OUTRIDER_HIL_WHOLE=1. What must be told is the suite's; numbers are held
+against a replay of the same files where the machine plays a pulse to the millisecond.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import pytest
 
 from hil.rig.can import Vcan
-from hil.rig.drives import SCENARIOS, load, scenario_drive
+from hil.rig.drives import SCENARIOS, WHOLE, load, scenario_drive
 from hil.rig.patience import Patience
 from outrider.app.suite import SuiteRun, run_suite
 from outrider.suite.compare import LIVE, compare
@@ -23,9 +23,8 @@ from outrider.suite.results import Results
 
 SUITE: Final = Path(__file__).parent / "suites" / "scenarios.suite.toml"
 EMULATED: Final = Patience.of_this_machine().factor >= 4
-SPEED: Final = 2 if EMULATED else 10
-# An emulated machine plays no pulse to the millisecond; test_04 measures how near a drive comes when it is in time.
-ROOM: Final = msgspec.structs.replace(LIVE, delta_v_kmh=6.0, peak_g=2.0, speed_kmh=6.0) if EMULATED else LIVE
+SPEED: Final = 1 if EMULATED else 10
+PLAYED: Final = SCENARIOS if WHOLE or not EMULATED else SCENARIOS[:1]
 
 
 def suite_of(name: str, bus: Vcan, folder: Path) -> Path:
@@ -55,12 +54,12 @@ def verdicts(seen: Observed) -> set[tuple[str, str]]:
     return {(finding.kind, finding.outcome) for finding in seen.findings}
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", PLAYED)
 def test_the_scenario_gives_its_verdict_on_vcan(vcan: tuple[Vcan, ...], name: str, tmp_path: Path) -> None:
-    """Through `outrider run` and real SocketCAN: no frame is lost, what must be told is told, and the events are those
-    of the replay within the jitter of a live bus."""
+    """Through `outrider run` and real SocketCAN: no frame is lost, what must be told is told, and on a machine that
+    keeps time the events are those of the replay within the jitter of a live bus."""
     suite = suite_of(name, vcan[0], tmp_path)
-    live, replayed = run_of(suite, "vcan"), run_of(suite, "replay")
+    live = run_of(suite, "vcan")
     (seen,) = (each.observed for each in live.drives)
     assert seen.error is None
     assert seen.lost_frames == 0
@@ -68,5 +67,6 @@ def test_the_scenario_gives_its_verdict_on_vcan(vcan: tuple[Vcan, ...], name: st
     told = verdicts(seen)
     for expected in wanted:
         assert any(kind == expected.kind and expected.outcome in (None, outcome) for kind, outcome in told), told
-    (compared,) = compare(replayed, live, ROOM).drives
-    assert [difference.sentence for difference in compared.differences] == []
+    if not EMULATED:
+        (compared,) = compare(run_of(suite, "replay"), live, LIVE).drives
+        assert [difference.sentence for difference in compared.differences] == []

@@ -49,7 +49,7 @@ CANEDGE: Final = ("canedge", "164", "00000004*.MF4")  # ten minutes, with a hars
 CANEDGE_WHOLE: Final = ("canedge", "164", "*.MF4")  # forty
 CANMOD_DBC: Final = ("canedge", "canmod-gps.dbc")
 # Of hil/suites/scenarios.suite.toml: the seconds around the accident of two, or all of them whole.
-_ACCIDENTS: Final = {"front-62": (8.0, 28.0), "rollover": (8.0, 30.0)}
+_ACCIDENTS: Final = {"front-62": (9.0, 22.0), "rollover": (8.0, 26.0)}
 SCENARIOS: Final = (
     *_ACCIDENTS,
     *("side-impact", "pole", "second-impact", "power-loss", "emergency-stop", "kerb-angle", "pothole-deep"),

@@ -34,11 +34,9 @@ PARTS = {
     "device-drop": ("25 Hz",),
 }
 # What is known to be wrong today, and why. Strict: once it is right, its line goes.
-_TYRES = "rule 2 (10 km/h in 300 ms) takes 0.95 g of braking, 1.02 g in the pitching car, for a pulse"
 _HAND = "a terminal in a hand is taken for a car that manoeuvres"
 _FELT = tuple(variant.name for variant in VARIANTS if variant.senses is None or "imu" in variant.senses)
 KNOWN: dict[tuple[str, str], str] = {
-    **{("emergency-stop", name): _TYRES for name in _FELT if name != "25 Hz"},
     **{("device-drop", name): _HAND for name in _FELT},
 }
 
