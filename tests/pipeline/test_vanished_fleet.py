@@ -19,7 +19,7 @@ from outrider.ingest.deadman import Cleared, DeadManOptions, Vanished
 from outrider.ingest.options import BrokerOptions, ReceiverOptions
 from outrider.ingest.receiver_io import Receiver
 from outrider.ingest.store_io import Store
-from outrider.ingest.watchkeeper import News
+from outrider.ingest.watchkeeper_io import News
 from outrider.model.beacon import Beacon
 from outrider.wire.beacon import encode_beacon
 from outrider.wire.topics import Topics

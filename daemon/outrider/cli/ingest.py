@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from outrider.ingest.keys import KeyRing
     from outrider.ingest.options import BrokerOptions
     from outrider.ingest.receiver_io import Receiver
-    from outrider.ingest.watchkeeper import News
+    from outrider.ingest.watchkeeper_io import News
 
 _FILE = click.Path(path_type=Path)
 

@@ -6,7 +6,7 @@ keys           acknowledgement keys of the devices
 options        what can be set
 core           a message -> what to store, what to answer; pure
 vigil          what is heard, told to the dead-man; pure
-watchkeeper    the vigil in the receiver's loop
+watchkeeper_io the vigil in the receiver's loop
 alarms_io      alarms, last beacons and coverage in the database
 schema         the tables, as SQL
 store_io       the SQLite database

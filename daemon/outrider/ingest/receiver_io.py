@@ -23,7 +23,7 @@ from outrider.ingest.lock_io import locked
 from outrider.ingest.options import ReceiverOptions
 from outrider.ingest.store_io import Store
 from outrider.ingest.subscriber_io import V5, V311, Incoming, NotSpokenError, Subscriber
-from outrider.ingest.watchkeeper import News, Watchkeeper
+from outrider.ingest.watchkeeper_io import News, Watchkeeper
 from outrider.ports import Clock
 from outrider.wire.ack import Ack, LanePosition, sign_ack
 from outrider.wire.birth import Birth

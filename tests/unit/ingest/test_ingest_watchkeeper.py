@@ -13,7 +13,7 @@ from outrider.ingest.core import BeaconFrom
 from outrider.ingest.deadman import DeadManOptions, Vanished
 from outrider.ingest.options import ReceiverOptions
 from outrider.ingest.store_io import Store
-from outrider.ingest.watchkeeper import News, Watchkeeper
+from outrider.ingest.watchkeeper_io import News, Watchkeeper
 from outrider.model.beacon import Beacon
 
 S = 1_000_000
