@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from outrider.cli.alarm_view import beacon_words, cleared_document, vanished_document, vanished_line
 from outrider.cli.main import cli
+from outrider.cli.watch import _Alarms as WatchedAlarms
 from outrider.ingest.deadman import Cleared, DeadManOptions, Vanished
 from outrider.ingest.store_io import Store
 from outrider.ingest.vigil import HeardBeacon
@@ -107,6 +109,24 @@ def test_what_ingest_and_watch_print_is_in_the_schema() -> None:
     check(vanished_document(NOWHERE, 1011.5))
     check(cleared_document(Cleared("car", 1060.0, "it drives on")))
     check({"type": "beacon", "device": "car", **asdict(BEACON)})
+
+
+def test_watch_tells_the_alarms_of_a_database_as_they_come(database: Path) -> None:
+    """What was there before is not news; each raising and each clearing is, once."""
+    with Store.open(database) as store:
+        alarms = WatchedAlarms(store.alarms)
+        assert alarms.news(None) == []
+        now = datetime.now(UTC).timestamp()
+        store.alarms.put(replace(ALARM, raised_utc_s=now))
+        [raised] = alarms.news(None)
+        assert (raised.vanished.device, raised.cleared_utc_us) == ("car", None)
+        assert alarms.news(None) == []
+        store.alarms.put(Cleared("car", now + 5.0, "it drives on"))
+        assert alarms.news("van") == []
+        store.alarms.put(Cleared("van", now + 6.0, "it drives on"))
+        [cleared] = alarms.news("van")
+        assert cleared.cleared_reason == "it drives on"
+        assert alarms.news(None) == []
 
 
 def test_the_receivers_page_says_from_which_surprise_on() -> None:
