@@ -15,6 +15,7 @@
 #define PLANE_MIN_G 0.05 /* below, nothing is looked up */
 #define SWERVE_RATE 0.06 /* rad/s */
 #define TURN_RATE 0.2    /* rad/s */
+#define TURN_PART 0.4    /* of an episode: a turn */
 #define YAW_TAU_S 0.25
 #define FLIP_US (3ll * OTR_MO_S)
 #define BUCKET_US 100000
@@ -133,7 +134,7 @@ static bool is_longer(const otr_motion *m, const otr_mo_episode *e) {
 /* In the plane: the vehicle's broadcast speed neither changes nor makes a bend of the yaw rate. Then the vehicle does not
  * push, whatever the box feels, and the episode waits. A slower source may just be late. */
 static bool is_denied(const otr_motion *m, const otr_mo_episode *e) {
-    bool silent = !m->harsh.frame_aligned && e->trend_s == 0 && e->turn_s == 0;
+    bool silent = !m->harsh.frame_aligned && e->trend_s == 0 && e->turn_s <= TURN_PART * e->sum_s;
     return silent && m->speed.src == OTR_SRC_CAN && !otr_mo_off(m, OTR_RB_SPEED_AGREES);
 }
 
@@ -221,7 +222,7 @@ static double plane_limit(const otr_motion *m, bool turning, int way) {
 /* What a manoeuvre in the plane is, as far as known. */
 static void name_plane(const otr_motion *m, otr_mo_episode *e) {
     int kind;
-    if (e->turn_s > 0.4 * e->sum_s)
+    if (e->turn_s > TURN_PART * e->sum_s)
         kind = OTR_EV_HARSH_CORNER;
     else if (e->trend_s != 0)
         kind = e->trend_s < 0 ? OTR_EV_HARSH_BRAKE : OTR_EV_HARSH_ACCEL;
