@@ -1,8 +1,9 @@
 """The simulator's scenarios on the kernel's bus, through `outrider hil run`: each gives its verdict live.
 
 A crash and a rollover, the seconds around them (an emulated machine: the crash, in real time); every scenario of
-hil/suites/scenarios.suite.toml, whole, with OUTRIDER_HIL_WHOLE=1. What must be told is the suite's; numbers are held
-against a replay of the same files where the machine plays a pulse to the millisecond.
+hil/suites/scenarios.suite.toml, whole, with OUTRIDER_HIL_WHOLE=1. What must be told is the suite's: of a part its
+accidents (a manoeuvre needs the seconds that are cut off). Numbers are held against a replay of the same files where
+the machine plays a pulse to the millisecond.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from hil.rig.patience import Patience
 from outrider.app.suite import SuiteRun, run_suite
 from outrider.suite.compare import LIVE, compare
 from outrider.suite.load_io import load_suite
+from outrider.suite.model import MANOEUVRES
 from outrider.suite.observed import Observed
 from outrider.suite.results import Results
 
@@ -65,7 +67,7 @@ def test_the_scenario_gives_its_verdict_on_vcan(vcan: tuple[Vcan, ...], name: st
     assert seen.lost_frames == 0
     wanted = next(each.expect for each in load_suite(SUITE).suite.drive if each.name == name)
     told = verdicts(seen)
-    for expected in wanted:
+    for expected in wanted if WHOLE else [each for each in wanted if each.kind not in MANOEUVRES]:
         assert any(kind == expected.kind and expected.outcome in (None, outcome) for kind, outcome in told), told
     if not EMULATED:
         (compared,) = compare(run_of(suite, "replay"), live, LIVE).drives
