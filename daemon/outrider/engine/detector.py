@@ -36,7 +36,8 @@ class MotionDetector:
     """One detector. ``imu_range_g``: measuring range per axis, 0 unknown; ``motion``: thresholds by MOTION_FIELDS.
 
     vehicle_class: ``enum otr_vehicle_class``; rules_off: bits 1 << ``enum otr_rule_bit``, and evidence_off: bits of
-    CrashEvidence that do not count, to see what each is worth (motion.h). EngineError for what is unknown or out of range.
+    CrashEvidence that do not count, to see what each is worth (motion.h). EngineError for what is unknown or out of
+    range.
     """
 
     def __init__(
