@@ -174,11 +174,7 @@ def _event(box: BlackBox, speed_mps: float) -> Event:
     """Power lost while moving; what is not known stays unknown."""
     place = EventFlag.POSITION if box.lat_deg is not None else EventFlag(0)
     stale = place and box.t_us - box.fix_t_us > 5_000_000
-    unknown = dict.fromkeys(
-        ("dv_kmh", "dv_long_kmh", "dv_lat_kmh", "dv_time_ms", "peak_g", "peak_vert_g", "mean_g", "asi", "pdof_deg")
-    )
     return Event(
-        **unknown,
         seq=TOLD_BY_PAGE | (box.last_event & (TOLD_BY_PAGE - 1)),
         kind=EventKind.POWER_LOST_MOVING,
         phase=Phase.CLOSED,
@@ -196,6 +192,15 @@ def _event(box: BlackBox, speed_mps: float) -> Event:
         clock=0,
         impact_no=0,
         conf=CONFIDENCE,
+        dv_kmh=None,
+        dv_long_kmh=None,
+        dv_lat_kmh=None,
+        dv_time_ms=None,
+        peak_g=None,
+        peak_vert_g=None,
+        mean_g=None,
+        asi=None,
+        pdof_deg=None,
         dur_ms=None,
         v_pre_kmh=speed_mps * 3.6,
         v_post_kmh=None,

@@ -26,7 +26,7 @@ from outrider.ports import SourceItem
 from outrider.wire.bodies import table_id
 
 Output = Event | Trip | Snapshot
-EVIDENCE_STEPS: Final = 4  # copied before they are put: when the supply fails many are due, and the first are worth most
+EVIDENCE_STEPS: Final = 4  # copied before they are put: when the supply fails many are due, the first worth most
 
 
 @dataclass(slots=True)

@@ -91,8 +91,14 @@ class ReplaySession:
                 sink = digest = DigestSink(delivery.patient, delivery.journal.epoch)
             intake = Intake(sink, boot_id)
             boot = boot_info(profile, "replay")
-            options = engine_options(profile)
-            pipeline = Pipeline(profile.tables, intake, boot, options, holdup_ms=profile.holdup_ms, on_output=on_output)
+            pipeline = Pipeline(
+                profile.tables,
+                intake,
+                boot,
+                engine_options(profile),
+                holdup_ms=profile.holdup_ms,
+                on_output=on_output,
+            )
             stack.enter_context(pipeline)
             if delivery is not None:
                 delivery.describe(pipeline.signal_table)

@@ -56,8 +56,11 @@ class _Format(NamedTuple):
 _M = TypeVar("_M", bound=Message)
 
 _EVENT_ENUMS: Final[dict[str, Callable[[int], Any]]] = {
-    **{"kind": EventKind, "phase": Phase, "flags": EventFlag},
-    **{"quality": DataQuality, "evidence": CrashEvidence},
+    "kind": EventKind,
+    "phase": Phase,
+    "flags": EventFlag,
+    "quality": DataQuality,
+    "evidence": CrashEvidence,
 }
 _FORMATS: Final[dict[int, _Format]] = {
     Kind.BOOT: _Format(BootInfo, pb.Boot, {}),
