@@ -80,7 +80,7 @@ int otr_motion_init(void *mem, size_t size, const otr_motion_config *cfg, otr_mo
 }
 
 static void take_imu(otr_motion *m, otr_mo_sink *sink, const otr_sample *s) {
-    if (!otr_mo_imu_mine(m, s) || !otr_mo_imu_take(m, s))
+    if ((m->imu.src != (s->src & 15u) && !otr_mo_imu_mine(m, s)) || !otr_mo_imu_take(m, s))
         return;
     otr_mo_gravity_update(m, sink);
     otr_mo_window_push(m);

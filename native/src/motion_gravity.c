@@ -115,7 +115,8 @@ void otr_mo_gravity_update(otr_motion *m, otr_mo_sink *sink) {
     const double *a = m->imu.acc;
     double dt = m->imu.dt_s, n2 = m->imu.n2;
     bool first = !(otr_mo_dot(g->g, g->g) > 0);
-    otr_mo_step_settle(m, sink);
+    if (m->step.turned)
+        otr_mo_step_settle(m, sink);
     bool frozen = m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM || m->attitude.over ||
                   m->step.kind != OTR_MO_STEP_NONE;
     if (!frozen)

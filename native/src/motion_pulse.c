@@ -13,6 +13,7 @@
 #define LULL_US 100000 /* a pulse may pause that long */
 #define PAUSE_US 40000 /* ... and its begin that long */
 #define WINDOW_US 20000
+#define WHOLE_US 300000          /* a pulse ends, for the record, that long after T0 */
 #define T0_DV (0.8 / OTR_MO_KMH) /* GB 39732-2020 4.1.3: 0.8 km/h within 20 ms */
 #define BEFORE_US 300000
 #define BEFORE_AGO_US 340000
@@ -118,11 +119,29 @@ static void note_peaks(const otr_motion *m, int64_t t, measure *r) {
     r->asi = asi > r->asi ? asi : r->asi;
 }
 
-static void split(const otr_motion *m, const double v[3], double *ret_long, double *ret_lat) {
+/* Two directions in the plane: of the vehicle, of the fit that is under way, or any. */
+static void axes_of(const otr_motion *m, double ret_x[3], double ret_y[3]) {
     const otr_mo_align *a = &m->align;
-    const double *x = a->aligned ? a->fwd : a->e1, *y = a->aligned ? a->left : a->e2;
-    *ret_long = a->basis ? otr_mo_dot(v, x) : 0;
-    *ret_lat = a->basis ? otr_mo_dot(v, y) : 0;
+    const double *up = m->gravity.up;
+    if (a->basis) {
+        otr_mo_copy(ret_x, a->aligned ? a->fwd : a->e1);
+        otr_mo_copy(ret_y, a->aligned ? a->left : a->e2);
+        return;
+    }
+    double x[3] = {1, 0, 0}, y[3] = {0, 1, 0}, along = up[0] * up[0] < 0.5 ? up[0] : up[1];
+    double *seed = up[0] * up[0] < 0.5 ? x : y;
+    for (int i = 0; i < 3; i++)
+        seed[i] -= along * up[i];
+    otr_mo_normalise(seed);
+    otr_mo_copy(ret_x, seed);
+    otr_mo_cross(up, seed, ret_y);
+}
+
+static void split(const otr_motion *m, const double v[3], double *ret_long, double *ret_lat) {
+    double x[3], y[3];
+    axes_of(m, x, y);
+    *ret_long = otr_mo_dot(v, x);
+    *ret_lat = otr_mo_dot(v, y);
 }
 
 static void record_curve(otr_motion *m, int64_t to_us) {
@@ -181,6 +200,7 @@ void otr_mo_pulse_measure(otr_motion *m, int64_t to_us) {
         ev->flags |= OTR_EVF_CFC60;
     if (m->imu.saturated_us >= c->base_us)
         ev->flags |= OTR_EVF_DV_LOWER_BOUND;
+    otr_mo_interval(m, r.dv, r.peak, rise_s, to_us < c->t0_us + WHOLE_US || oldest(m) > c->base_us);
     fill_direction(m, &r);
     record_curve(m, to_us);
 }

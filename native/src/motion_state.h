@@ -317,6 +317,33 @@ static inline bool otr_mo_off(const otr_motion *m, enum otr_rule_bit rule) {
     return m->cfg.rules_off >> rule & 1u;
 }
 
+/* A jump out of rest, of which a broken sensor makes one (motion_step.c): between two samples, from near gravity. */
+#define OTR_MO_JUMP 5.0 /* m/s2 */
+#define OTR_MO_REST 4.0
+static inline bool otr_mo_step_jumps(const otr_motion *m, const double d[3]) {
+    if (otr_mo_dot(d, d) <= OTR_MO_JUMP * OTR_MO_JUMP)
+        return false;
+    const double *last = m->step.last, *g = m->gravity.g;
+    double x[3] = {last[0] - g[0], last[1] - g[1], last[2] - g[2]};
+    return otr_mo_dot(x, x) <= OTR_MO_REST * OTR_MO_REST;
+}
+
+void otr_mo_step_look(otr_motion *m, const double d[3]);
+/* Takes known steps off the newest reading and looks for new ones. */
+static inline void otr_mo_step_take(otr_motion *m) {
+    otr_mo_step *s = &m->step;
+    double *a = m->imu.acc, d[3];
+    for (int i = 0; i < 3; i++) {
+        a[i] -= s->offset[i];
+        d[i] = a[i] - s->last[i];
+        s->shaken[i] += d[i] * d[i];
+    }
+    bool rare = s->kind != OTR_MO_STEP_NONE || m->crash.state == OTR_MO_CAPTURE || m->imu.last_us >= s->epoch_us;
+    if (rare || otr_mo_step_jumps(m, d))
+        otr_mo_step_look(m, d);
+    otr_mo_copy(s->last, a);
+}
+
 /* Rule ids: docs/reference/events.md. */
 enum otr_mo_rule {
     OTR_RULE_DV150 = 1,
@@ -348,7 +375,6 @@ bool otr_mo_check(otr_motion *m, const otr_sample *s);
 bool otr_mo_imu_mine(otr_motion *m, const otr_sample *s); /* of the sensor that is listened to */
 bool otr_mo_imu_take(otr_motion *m, const otr_sample *s);
 /* motion_step.c */
-void otr_mo_step_take(otr_motion *m);
 void otr_mo_step_settle(otr_motion *m, otr_mo_sink *sink);
 bool otr_mo_step_flat(const otr_motion *m);
 void otr_mo_step_give_up(otr_motion *m);
@@ -370,6 +396,8 @@ int64_t otr_mo_pulse_t0(otr_motion *m, int64_t *ret_base_us);
 void otr_mo_pulse_before(otr_motion *m);
 double otr_mo_pulse_dv(const otr_motion *m, int64_t from, int64_t to); /* horizontal, m/s */
 void otr_mo_pulse_measure(otr_motion *m, int64_t to_us);
+/* motion_interval.c */
+void otr_mo_interval(otr_motion *m, double dv, double peak, double rise_s, bool open);
 /* motion_attitude.c */
 void otr_mo_attitude_update(otr_motion *m, otr_mo_sink *sink);
 /* motion_turns.c */

@@ -17,8 +17,6 @@
  */
 #include "motion_state.h"
 
-#define JUMP 5.0      /* m/s2 between two samples, out of rest */
-#define REST 4.0      /* m/s2 around gravity */
 #define AXIS_JUMP 8.0 /* m/s2: less reaches no threshold of a crash */
 #define LONGER2 1.2   /* g^2 */
 #define BACK 5.0      /* m/s2 around where it came from */
@@ -74,7 +72,7 @@ static enum otr_mo_step_kind kind_of(const otr_motion *m, const double a[3], uin
 
 static void open_step(otr_motion *m, const double a[3]) {
     otr_mo_step *s = &m->step;
-    if (!(m->gravity.age_s > 0) || apart2(s->last, m->gravity.g) > REST * REST)
+    if (!(m->gravity.age_s > 0))
         return;
     s->axes = jumped_axes(a, s->last);
     s->kind = (uint8_t)kind_of(m, a, s->axes);
@@ -110,7 +108,9 @@ static bool came_back(const otr_mo_step *s, const double a[3]) {
  * begin anew. */
 static void forget(otr_motion *m) {
     otr_mo_window_reset(&m->window);
-    m->imu.cfc = false; /* its filter settles anew */
+    m->imu.gap = true; /* this sample continues nothing */
+    m->imu.dt_s = 0;
+    m->imu.cfc = false;
 }
 
 /* A pulse cut off by a small range can look like that as well: alone on one axis, steep on both sides, and at the end of
@@ -155,7 +155,7 @@ OTR_MO_RARE static void look(otr_motion *m, const double a[3], const double d[3]
     otr_mo_step *s = &m->step;
     note_flat(m, d);
     if (s->kind == OTR_MO_STEP_NONE) {
-        if (!m->imu.gap && otr_mo_dot(d, d) > JUMP * JUMP && !otr_mo_off(m, OTR_RB_STEP))
+        if (!m->imu.gap && otr_mo_step_jumps(m, d) && !otr_mo_off(m, OTR_RB_STEP))
             open_step(m, a);
         return;
     }
@@ -185,24 +185,15 @@ static void look_for_dead(otr_motion *m) {
     s->epoch_us = m->imu.last_us + DEAD_US;
 }
 
-void otr_mo_step_take(otr_motion *m) {
+/* Called for few samples; the others are dealt with in otr_mo_step_take (motion_state.h). */
+OTR_MO_RARE void otr_mo_step_look(otr_motion *m, const double d[3]) {
     otr_mo_step *s = &m->step;
-    double *a = m->imu.acc, raw[3] = {a[0], a[1], a[2]};
-    a[0] -= s->offset[0];
-    a[1] -= s->offset[1];
-    a[2] -= s->offset[2];
-    double d[3] = {a[0] - s->last[0], a[1] - s->last[1], a[2] - s->last[2]};
-    double q[3] = {d[0] * d[0], d[1] * d[1], d[2] * d[2]};
-    s->shaken[0] += q[0];
-    s->shaken[1] += q[1];
-    s->shaken[2] += q[2];
+    double *a = m->imu.acc, taken[3] = {s->offset[0], s->offset[1], s->offset[2]};
     if (m->imu.last_us >= s->epoch_us)
         look_for_dead(m);
-    if (s->kind != OTR_MO_STEP_NONE || q[0] + q[1] + q[2] > JUMP * JUMP || m->crash.state == OTR_MO_CAPTURE)
-        look(m, a, d);
-    for (int i = 0; i < 3; i++) { /* a step that was just taken off must not look
-                                   like the next one */
-        a[i] = raw[i] - s->offset[i];
+    look(m, a, d);
+    for (int i = 0; i < 3; i++) { /* a step that was just taken off must not look like the next one */
+        a[i] -= s->offset[i] - taken[i];
         s->last[i] = a[i];
     }
 }
@@ -211,8 +202,6 @@ void otr_mo_step_take(otr_motion *m) {
  * anew. */
 void otr_mo_step_settle(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_step *s = &m->step;
-    if (!s->turned)
-        return;
     s->turned = false;
     otr_mo_gravity_adopt(m, s->level);
     if (m->crash.state == OTR_MO_CAPTURE || m->crash.state == OTR_MO_CONFIRM)

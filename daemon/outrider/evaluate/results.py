@@ -165,6 +165,12 @@ def at_most(what: str, limit: float, measured: float | None, *, unit: str = "", 
     return Bar(what=what, limit=f"≤ {limit:g}{unit}", measured=_told(measured, unit, digits), met=met, note=note)
 
 
+def within(what: str, low: float, high: float, measured: float | None, *, digits: int = 2, note: str = "") -> Bar:
+    """A bar from both sides."""
+    met = None if measured is None else low <= measured <= high
+    return Bar(what=what, limit=f"{low:g} to {high:g}", measured=_told(measured, "", digits), met=met, note=note)
+
+
 def exactly(what: str, limit: int, measured: int, note: str = "") -> Bar:
     """A count that must be this one."""
     return Bar(what=what, limit=f"= {limit}", measured=str(measured), met=measured == limit, note=note)

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 from outrider.evaluate.results import Bar, Evaluation, RowResult
 
-NOT_SCORED = (
-    "Not scored yet: the coverage of 90 % intervals of ΔV (the detector states none), the completeness of "
-    "the evidence package."
-)
+NOT_SCORED = "Not scored here: how complete the evidence is after a power cut (`make bench` draws the curve)."
 GENERAL = (
     "Every number is told by data set and never pooled over sets. Intervals are 95 %. Thresholds are those of "
     "events.md; no row chose one. The weights of a crash's confidence are priors: there are too few labelled crashes "

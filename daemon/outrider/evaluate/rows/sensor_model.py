@@ -13,8 +13,21 @@ from outrider.evaluate import samples as sm
 from outrider.evaluate.detect import alarms, captured, feed
 from outrider.evaluate.layouts import CRASH_TESTS
 from outrider.evaluate.recordings import CrashTest, Recordings
-from outrider.evaluate.results import Bar, Curve, Panel, Picture, RowResult, Table, Verdict, at_most, exactly, share
+from outrider.evaluate.results import (
+    Bar,
+    Curve,
+    Panel,
+    Picture,
+    RowResult,
+    Table,
+    Verdict,
+    at_least,
+    at_most,
+    exactly,
+    share,
+)
 from outrider.evaluate.rows.effort import Effort
+from outrider.evaluate.rows.injected import holds
 from outrider.evaluate.samples import Array
 from outrider.evaluate.words import SEEN
 from outrider.model.event import EventFlag
@@ -39,6 +52,7 @@ class Reading:
     dv_kmh: float | None = None
     flagged: bool | None = None
     pdof_deg: float | None = None
+    covered: bool | None = None
 
     @property
     def error(self) -> float | None:
@@ -89,7 +103,8 @@ def read(test: CrashTest, range_g: float, rate_hz: float) -> Reading:
     if final is None:
         return Reading(test, range_g, rate_hz, len(first), truth, saturated)
     flagged = bool(final.flags & EventFlag.DV_LOWER_BOUND)
-    return Reading(test, range_g, rate_hz, len(first), truth, saturated, final.dv_kmh, flagged, final.pdof_deg)
+    told = (final.dv_kmh, flagged, final.pdof_deg, holds(final, truth))
+    return Reading(test, range_g, rate_hz, len(first), truth, saturated, *told)
 
 
 def numbers(readings: Sequence[Reading]) -> dict[str, Any]:
@@ -103,6 +118,8 @@ def numbers(readings: Sequence[Reading]) -> dict[str, Any]:
         "dv_error_max_percent": max(clean, default=None),
         "flag_wrong": sum(r.flagged != r.saturated for r in readings if r.flagged is not None),
         "lower_bound_above_truth": sum((r.dv_kmh or 0) > r.true_kmh for r in full),
+        "intervals_held": sum(bool(r.covered) for r in readings),
+        "intervals": sum(r.covered is not None for r in readings),
         "pdof_error_max_deg": max((bend for r in readings if (bend := pdof_error(r)) is not None), default=None),
         "dv_error_saturated_percent": {
             f"{g:g} g": [round(100 * r.error, 1) for r in full if r.range_g == g and r.error is not None]
@@ -132,9 +149,14 @@ def _bars(strong: Sequence[Reading], weak: Sequence[Reading]) -> list[Bar]:
         at_most("|ΔV error|, unsaturated, largest", 5, n["dv_error_max_percent"], unit=" %", digits=2),
         exactly("lower-bound flags that are wrong", 0, n["flag_wrong"]),
         exactly("lower bounds above the truth", 0, n["lower_bound_above_truth"]),
+        at_least("90 % intervals of ΔV that hold the truth", 0.88, _held(n)),
         exactly("strong channels with other than one alarm", 0, n["wrong_alarms"]),
         exactly("alarms on channels below 8 km/h", 0, sum(r.alarms for r in weak)),
     ]
+
+
+def _held(n: dict[str, Any]) -> float | None:
+    return n["intervals_held"] / n["intervals"] if n["intervals"] else None
 
 
 def _table(test: CrashTest, readings: Sequence[Reading]) -> Table:
