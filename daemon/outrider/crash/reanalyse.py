@@ -18,7 +18,7 @@ from outrider.crash.words import QUALITY, TERMS
 from outrider.engine import ALGORITHM, Decoder, Engine, EngineOptions, Mount
 from outrider.engine.convert import maybe
 from outrider.engine.options import MOTION_FIELDS
-from outrider.errors import InputError
+from outrider.errors import EngineError, InputError
 from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag, EventKind
 from outrider.model.evidence import EvidencePart
 from outrider.model.fix import Fix, FixType, ImuSample, PowerSample
@@ -34,6 +34,7 @@ _STEP_US: Final = 50_000
 _VERDICT: Final = frozenset({"state", "kind", "level", "rule"})
 _COUNTED: Final = "counted: "
 _SAME_US: Final = 3_000_000  # T0 of the same crash
+_BEYOND_US: Final = 60_000_000
 _NO_TABLES: Final = VehicleTables("none", (), ())
 
 # What is compared: name, unit, the value of an event.
@@ -105,12 +106,15 @@ class Reanalysis:
 
 def reanalyse(bundle: CrashBundle, tables: VehicleTables | None, *, present_thresholds: bool = False) -> Reanalysis:
     """``tables``: of the car's profile; without them only what is recorded as samples is judged, not what the frames
-    say. InputError when the bundle holds nothing to judge."""
+    say. InputError when the bundle holds nothing to judge, or what it holds cannot be used."""
     if bundle.event is None:
         raise InputError("the package holds no verdict to compare with")
     if not any(bundle.items(part) for part in (EvidencePart.FRAMES, EvidencePart.IMU, EvidencePart.FIXES)):
         raise InputError("the package holds no raw evidence: nothing can be judged again")
-    events = _run(bundle, tables, present_thresholds=present_thresholds)
+    try:
+        events = _run(bundle, tables, present_thresholds=present_thresholds)
+    except EngineError as err:
+        raise InputError(f"mounting or thresholds of the package cannot be used: {err}") from None
     again = _of_same_crash(events, bundle)
     rows = _rows(bundle.events, again) if again else ()
     algorithm = bundle.state.algorithm if bundle.state else bundle.boot.algorithm if bundle.boot else None
@@ -141,8 +145,8 @@ def _run(bundle: CrashBundle, tables: VehicleTables | None, *, present_threshold
 
 
 def _end_us(bundle: CrashBundle, last_us: int) -> int:
-    """The engine of then had gone on at least until it said its last word."""
-    return max(last_us, bundle.events[-1].t_detect_us + 100_000, bundle.t0_us)
+    """The engine of then had gone on at least until it said its last word; a minute beyond the evidence at most."""
+    return max(last_us, min(bundle.events[-1].t_detect_us + 100_000, last_us + _BEYOND_US))
 
 
 def _options(bundle: CrashBundle, *, present_thresholds: bool) -> EngineOptions:
