@@ -71,7 +71,7 @@ def sources() -> dict[str, tuple[StoredRecord, ...]]:
 
 
 @pytest.mark.parametrize("source", ["bus", "sensor"])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_no_record_breaks_a_crash(source: str, seed: int) -> None:
     """What is left is collected, documented, packed and judged; the document is finite and comes back as it was."""

@@ -18,7 +18,7 @@ from tests.support.crash_drive import profile
 from tests.support.crash_records import blow, body_of, changed, driven, pulsed, recorded_pulse, without
 from tests.support.terminal import data_file
 
-PULSES = ("24958_v1", "25326_v1", "26196_v1", "26540_v1", "26574_v1", "24878_v1")
+PULSES = ("24958_v1", "25326_v1", "26540_v1", "24878_v1")
 
 
 def value(result: Reanalysis, name: str) -> tuple[object, object]:
