@@ -45,7 +45,7 @@ evaluate: $(VENV)/.dev ## Score the detector on recordings (OUTRIDER_DATA=..., d
 		--json build/evaluation.json --markdown $(if $(EVALUATE_ARGS),build,docs/reference)/detector-scores.md $(EVALUATE_ARGS)
 
 evaluate-lost: $(VENV)/.dev ## Score cars lost at speed at length (simulated, some minutes); writes lost.md
-	@$(VENV)/bin/outrider evaluate "$${OUTRIDER_DATA:-../shared/data}" --rows J --full --lost docs/reference/lost.md
+	@$(VENV)/bin/outrider evaluate "$${OUTRIDER_DATA:-../shared/data}" --rows J --seed 2 --full --lost docs/reference/lost.md
 
 lint: $(VENV)/.dev ## Check style of Python and C; warnings are errors
 	@.ci/need cppcheck=cppcheck

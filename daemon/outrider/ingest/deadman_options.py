@@ -20,7 +20,7 @@ class DeadManOptions:
     the first sign of life of a vanished car a better one is waited for, then its alarm is cleared.
     """
 
-    threshold: float = 4.5
+    threshold: float = 5.5
     delay_s: float = 1.5
     first_silence_s: float = 11.0
     watch_s: float = 3600.0
@@ -37,7 +37,7 @@ class DeadManOptions:
 # ---- evidence for a loss, in decades (powers of ten of odds). Priors from rates: no labelled losses exist to fit them
 # Two thirds brake before an impact (CASR171), in half of those a beacon tells; in ordinary driving 1 beacon in 1,000.
 BRAKING_DECADES = 2.5
-# A crash event that was not withdrawn, within a minute: fewer than one in 1,000 km of ordinary driving (row D).
-CRASH_DECADES = 4.0
+# A crash event that was not withdrawn, within a minute: outweighs any hole. Row D has none in ordinary driving.
+CRASH_DECADES = 6.0
 # The connection was closed at once: the terminal's system was still there to close it.
 RESET_DECADES = -3.0

@@ -15,6 +15,7 @@ from tests.support.events import EVENT
 
 T0 = 1_790_000_000.0
 SPEED = 34.0
+QUICK = 4.0  # decades: a threshold that a road taught by 120 cars reaches in 15 s
 CRASH = replace(EVENT, kind=EventKind.CRASH, phase=Phase.SUSPECT)
 
 
@@ -28,9 +29,9 @@ def beacon(at_s: float, boot: int = 1, **known: object) -> Beacon:
 class Road:
     """A dead-man that a fleet has taught one road of 17 km, beacon by beacon."""
 
-    def __init__(self, passes: int = 120, **options: float) -> None:
+    def __init__(self, passes: int = 120) -> None:
         self.coverage = CoverageMap()
-        self.man = DeadMan(DeadManOptions(**options), self.coverage)  # type: ignore[arg-type]  # its fields
+        self.man = DeadMan(DeadManOptions(threshold=QUICK), self.coverage)
         self.t = T0
         for number in range(passes):
             self.drive(f"fleet-{number}")
@@ -62,7 +63,7 @@ def road(taught: bytes) -> Road:
     """The taught road, a car on it that is about to vanish at 250 s."""
     made = Road(passes=0)
     made.coverage = CoverageMap.from_bytes(taught)
-    made.man = DeadMan(DeadManOptions(), made.coverage)
+    made.man = DeadMan(DeadManOptions(threshold=QUICK), made.coverage)
     made.drive("car", 250.0)
     return made
 
@@ -226,7 +227,7 @@ def test_a_clock_set_back_stops_nothing(road: Road) -> None:
 def test_many_cars_silent_together_are_a_fault_of_the_network(taught: bytes) -> None:
     """Nobody is missed while a fifth of the fleet is silent with it; who stays silent when the others return is."""
     road = Road(passes=0)
-    road.man = DeadMan(DeadManOptions(), CoverageMap.from_bytes(taught))
+    road.man = DeadMan(DeadManOptions(threshold=QUICK), CoverageMap.from_bytes(taught))
     names = [f"car-{i}" for i in range(10)]
 
     def all_drive(who: list[str], seconds: int) -> list[Vanished | Cleared]:
@@ -310,7 +311,7 @@ def test_memory_is_bounded() -> None:
 def test_an_alarm_from_before_a_restart_is_cleared_by_the_return(road: Road) -> None:
     (alarm,) = road.tick(15)
     assert isinstance(alarm, Vanished)
-    man = DeadMan(DeadManOptions(), CoverageMap())
+    man = DeadMan(DeadManOptions(threshold=QUICK), CoverageMap())
     man.restore(alarm)
     assert list(man.vanished()) == [alarm]
     man.beacon("car", road.t, beacon(road.t))
@@ -339,7 +340,7 @@ def test_a_network_that_fails_under_many_cars_costs_little(taught: bytes) -> Non
             looks += len(self)
             return super().values()
 
-    man = DeadMan(DeadManOptions(), CoverageMap.from_bytes(taught))
+    man = DeadMan(DeadManOptions(threshold=QUICK), CoverageMap.from_bytes(taught))
     man._cars = Counting()  # type: ignore[assignment]  # the only way to see what is walked through
     for number in range(300):
         man.beacon(f"car-{number}", T0, beacon(T0))

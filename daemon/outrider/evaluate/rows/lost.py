@@ -18,8 +18,8 @@ from outrider.evaluate.rows.effort import Effort
 
 TITLE: Final = "Lost at speed"
 QUICK: Final = Extent(roads=2, passes=120, loss_km=30.0)
-FULL: Final = Extent(roads=3, passes=400, loss_km=40.0)
-VARIED: Final = Extent(roads=2, passes=100, loss_km=20.0)
+FULL: Final = Extent(roads=3, passes=360, loss_km=40.0)
+VARIED: Final = Extent(roads=2, passes=90, loss_km=20.0)
 KNOWN_PASSES: Final = {False: 50, True: 100}  # quick, full: what counts as ground that the fleet knows
 _SEED_PLACE, _SENSITIVITY_PLACE = 10, 11
 _LEAST_FALSE: Final = 0.05
