@@ -20,6 +20,8 @@
 #define FLIP_US (3ll * OTR_MO_S)
 #define BUCKET_US 100000
 #define SLOPE_SPAN_S 1.0
+#define AGREES_SPAN_S 0.4
+#define AGREES_SHARE 0.3
 #define LIKELY_BRAKE_G 0.35
 #define BRISK_SHARE 0.8
 #define BRISK_G                                                                                                        \
@@ -131,11 +133,16 @@ static bool is_longer(const otr_motion *m, const otr_mo_episode *e) {
            otr_mo_off(m, OTR_RB_BOX_TURNED);
 }
 
-/* In the plane: the vehicle's broadcast speed neither changes nor makes a bend of the yaw rate. Then the vehicle does not
- * push, whatever the box feels, and the episode waits. A slower source may just be late. */
+/* In the plane: the vehicle's broadcast speed neither changes by a third of what is felt nor makes a bend of the yaw rate.
+ * Then the vehicle does not push, whatever the box feels, and the episode waits. A slower source may just be late. */
 static bool is_denied(const otr_motion *m, const otr_mo_episode *e) {
-    bool silent = !m->harsh.frame_aligned && e->trend_s == 0 && e->turn_s <= TURN_PART * e->sum_s;
-    return silent && m->speed.src == OTR_SRC_CAN && !otr_mo_off(m, OTR_RB_SPEED_AGREES);
+    if (m->harsh.frame_aligned || m->speed.src != OTR_SRC_CAN || e->turn_s > TURN_PART * e->sum_s)
+        return false;
+    double slope, before, felt = e->sum_s > 0 ? e->sum / e->sum_s * OTR_MO_G : 0;
+    if (otr_mo_off(m, OTR_RB_SPEED_AGREES) ||
+        !otr_mo_speed_slope(&m->speed.track[OTR_SRC_CAN], AGREES_SPAN_S, &slope, &before))
+        return false;
+    return (slope < 0 ? -slope : slope) < AGREES_SHARE * felt;
 }
 
 static void step(otr_motion *m, otr_mo_sink *sink, int which, double value, double limit, double enter, double sign) {

@@ -95,7 +95,7 @@ RULES: list[tuple[str, sc.Scene, Any, Any]] = [
         ["corner"],
         [],
     ),
-    ("PLANE_TREND", sc.driven(sc.push(along=-0.33), speed_down, known=False), ["brake"], []),
+    ("PLANE_TREND", sc.driven(sc.push(along=-0.33), speed_down, known=False), ["brake"], ["accel"]),
     ("PLANE_SIZE", sc.driven(sc.push(along=-0.45), known=False), ["brake"], ["accel"]),
     ("SWERVE", sc.driven(sc.brake_and_nod(), known=False), ["brake"], ["lane"]),
     ("SWERVE", brakes_of_trip_17, 3, 8),
