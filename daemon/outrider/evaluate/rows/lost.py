@@ -18,9 +18,10 @@ from outrider.evaluate.rows.effort import Effort
 
 TITLE: Final = "Lost at speed"
 QUICK: Final = Extent(roads=2, passes=120, loss_km=30.0)
-FULL: Final = Extent(roads=3, passes=360, loss_km=40.0)
-VARIED: Final = Extent(roads=2, passes=90, loss_km=20.0)
+FULL: Final = Extent(roads=3, passes=300, loss_km=40.0)
+VARIED: Final = Extent(roads=2, passes=70, loss_km=12.0)
 KNOWN_PASSES: Final = {False: 50, True: 100}  # quick, full: what counts as ground that the fleet knows
+VARIED_PASSES: Final = 30
 _SEED_PLACE, _SENSITIVITY_PLACE = 10, 11
 _LEAST_FALSE: Final = 0.05
 
@@ -58,16 +59,11 @@ VARIATIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("signal strength in the beacons", {"signal_known": True}),
     ("no beacon at once when braking hard", {"braking_beacon": False}),
     ("exponential TCP timeouts", {"linear_timeouts": 0}),
-    ("beacon every 10 s", {"beacon_s": 10.0}),
     ("twice as many dead zones", {"unserved_times": 2.0}),
     ("half as many dead zones", {"unserved_times": 0.5}),
-    ("three times as many tunnels", {"tunnels_times": 3.0}),
     ("ten times as many gaps anywhere", {"glitch_per_h": 0.5}),
-    ("no gaps anywhere", {"glitch_per_h": 0.0}),
-    ("ten times as many reboots and restarts", {"restart_per_h": 0.01, "reboot_per_h": 0.002}),
     ("cells found again in a third of the time", {"search_s": (0.5, 1.0), "long_search_s": 5.0}),
     ("drives differ twice as much", {"drive_db": 4.0, "drift_db": 5.0}),
-    ("nobody brakes before", {"brakes_before": 0.0}),
     ("power lasts 0.1 s at most", {"cut_s": 0.1}),
 )
 
@@ -76,13 +72,13 @@ def _sensitivity(lookout: Lookout, effort: Effort) -> Table:
     rows = []
     for name, change in VARIATIONS:
         fleet = Fleet(replace(World(), **change), VARIED, lookout.make, (effort.seed, _SENSITIVITY_PLACE))
-        one = sm.point(lookout.threshold, *sm.known(fleet.run(), KNOWN_PASSES[False]))
+        one = sm.point(lookout.threshold, *sm.known(fleet.run(), VARIED_PASSES))
         rows.append(
             (name, _share(one.found), _share(one.silent), _share(one.minute), _share(one.held), _rate(one.false))
         )
     note = (
         f"A smaller run each ({VARIED.passes} passes of {3 * VARIED.roads} roads), the same roads and drives where the "
-        f"change allows; ground passed {KNOWN_PASSES[False]} times and more. The threshold stays."
+        f"change allows; ground passed {VARIED_PASSES} times and more. The threshold stays."
     )
     columns = ("assumption changed", "found", "only silence", "only silence, in 60 s", "1 s of energy", _FALSE)
     return Table(title="What each assumption moves", columns=columns, rows=tuple(rows), note=note)
