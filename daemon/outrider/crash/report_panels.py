@@ -133,7 +133,8 @@ def _interval(document: CrashDocument) -> Interval | None:
         return None
     low = impact.dv_lo_kmh if impact.dv_lo_kmh is not None and known(impact.dv_lo_kmh) else dv
     high = impact.dv_hi_kmh if impact.dv_hi_kmh is not None and known(impact.dv_hi_kmh) else dv
-    return Interval(time_ms / 1000, dv, low, high, impact.lower_bound, change_words(document))
+    unbounded = impact.lower_bound or (known(impact.dv_lo_kmh) and not known(impact.dv_hi_kmh))
+    return Interval(time_ms / 1000, dv, low, high, unbounded, change_words(document))
 
 
 def change_words(document: CrashDocument) -> str:
@@ -144,12 +145,15 @@ def change_words(document: CrashDocument) -> str:
     value, low, high = number(impact.dv_kmh), number(impact.dv_lo_kmh), number(impact.dv_hi_kmh)
     if impact.lower_bound:
         text = _("at least {value} km/h")
+        if known(impact.dv_lo_kmh) and low != value:
+            text = _("at least {value} km/h (90 %: above {low})")
+    elif known(impact.dv_lo_kmh):
+        text = _("{value} km/h (90 %: above {low})")
         if known(impact.dv_hi_kmh):
-            text = _("at least {value} km/h (90 %: up to {high})")
-        return text.format(value=value, high=high)
-    if known(impact.dv_lo_kmh) and known(impact.dv_hi_kmh):
-        return _("{value} km/h (90 %: {low} to {high})").format(value=value, low=low, high=high)
-    return _("{value} km/h").format(value=value)
+            text = _("{value} km/h (90 %: {low} to {high})")
+    else:
+        text = _("{value} km/h")
+    return text.format(value=value, low=low, high=high)
 
 
 def _acceleration(document: CrashDocument, span: tuple[float, float]) -> Panel | None:

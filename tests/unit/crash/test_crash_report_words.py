@@ -182,6 +182,29 @@ def test_a_course_that_was_not_kept_is_not_shown_as_none() -> None:
         assert "within 100 ms, while standing, an airbag" in verdict_sentence(standing)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "bound", "words", "beyond"),
+    [
+        (54.0, 61.0, False, "57.9 km/h (90 %: 54.0 to 61.0)", False),
+        (54.0, None, False, "57.9 km/h (90 %: above 54.0)", True),
+        (None, None, False, "57.9 km/h", False),
+        (54.0, None, True, "at least 57.9 km/h (90 %: above 54.0)", True),
+        (None, None, True, "at least 57.9 km/h", True),
+        (math.nan, math.nan, False, "57.9 km/h", False),
+    ],
+)
+def test_the_change_of_speed_says_what_is_open(
+    low: float | None, high: float | None, bound: bool, words: str, beyond: bool
+) -> None:
+    """An interval, one without an upper end, a lower bound, or a number alone: in words, and as an arrow upwards."""
+    whole = made.frontal()
+    impact = replace(whole.impact, dv_lo_kmh=low, dv_hi_kmh=high, lower_bound=bound)
+    with in_language("en"):
+        found = blow_panels(replace(whole, impact=impact))[0].interval
+    assert found is not None
+    assert (found.text, found.open) == (words, beyond)
+
+
 def test_numbers_for_people() -> None:
     """Signs are minus signs, unknown is a word, no negative zero, moments near T0 in milliseconds."""
     with in_language("en"):
