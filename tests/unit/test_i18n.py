@@ -59,7 +59,7 @@ def test_language_is_chosen_at_first_use(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_page_can_ask_for_its_own_language(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inside ``in_language`` it is that one, whatever the user's; afterwards the user's again; unknown ones are refused."""
+    """Inside ``in_language`` it is that one, afterwards the user's again; unknown ones are refused."""
     monkeypatch.setenv("LANGUAGE", "en")
     i18n._translations.cache_clear()
     with i18n.in_language("zh"):
