@@ -17,20 +17,16 @@
  */
 #include "motion_state.h"
 
-#define AXIS_JUMP 8.0 /* m/s2: less reaches no threshold of a crash */
-#define LONGER2 1.2   /* g^2 */
-#define BACK 5.0      /* m/s2 around where it came from */
-#define OTHERS                                                                                                         \
-    5.0                            /* m/s2: an axis that has not jumped may move that much, as on a bad     \
-         road */
-#define STAYS_US 300000            /* three times what a pulse stays at the end of a range */
+#define AXIS_JUMP 8.0              /* m/s2: less reaches no threshold of a crash */
+#define LONGER2 1.2                /* g^2 */
+#define BACK 5.0                   /* m/s2 around where it came from */
+#define OTHERS 5.0                 /* m/s2: what an axis that has not jumped may move, as on a bad road */
+#define STAYS_US 300000            /* recorded pulses stay 130 at the end of the smallest range */
 #define ALIKE_MIN (1.5 * OTR_MO_G) /* all axes at one and the same number */
 #define CLIPPED_US 40000
 #define TURNED_COS 0.86603       /* 30 degrees: a bend of 0.5 g does not reach it, and less rolls nobody over */
 #define DEAD_US (4ll * OTR_MO_S) /* an axis that repeats one number meanwhile ... */
-#define DEAD_MOVED                                                                                                     \
-    40.0               /* ... while both others move: sum of squares, (m/s2)^2: 0.3 from       \
-          sample to sample at 100 Hz */
+#define DEAD_MOVED 6.0 /* ... while both others move: sum of squared steps, (m/s2)^2; a drive at 100 Hz has 5 to 50 */
 #define FLAT_US 100000 /* at the end of a capture: no pulse stays so long at one number */
 #define FLAT_MIN (1.3 * OTR_MO_G)
 

@@ -225,6 +225,59 @@ def remounted(samples: Samples, rng: np.random.Generator) -> Samples:
     return merge(samples[~after], rotated(samples[after], rng))
 
 
+def _after(samples: Samples, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Rows of the IMU from a random time on, the first quarter left sound."""
+    rows = np.flatnonzero(is_imu(samples))
+    return rows[int(rng.integers(len(rows) // 4, len(rows))) :]
+
+
+def new_zero(samples: Samples, rng: np.random.Generator) -> Samples:
+    """From a random time on one axis reads 1 to 4 g more, with all its noise."""
+    out = samples.copy()
+    step = float(rng.uniform(1, 4) * rng.choice([-1, 1])) * sm.G
+    out["x"][_after(samples, rng), int(rng.integers(3))] += step
+    return out
+
+
+def flipped_sign(samples: Samples, rng: np.random.Generator) -> Samples:
+    """From a random time on one axis has the wrong sign."""
+    out = samples.copy()
+    out["x"][_after(samples, rng), int(rng.integers(3))] *= -1
+    return out
+
+
+def frozen(samples: Samples, rng: np.random.Generator) -> Samples:
+    """From a random time on the sensor repeats its last reading."""
+    out = samples.copy()
+    rows = _after(samples, rng)
+    out["x"][rows] = out["x"][rows[0]]
+    return out
+
+
+def zeros(samples: Samples, rng: np.random.Generator) -> Samples:
+    """Ten times a drive all axes read 0 for 10 to 500 ms."""
+    out = samples.copy()
+    for _ in range(10):
+        rows = _after(samples, rng)
+        out["x"][rows[: int(rng.integers(1, 50))], :3] = 0
+    return out
+
+
+def garbage(samples: Samples, rng: np.random.Generator) -> Samples:
+    """Ten times a drive one to three numbers in a row are an end of the range, on one axis or on all."""
+    out = samples.copy()
+    for _ in range(10):
+        rows = _after(samples, rng)[: int(rng.integers(1, 4))]
+        axes = slice(0, 3) if rng.random() < 0.5 else int(rng.integers(3))
+        out["x"][rows, axes] = float(rng.choice([-1, 1])) * 6.5 * sm.G
+    return out
+
+
+def twice(samples: Samples, rng: np.random.Generator) -> Samples:
+    """One IMU sample in ten comes twice, with the same time."""
+    return merge(samples, samples[_some(samples, rng, 10)])
+
+
 BROKEN: Final[Mapping[str, Change]] = {
     "not a number, 1 in 100": not_numbers,
     "invalid frames of 11 g, 1 in 50": invalid_peaks,
@@ -237,4 +290,10 @@ BROKEN: Final[Mapping[str, Change]] = {
     "rate halves for a minute": other_rate,
     "IMU stops": stopping,
     "mounting turned within a sample": remounted,
+    "one axis with a new zero": new_zero,
+    "one axis with the wrong sign": flipped_sign,
+    "frozen": frozen,
+    "zeros for up to 0.5 s": zeros,
+    "full scale for one to three samples": garbage,
+    "one IMU sample in ten twice": twice,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ from outrider.evaluate import samples as sm
 from outrider.evaluate.detect import Episode, final_kinds
 from outrider.evaluate.loaders_io import FolderRecordings
 from outrider.evaluate.recordings import Manoeuvre, Stretch
-from outrider.evaluate.results import RowResult, at_least, at_most, exactly, tidy
+from outrider.evaluate.results import RowResult, at_least, at_most, exactly, tidy, within
 from outrider.evaluate.rows import cuts, false_alarms, mounting
 from outrider.evaluate.rows.effort import Effort
+from outrider.evaluate.rows.injected import holds
 from outrider.evaluate.rows.table import ROWS, score_rows
 from outrider.evaluate.worse import BROKEN, WORSE, Change
 from outrider.model.event import EventKind, Phase
 from tests.support import score_data as sd
+from tests.support.events import EVENT
 from tests.unit.evaluate.test_evaluate_loaders import folder_of
 
 FEW = Effort(injections=4, repeats=1, cuts=1)
@@ -279,6 +282,21 @@ def test_a_bar_can_be_met_missed_and_unknown(make: Callable[..., object], good: 
     met = [make("x", 0.8, value).met for value in (good, bad, 0.8, None)]  # type: ignore[attr-defined]  # a Bar
     assert met == [True, False, True, None]
     assert exactly("x", 0, 1).met is False
+    assert [within("x", 0.8, 0.9, value).met for value in (0.79, 0.8, 0.9, 0.91, None)] == [
+        *(False, True, True, False),
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "true", "held"),
+    [(9, 11, 10, True), (9, 11, 8.9, False), (9, 11, 11.1, False), (9, None, 99, True), (None, None, 10, None)],
+)
+def test_an_interval_holds_the_truth_or_not(
+    low: float | None, high: float | None, true: float, held: bool | None
+) -> None:
+    """Without an upper end nothing above is excluded; without an interval nothing is counted."""
+    assert holds(replace(EVENT, dv_lo_kmh=low, dv_hi_kmh=high), true) is held
 
 
 def test_json_numbers_are_finite_and_short() -> None:
