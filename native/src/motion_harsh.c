@@ -26,7 +26,7 @@
 #define BRISK_SHARE 0.8
 #define BRISK_G                                                                                                        \
     0.15 /* gained within BRISK_US: 0.3 g/s, the most that passengers find       \
-          acceptable (Hoberock 1977) */
+          often called acceptable; prior */
 #define BRISK_US 500000ll
 #define TURNED_COS 0.90631 /* 25 degrees */
 #define LONGER 1.1
