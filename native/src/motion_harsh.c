@@ -24,9 +24,7 @@
 #define AGREES_SHARE 0.3
 #define LIKELY_BRAKE_G 0.35
 #define BRISK_SHARE 0.8
-#define BRISK_G                                                                                                        \
-    0.15 /* gained within BRISK_US: 0.3 g/s, the most that passengers find       \
-          often called acceptable; prior */
+#define BRISK_G 0.15 /* gained within BRISK_US: more than an ordinary foot asks for; prior */
 #define BRISK_US 500000ll
 #define TURNED_COS 0.90631 /* 25 degrees */
 #define LONGER 1.1

@@ -225,7 +225,7 @@ LIMITS = (
     "of the other. What was driven and not noted counts as false; the notes are good to about half a second."
 )
 SEEN = (
-    "The thresholds are those of the trade, chosen before. The rules between the classes, the rule for brisk accelerations "
-    "and the choice of the fitted factor within one standard error were made with trips 17 and 20 in sight: on them this "
-    "row is no test of those."
+    "The thresholds are those of the trade, chosen before. The rules between the classes, the rule for brisk "
+    "accelerations and the choice of the fitted factor within one standard error were made with trips 17 and 20 in "
+    "sight: on them this row is no test of those."
 )
