@@ -27,13 +27,15 @@ _STYLES: Final = (
     ("#0550ae", (0, (1, 1)), 1.1),
     ("#cf222e", "-", 0.9),
 )
+_MIDDLE_S: Final = 0.15  # of the picture of the impact
 _MARKS: Final = ("o", "s", "D", "^", "v", "P", "X")
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
     """A picture for one width of the page: ``panel_in`` is the height of a panel of height 1, ``columns`` how many
-    columns of samples a curve has at most, ``ticks`` how many marks the time axis has."""
+    columns of samples a curve has at most, ``ticks`` how many marks the time axis has, ``beside`` whether there is room
+    for the stated value beside its point."""
 
     name: str
     width_in: float
@@ -42,10 +44,11 @@ class Size:
     columns: int
     ticks: int
     legend: int
+    beside: bool
 
 
-WIDE: Final = Size("wide", 10.4, 1.45, 9.5, 600, 15, 6)
-NARROW: Final = Size("narrow", 4.4, 1.3, 9.5, 250, 6, 2)
+WIDE: Final = Size("wide", 10.4, 1.45, 9.5, 600, 15, 6, beside=True)
+NARROW: Final = Size("narrow", 4.4, 1.3, 9.5, 250, 6, 2, beside=False)
 
 
 def draw(
@@ -161,10 +164,17 @@ def _interval(axes: Axes, interval: Interval, size: Size) -> None:
             "", (at, interval.value), xytext=(0, 20), textcoords="offset points", va="bottom",
             arrowprops={"arrowstyle": "<-", "color": _INK, "linewidth": 1.3}, annotation_clip=False,
         )  # fmt: skip
-        axes.margins(y=0.3)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.18 * (high - low))
+    if size.beside:
+        left = at < _MIDDLE_S
+        place: dict[str, Any] = {"xy": (at, interval.value), "xytext": (10 if left else -10, 5), "va": "bottom"}
+        place |= {"ha": "left" if left else "right"}
+    else:
+        place = {"xy": (0.5, 1), "xycoords": "axes fraction", "xytext": (0, -2), "va": "top", "ha": "center"}
     axes.annotate(
-        interval.text, (at, interval.value), xytext=(10, 4), textcoords="offset points", va="bottom", ha="left",
-        color=_INK, fontsize=size.font_pt, fontweight="bold", annotation_clip=False,
+        interval.text, textcoords="offset points", color=_INK, fontsize=size.font_pt, fontweight="bold",
+        annotation_clip=False, **place,
     )  # fmt: skip
 
 
