@@ -55,8 +55,8 @@ RUNS: list[tuple[str, list[str], str]] = [
         "hold: shares of the 30 s before the impact, and up to when what came after it is there. The flash is a model "
         "(8 MB/s and 10 ms a sync, and a slow card); engine, pipeline, journal and writer are the real ones, so the "
         "table is the same on every machine, but for the owner's longest turn. Bars: with 1000 ms all of it at a cut "
-        "after 50 ms; the header at most 100 ms after the trigger. The black-box page is not in the table: it holds the "
-        "20 s up to a second before at most.",
+        "after 50 ms; the header at most 100 ms after the trigger. The black-box page is not in the table: it holds "
+        "the 20 s up to a second before at most.",
     ),
     (
         "The whole terminal",
