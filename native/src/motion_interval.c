@@ -15,8 +15,8 @@
 #include "motion_state.h"
 
 #define Z90 1.645
-#define DRIFT 0.11 /* m/s2 */
-#define ONSET (0.07 / OTR_MO_KMH)
+#define DRIFT 0.10 /* m/s2 */
+#define ONSET (0.06 / OTR_MO_KMH)
 #define GAIN 0.004
 #define SAMPLE 0.02
 #define SWAY 0.5

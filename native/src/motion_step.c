@@ -18,7 +18,7 @@
 #include "motion_state.h"
 
 #define AXIS_JUMP 8.0              /* m/s2: less reaches no threshold of a crash */
-#define LONGER2 1.2                /* g^2 */
+#define FALLING2 0.15              /* g^2: less is free fall, whatever the axes say */
 #define BACK 5.0                   /* m/s2 around where it came from */
 #define OTHERS 5.0                 /* m/s2: what an axis that has not jumped may move, as on a bad road */
 #define STAYS_US 300000            /* recorded pulses stay 130 at the end of the smallest range */
@@ -60,9 +60,9 @@ static uint8_t jumped_axes(const double a[3], const double before[3]) {
 static enum otr_mo_step_kind kind_of(const otr_motion *m, const double a[3], uint8_t axes) {
     if (long_as_gravity(m, a) && otr_mo_wider(a, m->gravity.up, TURNED_COS))
         return OTR_MO_STEP_TURN;
-    if (axes == 1u || axes == 2u || axes == 4u) /* less than 1 g: it falls */
-        return otr_mo_dot(a, a) > LONGER2 * OTR_MO_G * OTR_MO_G * m->gravity.unit2 ? OTR_MO_STEP_AXIS
-                                                                                   : OTR_MO_STEP_NONE;
+    if (axes == 1u || axes == 2u || axes == 4u) /* hardly any g: it falls */
+        return otr_mo_dot(a, a) > FALLING2 * OTR_MO_G * OTR_MO_G * m->gravity.unit2 ? OTR_MO_STEP_AXIS
+                                                                                    : OTR_MO_STEP_NONE;
     return axes == 7u && all_alike(m, a) ? OTR_MO_STEP_ALIKE : OTR_MO_STEP_NONE;
 }
 

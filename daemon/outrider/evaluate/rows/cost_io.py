@@ -40,7 +40,7 @@ def score(_recordings: Recordings, effort: Effort) -> RowResult:
         ("detector, ns an IMU sample", share(detector, 0)),
         ("reference loop, ns a sample", share(reference, 1)),
         ("ratio", share(detector / reference, 0)),
-        ("state, bytes (16,384 of them the ring of samples)", size),
+        ("state, bytes (8,192 of them the ring of samples)", size),
     )
     result.tables = [Table(title="On this machine", columns=("", "measured"), rows=rows)]
     result.bars = [
