@@ -38,6 +38,7 @@ _CRASH_COUNTS_S = 60.0
 _CLOSED_AT_ONCE_S = 12.0  # a will so soon after the last sign of life is no keepalive that ran out
 _OWN_MOST = 20_000
 _TIME_MOST_S = 1e11
+_LEAST_STEP_S = 0.05  # never at the same moment again, however times are rounded
 _HELD_STEP_S = 3.0  # one of many silent cars is looked at again so often
 _LATE_STEP = 1.05  # after half a minute a silence is judged in growing steps
 
@@ -185,7 +186,7 @@ class DeadMan:
             return
         silence_s = now - car.heard_s
         if silence_s < self._patience(car):
-            self._schedule(device, car, car.heard_s + self._patience(car))
+            self._schedule(device, car, max(car.heard_s + self._patience(car), now + _LEAST_STEP_S))
             return
         if silence_s > self._options.watch_s:
             self._counts["given_up"] += 1

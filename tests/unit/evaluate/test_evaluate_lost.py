@@ -254,6 +254,17 @@ def test_points_count_what_they_say() -> None:
     assert sm.point(4.5, silences, losses, 50_000.0).found.hits == 0
 
 
+def test_the_assumption_that_moves_most_is_named() -> None:
+    """By what is found in time, and by what silence alone tells: not always the same."""
+    near, late = Course(((9.0, 4.0, 100.0),)), Course(((40.0, 4.0, 100.0),))
+
+    def of(*courses: Course) -> sm.Point:
+        return sm.point(3.0, [], [Loss("motorway", 0, True, False, False, c, c) for c in courses], 1.0)
+
+    told = row.movers([("base", of(near, near)), ("late", of(late, late)), ("half", of(near, Course(())))])
+    assert told.index("'late' (1.000 to 0.000)") < told.index("'half' (1.000 to 0.500)")
+
+
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
     with pytest.MonkeyPatch.context() as patch:

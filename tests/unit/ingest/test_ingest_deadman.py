@@ -348,3 +348,14 @@ def test_a_network_that_fails_under_many_cars_costs_little(taught: bytes) -> Non
         assert man.tick(T0 + second) == []
     assert man._counts["held"] > 1000  # counters() would walk through them
     assert looks <= 300 * 60
+
+
+@pytest.mark.parametrize("delay_s", [1.1, 1.3, 0.7])
+def test_rounded_times_never_stop_the_clock(delay_s: float) -> None:
+    """A moment that rounds to now is put off: a tick always ends, and the alarm comes."""
+    man = DeadMan(DeadManOptions(threshold=0.1, delay_s=delay_s, first_silence_s=0.0), CoverageMap())
+    for step in range(40):
+        at = T0 + step * 0.1
+        man.beacon("car", at, beacon(at, decel_mps2=5.0))
+    said = [one for step in range(300) for one in man.tick(T0 + 4 + step * 0.05)]
+    assert [type(one) for one in said] == [Vanished]

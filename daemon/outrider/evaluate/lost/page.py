@@ -99,7 +99,9 @@ _CHOSEN: Final = (
 _WORLD: Final = (
     "Half of the kilometres on motorways, 40 % on rural roads, 10 % on town rings; roads bend, limits change every 1 "
     "to 5 km, drivers differ by 8 %. Received power is a Gaussian field along each road, the same for every drive but "
-    "for the differences named; below -122 dBm nothing gets through, and 3 dB more are needed to come back."
+    "for the differences named; below -122 dBm nothing gets through, and 3 dB more are needed to come back. The field "
+    "was revised once, before the detector's constants were set but after a first look at results: it had made a dead "
+    "zone every 3 km of driving (6 % of rural roads, most of it small), more than any road we know."
 )
 
 
