@@ -125,7 +125,7 @@ def curve_svg(numbers: Mapping[str, Any]) -> str:
         axes.set_ylim(0, 1.02)
         axes.set_xlabel(f"false alarms per 100,000 km ({_FOOT:g}: none seen)")
         axes.set_ylabel("found in 15 s within 300 m")
-        axes.legend(loc="lower right", frameon=False, fontsize=8)
+        axes.legend(loc="center left", bbox_to_anchor=(0.13, 0.42), frameon=False, fontsize=8)
 
     label = "Share of losses found over false alarms per 100,000 km, by threshold; squares: the threshold in use"
     return figure_svg(fill, (7.2, 3.8), 9.0, label, "lost")
