@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -36,8 +37,18 @@ class Alarm:
     beacons: tuple[dict[str, Any], ...]
 
 
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the database refuses, as a JournalError."""
+    try:
+        yield
+    except sqlite3.Error as err:
+        raise JournalError(f"database: {err}") from None
+
+
 class AlarmTables:
-    """begin: opens the store's transaction; device_no: (name, utc_us) -> its number there."""
+    """begin: opens the store's transaction; device_no: (name, heard_utc_us) -> its number there, which must not take
+    back a later time at which it was heard."""
 
     def __init__(self, db: sqlite3.Connection, begin: Callable[[], None], device_no: Callable[[str, int], int]) -> None:
         self._db = db
@@ -48,26 +59,24 @@ class AlarmTables:
 
     def put(self, news: Vanished | Cleared, beacons: Iterable[HeardBeacon] = ()) -> None:
         """An alarm that was raised (beacons: its last ones) or is over. JournalError when the database refuses."""
-        try:
+        with _refusals():
             self._begin()
             if isinstance(news, Vanished):
                 self._raise(news, beacons)
             else:
                 self._clear(news)
-        except sqlite3.Error as err:
-            raise JournalError(f"database: {err}") from None
 
     def _raise(self, alarm: Vanished, beacons: Iterable[HeardBeacon]) -> None:
-        raised = _us(alarm.raised_utc_s)
+        since, raised = _us(alarm.since_utc_s), _us(alarm.raised_utc_s)
         place = alarm.place() or (None, None)
         told = [{"received_utc_us": _us(b.received_utc_s), **asdict(b.beacon)} for b in beacons]
         self._db.execute(
             f"INSERT INTO alarms (device_no, kind, {_VANISHED_COLUMNS}, place_lat_deg, place_lon_deg, place_radius_m,"
             " beacons) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
-                self._device_no(alarm.device, raised),
+                self._device_no(alarm.device, since),  # when it was raised it was just not heard
                 VANISHED,
-                _us(alarm.since_utc_s),
+                since,
                 raised,
                 alarm.lat_deg,
                 alarm.lon_deg,
@@ -92,25 +101,28 @@ class AlarmTables:
         )
 
     def keep_beacons(self, newest: Mapping[str, HeardBeacon]) -> None:
-        """The last beacon of each terminal, so that a restart does not forget where it was."""
-        self._begin()
-        for device, heard in newest.items():
-            at = _us(heard.received_utc_s)
-            self._db.execute(
-                "INSERT OR REPLACE INTO last_beacons VALUES (?,?,?)",
-                (self._device_no(device, at), at, encode_beacon(heard.beacon)),
-            )
+        """The last beacon of each terminal, so that a restart does not forget where it was. JournalError: refused."""
+        with _refusals():
+            self._begin()
+            for device, heard in newest.items():
+                at = _us(heard.received_utc_s)
+                self._db.execute(
+                    "INSERT OR REPLACE INTO last_beacons VALUES (?,?,?)",
+                    (self._device_no(device, at), at, encode_beacon(heard.beacon)),
+                )
 
     def keep_coverage(self, coverage: CoverageMap, utc_us: int) -> None:
-        self._begin()
-        self._db.execute("INSERT OR REPLACE INTO coverage VALUES (1,?,?)", (utc_us, coverage.to_bytes()))
+        """JournalError: refused."""
+        with _refusals():
+            self._begin()
+            self._db.execute("INSERT OR REPLACE INTO coverage VALUES (1,?,?)", (utc_us, coverage.to_bytes()))
 
     # ---- reading ------------------------------------------------------------------------------------
 
     def coverage(self, max_cells: int) -> CoverageMap:
         """What was learnt so far; an empty map when there is none. WireError when what is there cannot be read."""
-        row = self._db.execute("SELECT map FROM coverage").fetchone()
-        return CoverageMap(max_cells) if row is None else CoverageMap.from_bytes(row[0], max_cells)
+        rows = self._rows("SELECT map FROM coverage")
+        return CoverageMap.from_bytes(rows[0][0], max_cells) if rows else CoverageMap(max_cells)
 
     def standing(self) -> list[Vanished]:
         """Alarms that are not cleared."""
@@ -122,32 +134,37 @@ class AlarmTables:
                     FROM alarms JOIN devices USING (device_no)
                     WHERE kind = ? AND (? IS NULL OR name = ?) AND (NOT ? OR cleared_utc_us IS NULL)
                     ORDER BY id DESC LIMIT ?"""
-        return [_alarm(row) for row in self._db.execute(query, (VANISHED, device, device, standing, limit))]
+        return [_alarm(row) for row in self._rows(query, VANISHED, device, device, standing, limit)]
 
     def newer_than(self, number: int, *, cleared_after_us: int) -> list[Alarm]:
         """Alarms raised after the one with this number, or cleared after this time; the oldest first."""
         query = f"""SELECT name, {_VANISHED_COLUMNS}, id, cleared_utc_us, cleared_reason, beacons
                     FROM alarms JOIN devices USING (device_no)
                     WHERE kind = ? AND (id > ? OR cleared_utc_us > ?) ORDER BY id"""
-        return [_alarm(row) for row in self._db.execute(query, (VANISHED, number, cleared_after_us))]
+        return [_alarm(row) for row in self._rows(query, VANISHED, number, cleared_after_us)]
 
     def unheard(self, before_utc_us: int) -> dict[str, HeardBeacon]:
         """Terminals whose last beacon announced another, of before this time, and that sent nothing since."""
         query = """SELECT name FROM last_beacons b JOIN devices d USING (device_no)
                    WHERE d.seen_utc_us <= b.received_utc_us AND d.seen_utc_us < ?"""
-        silent = {name for (name,) in self._db.execute(query, (before_utc_us,))}
+        silent = {name for (name,) in self._rows(query, before_utc_us)}
         return {n: heard for n, heard in self.last_beacons().items() if n in silent and not heard.beacon.is_last}
 
     def last_beacons(self) -> dict[str, HeardBeacon]:
         """By device, as they were when the receiver last wrote them down. Damaged ones are left out."""
         query = "SELECT name, received_utc_us, payload FROM last_beacons JOIN devices USING (device_no)"
         found = {}
-        for name, at, payload in self._db.execute(query):
+        for name, at, payload in self._rows(query):
             try:
                 found[name] = HeardBeacon(at / 1e6, decode_beacon(payload))
             except WireError:
                 continue
         return found
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        """JournalError: the database refuses, or is damaged."""
+        with _refusals():
+            return self._db.execute(query, values).fetchall()
 
 
 def _alarm(row: tuple[Any, ...]) -> Alarm:

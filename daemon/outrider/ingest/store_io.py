@@ -60,7 +60,7 @@ class Store:
         self._max_dead_letters = max_dead_letters
         self._devices: dict[str, int] = {}
         self._progress: dict[StreamKey, Progress] = {}
-        self.alarms = AlarmTables(db, self._begin, self._device_no)
+        self.alarms = AlarmTables(db, self._begin, self._device_heard)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False, max_dead_letters: int = 10_000) -> Store:
@@ -247,6 +247,11 @@ class Store:
         cursor = self._db.execute("INSERT INTO devices (name, seen_utc_us) VALUES (?,?)", (device, utc_us))
         self._devices[device] = int(cursor.lastrowid or 0)
         return self._devices[device]
+
+    def _device_heard(self, device: str, utc_us: int) -> int:
+        """For what is written down later than it was heard: a later time stays."""
+        row = self._db.execute("SELECT seen_utc_us FROM devices WHERE name = ?", (device,)).fetchone()
+        return self._device_no(device, utc_us if row is None else max(utc_us, row[0]))
 
     def _accept(self, batch: Batch, utc_us: int) -> Accepted:
         self._begin()

@@ -103,7 +103,9 @@ class Watchkeeper:
         self._store.commit()
 
     def close(self) -> None:
-        """The receiver ends."""
+        """The receiver ends. JournalError: the database refuses."""
+        if self._unwritten:
+            self._write()
         self.keep()
         self._keep_coverage(self._clock.boottime_us())
         self._store.commit()

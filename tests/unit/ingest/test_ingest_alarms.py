@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from outrider.errors import InputError, WireError
-from outrider.ingest.deadman import Cleared, Vanished
+from outrider.errors import InputError, JournalError, WireError
+from outrider.ingest.deadman import Cleared, CoverageMap, Vanished
 from outrider.ingest.deadman_place import Spot
 from outrider.ingest.schema import TABLES, VERSION
 from outrider.ingest.store_io import Store
 from outrider.ingest.vigil import HeardBeacon
 from outrider.model.beacon import Beacon
+from outrider.wire.birth import Birth
 
 ALARM = Vanished("car", 1000.25, 1011.5, 48.25, 11.5, 93.5, 34.0, 4.5, ("2 beacons missed", "clean ground"), 2.5, 999.0)
 BEACON = Beacon(7, 5_000_000, None, 48.25, 11.5, 2.5, 34.0, 93.5, -87, 0.0, 5)
@@ -82,6 +83,39 @@ def test_the_last_beacon_of_each_terminal_is_kept(store: Store) -> None:
     newer = HeardBeacon(3.0, replace(BEACON, t_us=6_000_000))
     store.alarms.keep_beacons({"car": newer})
     assert store.alarms.last_beacons() == {"car": newer, "other": HeardBeacon(2.0, BEACON)}
+
+
+def test_writing_an_alarm_down_is_no_sign_of_life(store: Store) -> None:
+    """A car was last heard when it was heard: not when its alarm was raised, nor earlier when its beacon is kept."""
+
+    def seen() -> int:
+        return int(store.devices()[0]["seen_utc_us"])
+
+    store.alarms.keep_beacons({"car": HeardBeacon(1000.25, BEACON)})
+    store.alarms.put(ALARM)
+    assert seen() == 1_000_250_000
+    assert list(store.alarms.unheard(2_000_000_000)) == ["car"]
+    store.accept_birth(Birth("car", 1, "0", None, online=True, boot_id=7, epoch=1), 1_003_000_000)
+    store.alarms.keep_beacons({"car": HeardBeacon(1001.0, BEACON)})
+    assert seen() == 1_003_000_000
+    assert store.alarms.unheard(2_000_000_000) == {}, "it sent something since"
+
+
+def test_what_the_database_refuses_is_one_clear_error(store: Store, path: Path) -> None:
+    """Also for what is kept on the side, and for reading."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executescript("DROP TABLE last_beacons; DROP TABLE coverage; DROP TABLE alarms;")
+    for refused in (
+        lambda: store.alarms.keep_beacons({"car": HeardBeacon(1.0, BEACON)}),
+        lambda: store.alarms.keep_coverage(CoverageMap(16), 1),
+        lambda: store.alarms.put(ALARM),
+        lambda: store.alarms.coverage(16),
+        store.alarms.standing,
+        store.alarms.last_beacons,
+    ):
+        with pytest.raises(JournalError, match="database: no such table"):
+            refused()
+        store.rollback()
 
 
 def test_the_coverage_map_comes_back(store: Store, path: Path) -> None:

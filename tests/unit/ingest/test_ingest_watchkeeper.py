@@ -103,6 +103,25 @@ def test_what_the_database_refused_is_told_later(bench: Bench, monkeypatch: pyte
     assert bench.store.alarms.standing() == [alarm]
 
 
+def test_the_end_writes_down_what_was_refused_before(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alarm that waits for room on the disk is not forgotten by stopping."""
+    bench.up()
+    bench.beacon()
+
+    def full() -> None:
+        bench.store.rollback()
+        raise JournalError("database: disk full")
+
+    bench.wait(9)
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.store, "commit", full)
+        with pytest.raises(JournalError):
+            bench.wait(5)
+    bench.watch.close()
+    assert [alarm.device for alarm in bench.store.alarms.standing()] == ["car"]
+    assert len(bench.told) == 1
+
+
 def test_beacons_right_after_connecting_are_passed_over(bench: Bench) -> None:
     """A broker that keeps QoS 0 for absent receivers must not bring yesterday's drive to life."""
     bench.watch.link_up()
