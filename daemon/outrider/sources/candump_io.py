@@ -7,6 +7,7 @@ class bits of error frames are kept.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -67,5 +68,5 @@ class CandumpReader:
             with gzip.open(self._path) if packed else self._path.open("rb") as file:
                 while block := file.read(BLOCK):
                     yield block
-        except (OSError, EOFError) as err:
+        except (OSError, EOFError, zlib.error) as err:
             raise RecordingError(f"cannot be read further: {err}", path=self._path) from None

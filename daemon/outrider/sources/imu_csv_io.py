@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -88,7 +89,7 @@ class ImuRecording:
                 next(lines, "")
                 for number, line in enumerate(lines, 2):
                     yield number, next(csv.reader([line]), [])
-        except (OSError, EOFError) as err:
+        except (OSError, EOFError, zlib.error) as err:
             reason = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
             raise RecordingError(f"cannot be read: {reason}", path=self.path) from None
 

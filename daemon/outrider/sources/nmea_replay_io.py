@@ -6,6 +6,7 @@ An epoch without a usable time of its own gets that of the epoch before it. Time
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
@@ -153,7 +154,7 @@ class NmeaRecording:
             with gzip.open(self.path) if packed else self.path.open("rb") as file:
                 while block := file.read(_BLOCK):
                     yield block
-        except (OSError, EOFError) as err:
+        except (OSError, EOFError, zlib.error) as err:
             raise RecordingError(f"cannot be read further: {err}", path=self.path) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -81,7 +82,7 @@ def _head(path: Path) -> bytes:
         if head.startswith(b"\x1f\x8b"):
             with gzip.open(path) as unpacked:
                 head = unpacked.read(_HEAD_BYTES)
-    except (OSError, EOFError) as err:
+    except (OSError, EOFError, zlib.error) as err:
         reason = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
         raise RecordingError(f"cannot be read: {reason}", path=path) from None
     if not head:

@@ -81,3 +81,17 @@ def test_any_bytes_after_the_header_are_harmless(tmp_path_factory: pytest.TempPa
     except RecordingError:
         return
     assert all(a.t_us <= b.t_us for a, b in pairwise(samples))
+
+
+def test_a_damaged_archive_is_a_clear_error(tmp_path: Path) -> None:
+    """Whatever the decompressor stumbles over: its checksum, its end, or the middle of a block."""
+    lines = "".join(f"{UTC + i * 10_000},0.{i},0.{i * 7 % 911},9,,,\n" for i in range(2000))
+    packed = gzip.compress((HEAD + "\n" + lines).encode())
+    half = len(packed) // 2
+    for damaged in (packed[:half], packed[:half] + b"\xff" * 64 + packed[half + 64 :], packed[:-8] + bytes(8)):
+        (tmp_path / "imu.csv.gz").write_bytes(damaged)
+        with pytest.raises(RecordingError, match=r"imu\.csv\.gz.*cannot be read"):
+            list(ImuRecording(tmp_path / "imu.csv.gz").items())
+    (tmp_path / "imu.csv.gz").write_bytes(packed[:20] + b"\xff" * 64 + packed[84:])
+    with pytest.raises(RecordingError, match=r"imu\.csv\.gz.*cannot be read"):
+        open_recordings([tmp_path / "imu.csv.gz"])
