@@ -3,7 +3,8 @@
 From ``from_kmh`` on one goes out every ``interval_s``. The last one (``interval_s`` 0) tells the receiver that silence
 is meant, so it is given only for what cannot be the beginning of an accident: below the speed for ``SETTLE_US``, or
 switched off while slow. A car that stops within a second and is heard no more has not said goodbye. After a sign of a
-crash nobody says goodbye for ``HOLD_US``; beacons then go on, at whatever speed, and say that the terminal lives.
+crash, or of a failing supply, nobody says goodbye for ``HOLD_US``; beacons then go on, at whatever speed, and say that
+the terminal lives. The goodbye is said twice, ``AGAIN_US`` apart: one that is lost would make a parked car a lost one.
 
 Hard braking is told at once, out of turn: most drivers brake before they hit something, and when the impact takes the
 power with it, that beacon is the last word and the freshest place.
@@ -20,6 +21,7 @@ from outrider.model.event import Event, EventKind, Snapshot
 
 SETTLE_US: Final = 5_000_000
 HOLD_US: Final = 60_000_000
+AGAIN_US: Final = 2_000_000
 UNKNOWN_US: Final = 60_000_000  # so long without any source of speed, a car is not known to move
 FIX_MAX_AGE_US: Final = 2_000_000
 UTC_MAX_AGE_US: Final = 600_000_000  # a crystal's 50 ppm over this is 30 ms
@@ -49,6 +51,7 @@ class BeaconMaker:
         self._fast_us = 0  # last known to be fast
         self._known_us = 0  # last known to have a speed
         self._held_until_us = 0
+        self._again_us: int | None = None  # when the goodbye is due a second time
         self._last: Snapshot | None = None
         self._speed_mps = 0.0  # the last known
 
@@ -60,7 +63,11 @@ class BeaconMaker:
     def note(self, event: Event) -> None:
         """A sign of a crash: no goodbye for a while."""
         if event.kind.is_crash or event.kind is EventKind.BUS_LOST_MOVING:
-            self._held_until_us = event.t_detect_us + HOLD_US
+            self._held_until_us = max(self._held_until_us, event.t_detect_us + HOLD_US)
+
+    def note_supply_failure(self, t_us: int) -> None:
+        """The terminal's supply fails: what shuts it down now may be an impact. No goodbye for a while."""
+        self._held_until_us = max(self._held_until_us, t_us + HOLD_US)
 
     def update(self, snapshot: Snapshot, utc_us: int | None = None, signal_dbm: int | None = None) -> Beacon | None:
         """The beacon that is due with this snapshot. utc_us: what another clock than GNSS says it is, at the snapshot;
@@ -75,7 +82,8 @@ class BeaconMaker:
         was_on = self._on
         self._on = self._goes_on(snapshot)
         if not (self._on or was_on):
-            return None
+            return self._make(snapshot, utc_us, signal_dbm, decel) if self._is_due_again(now) else None
+        self._again_us = None if self._on else now + AGAIN_US
         brakes = self._begins_to_brake(now, decel)
         if self._on and was_on and not brakes and now - self._sent_us < self._options.interval_s * 1_000_000:
             return None
@@ -90,6 +98,12 @@ class BeaconMaker:
             return None
         self._on = False
         return self._make(last, None, None, None)
+
+    def _is_due_again(self, now: int) -> bool:
+        if self._again_us is None or now < self._again_us:
+            return False
+        self._again_us = None
+        return now >= self._held_until_us  # an accident since: nothing more is said
 
     def _begins_to_brake(self, now: int, decel: float | None) -> bool:
         was_braking = self._is_braking

@@ -44,12 +44,28 @@ def test_an_interval_of_zero_turns_them_off() -> None:
 
 
 def test_slowing_down_in_order_ends_with_a_goodbye() -> None:
-    """Five seconds below the speed: one last beacon says that silence is meant, and then there is silence."""
+    """Five seconds below the speed: a last beacon says that silence is meant, says it again, and there is silence."""
     beaconer = maker()
     beacons = run(beaconer, drive((6, 64 / 3.6, {}), (120, 55 / 3.6, {})))
-    assert [b.interval_s for b in beacons] == [5, 5, 0]
-    assert beacons[-1].t_us - 16 * S == 5 * S
+    assert [b.interval_s for b in beacons] == [5, 5, 0, 0]
+    assert [b.t_us - 16 * S for b in beacons[-2:]] == [5 * S, 7 * S]
     assert not beaconer.is_on
+
+
+def test_a_goodbye_is_not_said_again_by_a_car_that_is_fast_again_or_hit() -> None:
+    """The second one would tell the receiver not to worry, just when it should."""
+    fast_again = run(maker(), drive((6, FAST, {}), (6, SLOW, {}), (10, FAST, {})))
+    assert [b.interval_s for b in fast_again].count(0) == 1
+    beaconer = maker()
+    snapshots = list(drive((6, FAST, {}), (20, SLOW, {})))
+    beacons = []
+    for snapshot in snapshots:
+        beacon = beaconer.update(snapshot)
+        if beacon is not None:
+            beacons.append(beacon)
+            if beacon.interval_s == 0:
+                beaconer.note(replace(EVENT, kind=EventKind.CRASH, phase=Phase.SUSPECT, t_detect_us=snapshot.t_us))
+    assert [b.interval_s for b in beacons].count(0) == 1
 
 
 def test_around_the_speed_it_does_not_flicker() -> None:
@@ -107,8 +123,8 @@ def test_a_shutdown_says_goodbye_but_not_after_a_sign_of_a_crash() -> None:
 def test_without_any_speed_it_goes_on_for_a_minute() -> None:
     """The bus fell silent: the terminal lives and says so, with the last speed it knew."""
     beacons = run(maker(), drive((10, FAST, {}), (90, None, {})))
-    assert beacons[-1].interval_s == 0
-    assert beacons[-1].t_us - 20 * S == 60 * S
+    assert beacons[-2].interval_s == 0
+    assert beacons[-2].t_us - 20 * S == 60 * S
     assert {round(b.speed_mps * 3.6) for b in beacons} == {123}
 
 
