@@ -64,6 +64,10 @@ class Beacons:
         elif isinstance(output, Snapshot) and self._sender is not None:
             self._send(self._maker.update(output, self._utc_us(output), self._modem.signal_dbm()))
 
+    def supply_fails(self) -> None:
+        """A stop that follows is none on purpose."""
+        self._maker.note_supply_failure(self._clock.boottime_us())
+
     def stop(self) -> None:
         """The daemon ends in order: the receiver need not wait for the next beacon."""
         self._send(self._maker.farewell())

@@ -94,3 +94,13 @@ def test_stopping_says_goodbye_once() -> None:
     alone.note(FAST)
     alone.stop()
     assert alone.status() == {"on": False, "made": 0, "withheld": 0, "unfit": 0}
+
+
+def test_a_shutdown_after_the_supply_failed_is_no_goodbye() -> None:
+    """The system goes down in order with its last energy: the receiver must miss this car."""
+    uplink = Uplink()
+    beacons = Beacons(BeaconOptions(), 7, uplink, Clock())
+    beacons.note(FAST)
+    beacons.supply_fails()
+    beacons.stop()
+    assert [b.interval_s for b in uplink.sent] == [5]
