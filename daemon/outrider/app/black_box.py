@@ -17,8 +17,8 @@ from outrider.errors import InputError, JournalError, WireError
 from outrider.model.event import Event, EventFlag, EventKind, Phase, Snapshot
 from outrider.model.evidence import EvidenceChunk, EvidencePart, EvidenceSlice
 from outrider.model.record import ClockFix, ClockSource, Kind, Lane, StoredRecord
-from outrider.ports import RecordLog
 from outrider.record.blackbox_io import BlackBoxFile
+from outrider.record.journal import Journal
 from outrider.wire.bodies import decode_body
 from outrider.wire.evidence import cut
 
@@ -76,13 +76,13 @@ class BlackBoxKeeper:
         with self._news:
             return self._news.wait_for(lambda: self._page is None and not self._writing, timeout_s)
 
-    def close(self) -> None:
-        """Stopped in order: what the page told is in the journal."""
+    def close(self, *, clean: bool = True) -> None:
+        """clean: stopped in order, and what the page told is on flash. Else the last page stays, for the next start."""
         with self._news:
             self._stopping = True
             self._news.notify_all()
         self._thread.join(10.0)
-        if not self._thread.is_alive():
+        if clean and not self._thread.is_alive():
             self._write(self._engine.black_box_page(self._boot_id, clean=True))
 
     def status(self) -> dict[str, Any]:
@@ -126,12 +126,7 @@ class BlackBoxReport:
         """Of the start that the page belongs to."""
         return 0 if self.box is None else self.box.boot_id
 
-    @property
-    def newest(self) -> int:
-        """Counter of the newest page there is."""
-        return 0 if self.box is None else self.box.counter
-
-    def records(self, journal: RecordLog) -> list[tuple[Event | ClockFix | EvidenceChunk, int]]:
+    def records(self, journal: Journal) -> list[tuple[Event | ClockFix | EvidenceChunk, int]]:
         """(body, time) of records of the page's own boot id; none when it was closed in order, or of this start."""
         box, page = self.box, self.page
         if box is None or page is None or box.clean or box.boot_id in (0, self._boot_id):
@@ -208,20 +203,15 @@ def _event(box: BlackBox, speed_mps: float) -> Event:
     )
 
 
-def _newest(journal: RecordLog, lane: Lane, count: int) -> list[StoredRecord]:
-    """The newest durable records of a lane, oldest first; what was acknowledged and freed is not among them."""
-    found: list[StoredRecord] = []
+def _newest(journal: Journal, lane: Lane, count: int) -> list[StoredRecord]:
     try:
-        for stream in journal.streams():
-            if stream.lane is lane:
-                at = max(stream.acknowledged, stream.durable - count) + 1
-                found += journal.read(stream.epoch, lane, at, count, 1 << 22)
+        return journal.newest(lane, count)
     except JournalError as err:
         log.warning("black box: %s", err)
-    return found[-count:]
+        return []
 
 
-def _told_accident(journal: RecordLog, box: BlackBox) -> int | None:
+def _told_accident(journal: Journal, box: BlackBox) -> int | None:
     """Number of the last accident of the page's start that was told shortly before the page, or since."""
     for stored in reversed(_newest(journal, Lane.EMERGENCY, LOOK_BACK)):
         record = stored.record
@@ -236,7 +226,7 @@ def _told_accident(journal: RecordLog, box: BlackBox) -> int | None:
     return None
 
 
-def _went_on(journal: RecordLog, box: BlackBox) -> bool:
+def _went_on(journal: Journal, box: BlackBox) -> bool:
     return any(
         stored.record.boot_id == box.boot_id and stored.record.t_us > box.t_us + STALE_US
         for stored in _newest(journal, Lane.TELEMETRY, 1)

@@ -56,6 +56,7 @@ LOOP_S: Final = 0.02
 TICK_S: Final = 0.1  # the capture returns at least so often
 EVIDENCE_S: Final = 0.005  # while evidence is being taken: a silent bus wakes nobody, and its slices are due so often
 REPORT_TIMEOUT_S: Final = 5.0
+COMMIT_TIMEOUT_S: Final = 5.0  # at the end, before the page says that all is in order
 CLOCK_RECORD_US: Final = 600_000_000
 RECENT_EVENTS: Final = 20
 
@@ -152,15 +153,16 @@ class Daemon:
         self._supervision = self._open_supervision(stack)
 
     def _open_black_box(self, stack: ExitStack, boot: int) -> BlackBoxKeeper:
-        """What the page of an earlier start tells comes first; it is overwritten only when that is on flash."""
+        """What the page of an earlier start tells comes first, and once: when it is on flash the page is closed."""
         file = stack.enter_context(BlackBoxFile(self._delivery.directory))
         report = BlackBoxReport(file, boot)
-        self._pipeline.engine.count_pages(report.newest)
+        self._pipeline.engine.count_pages(file.newest)
         told = report.records(self._delivery.journal)
         for body, t_us in told:
             self._intake.put(body, t_us, report.boot_id)
         if told and self._delivery.writer.flush(REPORT_TIMEOUT_S):
             log.warning("black box: power was lost at speed; its last moments are recorded")
+            file.write(self._pipeline.engine.black_box_page(boot, clean=True))
         return BlackBoxKeeper(file, self._pipeline.engine, boot, self._trouble)
 
     def _open_supervision(self, stack: ExitStack) -> Supervision:
@@ -203,8 +205,8 @@ class Daemon:
         self._pipeline.advance(self._drive_clock.boottime_us())
         self._write_tape()
         self._pipeline.finish()
-        self._black_box.close()
         self._beacons.stop()
+        self._black_box.close(clean=self._delivery.writer.flush(COMMIT_TIMEOUT_S))
 
     # -- one turn of the owner thread ----------------------------------------------------------------
 
@@ -245,6 +247,7 @@ class Daemon:
         """All that is in memory goes to flash now; whether there will be another turn is not known."""
         self._black_box.now()
         self._delivery.writer.hurry()
+        self._beacons.supply_fails()
 
     def power_signal(self) -> None:
         """The system says that the supply fails (SIGPWR). From a signal handler: takes no lock."""

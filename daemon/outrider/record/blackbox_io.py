@@ -24,35 +24,67 @@ _MAGIC: Final = b"OTRB"
 
 
 class BlackBoxFile:
-    """Opens or makes ``directory/blackbox.page``. A fault of the disk is counted and logged once, never raised."""
+    """Opens or makes ``directory/blackbox.page``. A fault of the disk is counted and logged once, never raised.
+
+    newest: counter of the newest whole page there was on opening, of whatever version; 0 without one.
+    """
 
     def __init__(self, directory: Path) -> None:
-        path = directory / FILE_NAME
-        fresh = not path.exists() or path.stat().st_size < 2 * PAGE_BYTES
-        self._file = DirectoryFile(path, open_flags(create=fresh))
-        if fresh:
-            self._file.pwrite(bytes(2 * PAGE_BYTES), 0)
-            self._file.sync()
-            sync_directory(directory)
-        counters = [_counter(self._page(slot)) for slot in (0, 1)]
-        self._next = 1 if counters[0] > counters[1] else 0
+        self._path = directory / FILE_NAME
+        self._file: DirectoryFile | None = None
+        self._next = 0
+        self.newest = 0
         self.writes = 0
         self.faults = 0
+        try:
+            self._open()
+        except (OSError, JournalError) as err:
+            self._note(err)
+
+    def _open(self) -> DirectoryFile:
+        if self._file is not None:
+            return self._file
+        fresh = not self._path.exists() or self._path.stat().st_size < 2 * PAGE_BYTES
+        file = DirectoryFile(self._path, open_flags(create=fresh))
+        try:
+            if fresh:
+                file.pwrite(bytes(2 * PAGE_BYTES), 0)
+                file.sync()
+                sync_directory(self._path.parent)
+        except JournalError:
+            file.close()
+            raise
+        self._file = file
+        counters = [_counter(self._page(slot)) for slot in (0, 1)]
+        self._next = 1 if counters[0] > counters[1] else 0
+        self.newest = max(0, *counters)
+        return file
 
     def _page(self, slot: int) -> bytes:
-        return self._file.pread(PAGE_BYTES, slot * PAGE_BYTES)
+        """Empty when the disk does not give it."""
+        if self._file is None:
+            return b""
+        try:
+            return self._file.pread(PAGE_BYTES, slot * PAGE_BYTES)
+        except JournalError as err:
+            self._note(err)
+            return b""
+
+    def _note(self, err: Exception) -> None:
+        if not self.faults:
+            _log.error("black box: %s", err)
+        self.faults += 1
 
     def write(self, page: bytes) -> None:
         """One page of 4096 bytes, durable when it returns without a fault counted."""
         if len(page) != PAGE_BYTES:
             raise ValueError(f"a page has {PAGE_BYTES} bytes, not {len(page)}")
         try:
-            self._file.pwrite(page, self._next * PAGE_BYTES)
-            self._file.sync()
-        except JournalError as err:
-            if not self.faults:
-                _log.error("black box: %s", err)
-            self.faults += 1
+            file = self._open()
+            file.pwrite(page, self._next * PAGE_BYTES)
+            file.sync()
+        except (OSError, JournalError) as err:
+            self._note(err)
             return
         self._next = 1 - self._next
         self.writes += 1
@@ -63,7 +95,9 @@ class BlackBoxFile:
         return max(pages, key=_counter, default=None)
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def __enter__(self) -> Self:
         return self

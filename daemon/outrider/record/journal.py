@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Self
+from typing import Final, Self
 
 from outrider.errors import JournalError
 from outrider.model.record import GapReason, Lane, Record, StoredRecord
@@ -30,6 +30,8 @@ from outrider.record.stats import JournalStats, LaneStats
 from outrider.record.stream import LogStream
 
 __all__ = ["Journal", "JournalOptions", "LaneOptions"]
+
+NEWEST_BYTES: Final = 1 << 22
 
 
 class Journal:
@@ -310,6 +312,19 @@ class Journal:
         with self._guard:
             stream = self._streams.get((epoch, lane))
             return [] if stream is None else stream.read(first_seq, max_records, max_bytes)
+
+    def newest(self, lane: Lane, count: int) -> list[StoredRecord]:
+        """The newest durable records of a lane that are still held, acknowledged or not, oldest first."""
+        with self._guard:
+            own = [stream for (_epoch, each), stream in self._streams.items() if each is lane]
+            own.sort(key=lambda stream: stream.epoch == self.epoch)
+            found: list[StoredRecord] = []
+            for stream in own:
+                at = max(1, stream.durable - count + 1)
+                while got := stream.read(at, count, NEWEST_BYTES):
+                    found += got
+                    at = got[-1].seq + 1
+            return found[-count:]
 
     def acknowledge(self, epoch: int, lane: Lane, up_to_seq: int) -> bool:
         with self._guard:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from outrider.app.black_box import TOLD_BY_PAGE, BlackBoxKeeper, BlackBoxReport
-from outrider.engine import Engine, parse_black_box
+from outrider.engine import Engine, crc32c, parse_black_box
 from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag, EventKind, Phase
 from outrider.model.evidence import EvidenceChunk, EvidencePart
 from outrider.model.fix import Fix, FixType
@@ -62,11 +62,15 @@ def left_behind(file: BlackBoxFile, engine: Engine, boot: int = BOOT) -> None:
     assert kept.flush(30.0)
 
 
-def told(file: BlackBoxFile, boot: int = 8, *before: Record) -> list[tuple[Event | ClockFix | EvidenceChunk, int]]:
+def told(
+    file: BlackBoxFile, boot: int = 8, *before: Record, delivered: bool = False
+) -> list[tuple[Event | ClockFix | EvidenceChunk, int]]:
     journal = open_journal(MemoryStorage())
     for each in before:
         journal.append(each)
     journal.commit()
+    for stream in journal.streams() if delivered else ():
+        journal.acknowledge(stream.epoch, stream.lane, stream.durable)
     return BlackBoxReport(file, boot).records(journal)
 
 
@@ -125,6 +129,10 @@ def test_a_page_after_an_accident_is_its_evidence(file: BlackBoxFile, driving: E
     [(chunk, _t)] = [r for r in told(file, 8, accident(31 * S, Phase.SUSPECT)) if not isinstance(r[0], ClockFix)]
     assert isinstance(chunk, EvidenceChunk)
     assert chunk.event_seq == 3
+    [(chunk, _t)] = [
+        r for r in told(file, 8, accident(31 * S, Phase.SUSPECT), delivered=True) if not isinstance(r[0], ClockFix)
+    ]
+    assert isinstance(chunk, EvidenceChunk), "the receiver had it before the power went"
     for other in (
         accident(31 * S, Phase.CANCELLED),
         accident(-40 * S, Phase.SUSPECT),
@@ -138,6 +146,7 @@ def test_a_page_older_than_what_followed_tells_nothing(file: BlackBoxFile, drivi
     left_behind(file, driving)
     newer = dataclasses.replace(record(Lane.TELEMETRY), t_us=40 * S)
     assert told(file, 8, newer) == []
+    assert told(file, 8, newer, delivered=True) == []
     assert told(file, 8, dataclasses.replace(newer, t_us=33 * S))
 
 
@@ -162,12 +171,44 @@ def test_it_is_written_while_moving_and_at_once_when_something_is_suspected(
     kept.close()
 
 
+def of_version_1(page: bytes) -> bytes:
+    """As the version before wrote it, as far as it matters: whole, and not readable here."""
+    old = bytearray(page)
+    old[4] = 1
+    old[-4:] = crc32c(bytes(old[:-4])).to_bytes(4, "little")
+    return bytes(old)
+
+
 def test_a_page_that_is_none_is_passed_over(tmp_path: Path, driving: Engine) -> None:
-    """Of an older version, torn twice, or never written."""
+    """Of an older version, torn, or never written."""
     with BlackBoxFile(tmp_path) as file:
         assert told(file) == []
-        old = bytearray(driving.black_box_page(BOOT))
-        old[4] = 1
-        file.write(bytes(old))
+        torn = bytearray(driving.black_box_page(BOOT))
+        torn[100] ^= 1
+        file.write(bytes(torn))
         assert told(file) == []
-        assert BlackBoxReport(file, 8).newest == 0
+        file.write(of_version_1(driving.black_box_page(BOOT)))
+        assert file.read() is not None
+        assert told(file) == []
+
+
+def test_pages_count_on_from_those_of_an_older_version(tmp_path: Path, driving: Engine) -> None:
+    """Else the old one passes for the newest until both slots are overwritten."""
+    driving.count_pages(5000)
+    with BlackBoxFile(tmp_path) as file:
+        for _ in range(2):
+            file.write(of_version_1(driving.black_box_page(BOOT)))
+    with BlackBoxFile(tmp_path) as file, Engine(CAR) as engine:
+        assert file.newest == 5002
+        engine.count_pages(file.newest)
+        file.write(engine.black_box_page(9))
+        newest = file.read()
+        assert newest is not None
+        assert parse_black_box(newest).boot_id == 9
+
+
+def test_a_stop_that_could_not_commit_leaves_the_page(file: BlackBoxFile, driving: Engine) -> None:
+    """What is told by the page is not in the journal then."""
+    left_behind(file, driving)
+    keeper(file, driving).close(clean=False)
+    assert told(file)

@@ -12,11 +12,21 @@ import pytest
 from msgspec.structs import replace
 
 from outrider.app import daemon as daemon_module
+from outrider.app.black_box import BlackBoxKeeper
 from outrider.app.daemon import Daemon
+from outrider.app.options import vehicle_profile
 from outrider.clock import SystemClock
 from outrider.config import Config, Engine, Journal, Terminal, Vehicle
+from outrider.engine import Engine as Detector
+from outrider.engine import parse_black_box
 from outrider.model.frame import EFF, FD, FrameBatch
+from outrider.model.record import Kind, Lane
+from outrider.model.vehicle import VehicleTables
 from outrider.ports import SourceItem
+from outrider.record.blackbox_io import BlackBoxFile
+from outrider.record.inspect import inspect
+from outrider.record.storage_io import DirectoryStorage
+from outrider.record.writer_io import JournalWriter
 from outrider.sim.drive import Drive, generate
 from outrider.sim.scenario_io import load_scenario
 
@@ -128,3 +138,58 @@ def test_while_the_car_moves_telemetry_reaches_flash_soon(tmp_path: Path, source
     daemon = Daemon(replace(config(tmp_path), journal=journal), tmp_path, SystemClock())
     status = run_until(daemon, lambda s: s["journal"]["lanes"]["telemetry"]["durable"] > 0)
     assert status["vehicle"]["motion"] == 2
+
+
+def lost_at_speed(journal: Path, tables: VehicleTables) -> None:
+    """What a start before this one, of which nothing else is left, had on its page when the power went."""
+    drive, frames = generate(load_scenario("short"), 1), FrameBatch()
+    for frame in drive.frames():
+        if frame.t_us - drive.start_us > 30_000_000:
+            break
+        flags = (FD if frame.fd else 0) | (EFF if frame.extended else 0)
+        frames.append(frame.t_us, frame.frame_id, frame.data, flags)
+    journal.mkdir(parents=True)
+    with BlackBoxFile(journal) as file, Detector(tables) as engine:
+        start = 0
+        while start < len(frames):
+            start += engine.offer_frames(frames, start)
+            engine.run(frames.t_us_at(start - 1))
+        file.write(engine.black_box_page(12345))
+
+
+def test_power_lost_at_speed_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A car that stands, and whose power goes again and again, does not report the same accident at each start."""
+    journal = tmp_path / "data" / "journal"
+    lost_at_speed(journal, vehicle_profile(config(tmp_path), tmp_path).tables)
+    monkeypatch.setattr(daemon_module, "live_sources", lambda *_given: [])
+    monkeypatch.setattr(BlackBoxKeeper, "close", lambda *_given, **_more: None)  # it is never stopped in order
+    for _ in range(2):
+        run_until(Daemon(config(tmp_path), tmp_path, SystemClock()), lambda status: status["writer"]["alive"])
+        storage = DirectoryStorage(journal)
+        stored = [s.record for s in inspect(storage).records(lane=Lane.EMERGENCY) if s.record.kind is Kind.EVENT]
+        storage.close()
+        assert [each.boot_id for each in stored] == [12345]
+
+
+def test_the_page_is_closed_when_all_else_is_on_flash(
+    tmp_path: Path, source: ScriptedSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Power may go while the daemon stops; and a disk that refuses leaves the page to the next start."""
+    journal = tmp_path / "data" / "journal"
+    flush, clean = JournalWriter.flush, []
+
+    def slow(writer: JournalWriter, timeout_s: float | None = 30.0) -> bool:
+        with BlackBoxFile(journal) as file:
+            newest = file.read()
+        clean.append(newest is not None and parse_black_box(newest).clean)
+        return flush(writer, timeout_s) and not refuses
+
+    monkeypatch.setattr(JournalWriter, "flush", slow)
+    for refuses in (False, True):
+        daemon = Daemon(config(tmp_path), tmp_path, SystemClock())
+        run_until(daemon, lambda status: status["black_box"]["writes"] > 0)
+        assert clean.pop() is False
+        with BlackBoxFile(journal) as file:
+            page = file.read()
+            assert page is not None
+            assert parse_black_box(page).clean is not refuses

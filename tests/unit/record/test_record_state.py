@@ -23,7 +23,8 @@ from outrider.record.cursor import (
 )
 from outrider.record.hole import Hole
 from outrider.record.state import HEADER_BYTES, TwoSlotFile
-from outrider.record.storage_memory import MemoryStorage
+from outrider.record.storage_io import DirectoryFile
+from outrider.record.storage_memory import MemoryStorage, refusal
 from tests.support.powercut import Disk
 
 
@@ -125,3 +126,37 @@ def test_the_newest_whole_page_is_found(tmp_path: Path) -> None:
     with BlackBoxFile(tmp_path) as box:
         box.write(page(5))
     assert sorted(struct.unpack_from("<Q", path.read_bytes(), 8 + slot * PAGE_BYTES)[0] for slot in (0, 1)) == [4, 5]
+
+
+def test_a_disk_that_refuses_the_page_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No room for the file, or a directory that is gone: counted, said once, tried again with each page."""
+    home = tmp_path / "journal"
+    with BlackBoxFile(home) as box:
+        assert box.read() is None
+        box.write(page(1))
+        assert (box.writes, box.faults) == (0, 2)
+        home.mkdir()
+        box.write(page(2))
+        assert (box.writes, box.faults) == (1, 2)
+        assert box.read() == page(2)
+    assert len(caplog.records) == 1
+
+
+def test_a_slot_that_cannot_be_read_costs_that_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad sector under the older page."""
+    with BlackBoxFile(tmp_path) as box:
+        for counter in (1, 2):
+            box.write(page(counter))
+    pread = DirectoryFile.pread
+
+    def refuse(file: DirectoryFile, size: int, offset: int) -> bytes:
+        if offset == 0:
+            raise refusal(5, "blackbox.page: Input/output error")
+        return pread(file, size, offset)
+
+    monkeypatch.setattr(DirectoryFile, "pread", refuse)
+    with BlackBoxFile(tmp_path) as box:
+        assert box.read() in (page(1), page(2))
+        assert box.newest in (1, 2)
+        box.write(page(3))
+        assert box.writes == 1
