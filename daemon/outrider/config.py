@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+import msgspec.inspect
 
 from outrider.errors import ConfigError
 from outrider.files_io import read_text
@@ -194,7 +195,7 @@ def _explain(message: str, document: dict[str, Any]) -> str:
     """msgspec's message with the key spelled as in the file, and the nearest known key for an unknown one."""
     unknown = re.search(r"unknown field `(.+?)`(?: - at `\$\.?(.*?)`)?$", message)
     if unknown is None:
-        return re.sub(r" - at `\$\.?(.*?)`$", r" (at \1)", message)
+        return re.sub(r" - at `\$\.?(.*?)`$", r" (at \1)", message) + _choices(message)
     key, place = unknown[1], unknown[2] or ""
     section = re.sub(r"\[.*?\]", "", place).split(".")[0]
     known = list(msgspec.structs.asdict(_empty(section)))
@@ -202,6 +203,18 @@ def _explain(message: str, document: dict[str, Any]) -> str:
     where = f"[{place}] " if place else ""
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
     return f"{where}unknown key {key!r}; {hint}"
+
+
+def _choices(message: str) -> str:
+    """What may stand where a word was not known."""
+    wrong = re.match(r"Invalid enum value .* - at `\$\.(\w+).*\.(\w+)`$", message)
+    if wrong is None or wrong[1] not in _SECTIONS:
+        return ""
+    section = msgspec.inspect.type_info(_SECTIONS[wrong[1]])
+    fields = section.fields if isinstance(section, msgspec.inspect.StructType) else ()
+    kind = next((field.type for field in fields if field.encode_name == wrong[2]), None)
+    known = kind.values if isinstance(kind, msgspec.inspect.LiteralType) else ()
+    return "; use " + " or ".join(f'"{value}"' for value in known) if known else ""
 
 
 def _empty(section: str) -> msgspec.Struct:

@@ -13,6 +13,7 @@ from outrider.profile.compile import Alias
 from outrider.profile.overlay import nearest
 
 ProfileId = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$")]
+CLASSES: Final = ("passenger", "light-truck", "heavy", "any")
 SUFFIX: Final = ".profile.toml"
 _UNKNOWN: Final = re.compile(r"unknown field `([^`]*)`")
 _LINE: Final = re.compile(r"\(at line ([0-9]+)")
@@ -78,6 +79,8 @@ def parse_profile(text: str, file: str) -> ProfileFile:
 
 def _explain(message: str) -> str:
     unknown = _UNKNOWN.search(message)
+    if message.endswith("at `$.vehicle.class`"):
+        return f"[vehicle] class is one of {', '.join(CLASSES)}: {message}"
     if unknown is None:
         return message
     known = _known_keys(message)
@@ -92,8 +95,8 @@ def _known_keys(message: str) -> list[str]:
 def _line_of(message: str, text: str) -> int | None:
     """The line that begins with the key the message speaks of, if it is there."""
     unknown = _UNKNOWN.search(message)
-    path = re.search(r"at `\$\.([A-Za-z0-9_]+)", message)
-    key = unknown[1] if unknown else path[1] if path else None
+    path = re.search(r"at `\$\.([A-Za-z0-9_.]+)", message)
+    key = unknown[1] if unknown else path[1].rpartition(".")[2] if path else None
     if key is None:
         return None
     for number, line in enumerate(text.splitlines(), 1):

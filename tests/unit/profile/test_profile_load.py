@@ -160,6 +160,10 @@ def test_a_missing_or_broken_companion_file_is_named(car: Path) -> None:
         ("name = 'y'", "missing required field `id`"),
         ("id = 'x'\nname = 'y'\nimu_range_g = -1", r"p\.toml:3: Expected `float` >= 0"),
         ("id = 'x'\nname = 'y'\ndbc = 'car.dbc'", r"p\.toml:3: Expected `array`"),
+        (
+            "id = 'x'\nname = 'y'\n[vehicle]\nclass = 'van'",
+            r"p\.toml:4: .*class is one of passenger, light-truck, heavy",
+        ),
         ("id = ", r"p\.toml:1: no valid TOML"),
         ("x = " + "[" * 5000, "no valid TOML"),
     ],
