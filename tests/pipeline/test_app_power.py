@@ -14,7 +14,7 @@ from outrider.app.control import ask
 from outrider.app.daemon import Daemon
 from outrider.cli import run as command
 from outrider.clock import SystemClock
-from outrider.config import load_config
+from outrider.config import Config, load_config
 from outrider.engine import Player, open_unix, parse_black_box
 from outrider.errors import JournalError, LinkError
 from outrider.model.record import Kind, Lane
@@ -78,7 +78,7 @@ def test_a_failing_supply_empties_the_memory(tmp_path: Path) -> None:
 
 
 def test_the_signal_reaches_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``outrider run`` takes SIGPWR, which would otherwise end the process."""
+    """``outrider run`` takes SIGPWR, which would otherwise end the process; also while it starts."""
     told = []
 
     class Fake:
@@ -94,6 +94,13 @@ def test_the_signal_reaches_the_daemon(tmp_path: Path, monkeypatch: pytest.Monke
     file = tmp_path / "outrider.toml"
     file.write_text(CONFIG.format(folder=tmp_path), encoding="utf-8")
     before = {number: signal.getsignal(number) for number in (signal.SIGPWR, signal.SIGTERM, signal.SIGINT)}
+    load = load_config
+
+    def early(path: Path) -> Config:
+        os.kill(os.getpid(), signal.SIGPWR)
+        return load(path)
+
+    monkeypatch.setattr("outrider.config.load_config", early)
     monkeypatch.setattr("outrider.app.daemon.Daemon", Fake)
     try:
         done = CliRunner().invoke(command.cli, ["--config", str(file)])

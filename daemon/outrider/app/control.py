@@ -81,23 +81,27 @@ class ControlServer:
             buffer += chunk
             while b"\n" in buffer:
                 line, buffer = buffer.split(b"\n", 1)
-                client.sendall(json.dumps(self._answer(line), allow_nan=False).encode() + b"\n")
+                client.sendall(self._answer(line).encode() + b"\n")
             if len(buffer) > MAX_REQUEST:
                 client.sendall(b'{"error": "request too long"}\n')
                 return
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
+    def _answer(self, line: bytes) -> str:
+        """A fault in telling must not end the telling."""
+        try:
+            return json.dumps(self._document(line), allow_nan=False)
+        except Exception as err:
+            log.exception("status")
+            return json.dumps({"error": f"status failed: {type(err).__name__}: {err}"})
+
+    def _document(self, line: bytes) -> dict[str, Any]:
         try:
             request = json.loads(line)
         except (ValueError, RecursionError):
             return {"error": "not JSON"}
         command = request.get("cmd") if isinstance(request, dict) else None
         if command == "status":
-            try:
-                return self._status()
-            except Exception as err:  # a fault in telling must not end the telling
-                log.exception("status")
-                return {"error": f"status failed: {type(err).__name__}: {err}"}
+            return self._status()
         return {"error": f"unknown command {command!r}; known: status"}
 
 

@@ -298,24 +298,24 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         """The document of ``outrider status --json`` (docs/reference/cli.md). Called on the control socket's thread."""
-        last = self._last
+        last, trip, refused = self._last, self._pipeline.trip, self._pipeline.stats
         return {
             "software": __version__,
             "device": self._config.terminal.device,
             "uptime_s": round((self._clock.boottime_us() - self._started_us) / 1e6, 1),
             "vehicle": None if last is None else _vehicle(last),
-            "trip": dataclasses.asdict(self._pipeline.trip) if self._pipeline.trip else None,
+            "trip": dataclasses.asdict(trip) if trip else None,
             "mounting": None if self._mounting is None else self._mounting.status(),
             "events": [
                 {"kind": e.kind.name.lower(), "phase": e.phase.name.lower(), "t0_us": e.t0_us, "conf": round(e.conf, 3)}
-                for e in self._recent
+                for e in tuple(self._recent)  # the owner adds to it meanwhile
             ],
             "buses": [] if self._supervision is None else self._supervision.status(),
             "sources": [source.state() for source in self._sources],
             "engine": self._engine,
             "black_box": self._black_box.status(),
             "troubles": dict(self._troubles),
-            "refused": dataclasses.asdict(self._pipeline.stats),
+            "refused": dataclasses.asdict(dataclasses.replace(refused, outputs=dict(refused.outputs))),
             "beacons": self._beacons.status(),
             **self._delivery.status(),
         }

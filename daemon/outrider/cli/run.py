@@ -38,6 +38,7 @@ RIG_NICE = -15
 )
 def cli(file: Path, log_level: str, rig_speed: int) -> None:
     """Run the terminal daemon until SIGTERM or SIGINT. SIGPWR: the supply fails, save everything now."""
+    signal.signal(signal.SIGPWR, signal.SIG_IGN)  # it would end the process; there is nothing to save yet
     from outrider.app.daemon import Daemon
     from outrider.app.options import check_rig_speed
     from outrider.clock import SystemClock

@@ -101,6 +101,18 @@ def test_another_s_socket_is_not_taken_away(path: Path) -> None:
     second.stop()
 
 
+def test_a_number_that_json_has_not_does_not_end_the_telling(path: Path) -> None:
+    """It is an answer too, and the next one is given."""
+    server = ControlServer(path, lambda: {"speed": float("nan")})
+    server.start()
+    try:
+        for _ in range(2):
+            with pytest.raises(LinkError, match="status failed"):
+                ask(path, "status")
+    finally:
+        server.stop()
+
+
 def test_a_fault_in_telling_does_not_end_the_telling(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A status that fails is an error answer, and the next question is answered again."""
     answers = iter([ZeroDivisionError("oops"), None])
