@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -31,6 +31,7 @@ MAX_FILES: Final = 64
 MAX_BYTES: Final = 512 * 1024 * 1024  # of all files, unpacked
 MAX_ZIP_BYTES: Final = 256 * 1024 * 1024
 _NAME: Final = re.compile(r"(standards/)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _DATE: Final = (1980, 1, 1, 0, 0, 0)  # no time of writing: the same records give the same package
 
 
@@ -41,12 +42,22 @@ class _File(msgspec.Struct):
     what: str = ""
 
 
+class _Record(msgspec.Struct):
+    sha256: str
+
+
+class _Records(msgspec.Struct):
+    count: int
+    sha256: str
+    digests: list[_Record] = msgspec.field(name="list")
+
+
 class _Manifest(msgspec.Struct):
     format: str
     device: str
     event_id: str
     files: list[_File]
-    records: dict[str, Any]
+    records: _Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +112,7 @@ def _read(file: zipfile.ZipFile, path: Path) -> CrashPackage:
     manifest = _manifest(_content(file, entries[MANIFEST], path), path)
     named = {one.name: one for one in manifest.files}
     for name in sorted({*named, DOCUMENT, RECORDS} - entries.keys()):
-        raise InputError(f"{name} is missing", path=path)
+        raise InputError(f"{name if _NAME.fullmatch(name) else repr(name[:80])} is missing", path=path)
     for name in sorted(entries.keys() - named.keys() - {MANIFEST}):
         raise InputError(f"{name[:80]} is not named by the manifest", path=path)
     files: dict[str, bytes] = {}
@@ -116,7 +127,16 @@ def _read(file: zipfile.ZipFile, path: Path) -> CrashPackage:
     document = decode_document(files[DOCUMENT], f"{path}: {DOCUMENT}")
     if (document.device, document.event_id) != (manifest.device, manifest.event_id):
         raise InputError("manifest and document tell of different crashes", path=path)
+    _check_records(files[RECORDS], manifest.records, path)
     return CrashPackage(document, files, path)
+
+
+def _check_records(data: bytes, listed: _Records, path: Path) -> None:
+    digests = [stored.digest() for stored in decode_records(data, f"{path}: {RECORDS}")]
+    told = [one.sha256 for one in listed.digests]
+    chain = hashlib.sha256(b"".join(digests)).hexdigest()
+    if (listed.count, listed.sha256, told) != (len(digests), chain, [digest.hex() for digest in digests]):
+        raise InputError(f"{RECORDS} does not hold the records that the manifest lists", path=path)
 
 
 def _entries(file: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
@@ -132,6 +152,8 @@ def _entries(file: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
             raise InputError(f"holds {info.filename} twice", path=path)
         if info.flag_bits & 1:
             raise InputError(f"{info.filename} is encrypted", path=path)
+        if info.compress_type not in _METHODS:
+            raise InputError(f"{info.filename} is packed in a way no package is", path=path)
         found[info.filename] = info
     if sum(info.file_size for info in infos) > MAX_BYTES:
         raise InputError(f"unpacks to more than {MAX_BYTES} bytes", path=path)
