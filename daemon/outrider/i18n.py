@@ -42,5 +42,10 @@ def _(message: str) -> str:
     return _translations(_chosen.get()).gettext(message)
 
 
+def in_english() -> bool:
+    """Whether texts come out as in the source: the user's language is English, or one without a catalogue."""
+    return not isinstance(_translations(_chosen.get()), gettext.GNUTranslations)
+
+
 def ngettext(singular: str, plural: str, n: int) -> str:
     return _translations(_chosen.get()).ngettext(singular, plural, n)

@@ -52,7 +52,12 @@ class Profiles:
 
 
 def all_crashes(place: Place) -> list[CrashBundle]:
-    """Every crash there, by terminal, oldest first. Errors: InputError, JournalError, OSError name the place."""
+    """Every crash there, oldest first; those whose time is not known before all others. Errors: InputError,
+    JournalError, OSError name the place."""
+    return sorted(_found(place), key=_age)
+
+
+def _found(place: Place) -> list[CrashBundle]:
     if place.package is not None:
         return [read_package(place.package).bundle()]
     if place.store is not None:
@@ -67,7 +72,7 @@ def one_crash(place: Place, event: str | None) -> CrashBundle:
     if not found:
         raise InputError("no crash is recorded here", path=place)
     if event is None:
-        return max(found, key=_age)
+        return found[-1]
     wanted = [one for one in found if one.event_id == event] or [one for one in found if one.event_id.endswith(event)]
     if len(wanted) == 1:
         return wanted[0]
@@ -79,7 +84,10 @@ def one_crash(place: Place, event: str | None) -> CrashBundle:
 def crash_document(place: Place, event: str | None, profiles: Profiles) -> CrashDocument:
     """The document: a package's own as it was made, else made now."""
     if place.package is not None and not profiles:
-        return read_package(place.package).document
+        package = read_package(place.package)
+        if event is not None and not package.document.event_id.endswith(event):
+            raise InputError(f"there is no crash {event!r}; there is {package.document.event_id}", path=place)
+        return package.document
     bundle = one_crash(place, event)
     return document(bundle, tables_of(bundle, profiles))
 

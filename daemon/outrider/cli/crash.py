@@ -116,11 +116,13 @@ def export(output: Path | None, log_format: str, as_json: bool, **args: Any) -> 
     path = _target(output, f"crash-{bundle.event_id}.zip")
     document = write_package(bundle, path, tables=tables_of(bundle, _named(args)), log_format=log_format)
     _say_missing(document)
+    digest = _sha256(path) if path.is_file() else None  # what went into a pipe or device cannot be read again
     if as_json:
-        emit_json({"package": str(path), "sha256": _sha256(path), **_row(document)})
-    else:
-        click.echo(str(path))
-        note(_("SHA-256 {digest}").format(digest=_sha256(path)))
+        emit_json({"package": str(path), **({"sha256": digest} if digest else {}), **_row(document)})
+        return
+    click.echo(str(path))
+    if digest:
+        note(_("SHA-256 {digest}").format(digest=digest))
 
 
 @cli.command()
@@ -222,8 +224,11 @@ def _sha256(path: Path) -> str:
 
 
 def _say_missing(document: CrashDocument) -> None:
-    for one in document.missing:
-        note(_("missing: {what}: {why}").format(what=one.what, why=one.why))
+    from outrider.crash.report_clean import clean
+    from outrider.crash.report_terms import told, told_span
+
+    for one in clean(document.missing):
+        note(_("missing: {what}: {why}").format(what=told_span(one.what), why=told(one.why)))
 
 
 def utc_text(utc_us: int | None) -> str | None:
@@ -234,6 +239,11 @@ def utc_text(utc_us: int | None) -> str | None:
         return (_EPOCH + timedelta(microseconds=utc_us)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except OverflowError:
         return None
+
+
+def share_text(confidence: float) -> str:
+    """In per cent, never all: nothing is certain."""
+    return f"{min(confidence, 0.99):.0%}"
 
 
 def _row(document: CrashDocument) -> dict[str, Any]:
@@ -278,14 +288,16 @@ def _print_table(documents: list[CrashDocument]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from outrider.crash.report_clean import shown
+
     table = Table(box=box.SIMPLE_HEAD)
     for name in (_("id"), _("terminal"), _("UTC"), _("what"), _("level"), _("state"), _("sure"), _("delta-V km/h")):
         table.add_column(name, overflow="fold")
     for one in documents:
-        row = _row(one)
-        speed = "" if row["dv_kmh"] is None else f"{'≥' if row['dv_lower_bound'] else ''}{row['dv_kmh']:.0f}"
-        cells = (one.event_id, one.device, row["utc"] or "?", one.kind, str(one.level), row["state"])
-        table.add_row(*(escape(cell) for cell in cells), f"{one.verdict.confidence:.0%}", speed)
+        impact, when = one.impact, utc_text(one.time.t0_utc_us) or "?"
+        speed = "" if impact.dv_kmh is None else f"{'≥' if impact.lower_bound else ''}{impact.dv_kmh:.0f}"
+        cells = (one.event_id, one.device, when, one.kind, str(one.level), one.verdict.state)
+        table.add_row(*(escape(shown(cell)) for cell in cells), share_text(one.verdict.confidence), speed)
     console = stdout_console(highlight=False)
     if documents:
         console = console if console.is_terminal else stdout_console(highlight=False, width=180)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from outrider.cli.common import stdout_console
-from outrider.cli.crash import utc_text
-from outrider.i18n import _
+from outrider.cli.crash import share_text, utc_text
+from outrider.crash.report_clean import clean
+from outrider.crash.report_terms import told, told_span
+from outrider.crash.report_words import kind_words, state_words, verdict_sentence
+from outrider.i18n import _, in_english
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,24 +22,29 @@ _WIDE = 120
 
 
 def print_crash(document: CrashDocument) -> None:
-    """One screen: verdict, when, where, numbers, reasons, what is missing."""
+    """One screen: verdict, when, where, numbers, reasons, what is missing. Texts may come from strangers."""
+    document = clean(document)
     console = _console()
-    console.print(_text(document.verdict.sentence, "bold"))
+    sentence = document.verdict.sentence if in_english() else verdict_sentence(document)
+    console.print(_text(sentence, "bold"))
     table = _plain_table()
     for name, value in _facts(document):
         table.add_row(_text(name), _text(value))
     console.print(table)
     for item in document.verdict.items:
         if item.counted:
-            console.print(_text(f"  {item.sum_share:+.1f}  {item.words}"))
+            console.print(_text(f"  {item.sum_share:+.1f}  {told(item.words)}"))
     for quality in document.quality:
-        console.print(_text(_("data: {words}; {effect}").format(words=quality.words, effect=quality.effect), "yellow"))
+        words, effect = told(quality.words), told(quality.effect)
+        console.print(_text(_("data: {words}; {effect}").format(words=words, effect=effect), "yellow"))
     for one in document.missing:
-        console.print(_text(_("missing: {what}: {why}").format(what=one.what, why=one.why), "yellow"))
+        what, why = told_span(one.what), told(one.why)
+        console.print(_text(_("missing: {what}: {why}").format(what=what, why=why), "yellow"))
 
 
 def print_reanalysis(result: Reanalysis) -> None:
     """The differences, what is the same in one line, and the limits."""
+    result = clean(result)
     console = _console()
     then = result.algorithm_then or _("unknown version")
     console.print(_text(_("judged by {then}, again by {now}").format(then=then, now=result.algorithm_now)))
@@ -58,7 +66,8 @@ def print_reanalysis(result: Reanalysis) -> None:
 
 
 def _facts(document: CrashDocument) -> list[tuple[str, str]]:
-    place, time, versions = document.place, document.time, document.versions
+    place, time, versions, verdict = document.place, document.time, document.versions, document.verdict
+    decided = (kind_words(verdict.kind), state_words(verdict.state), share_text(verdict.confidence))
     where = _("unknown")
     if place is not None:
         accuracy = "" if place.hacc_m is None else f" ± {place.hacc_m:.0f} m"
@@ -70,7 +79,7 @@ def _facts(document: CrashDocument) -> list[tuple[str, str]]:
         (_("terminal"), document.device or _("unknown")),
         (_("when"), _("unknown") if when is None else when + doubt),
         (_("where"), where),
-        (_("verdict"), f"{document.kind}, {document.verdict.state}, {document.verdict.confidence:.0%}"),
+        (_("verdict"), _(", ").join(decided)),
         (_("level"), str(document.level)),
         *_impact(document.impact),
         (_("recorded by"), f"{versions.software or '?'}, {versions.algorithm or '?'}, {versions.profile_id or '?'}"),

@@ -56,7 +56,7 @@ class TimeInfo:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where it was at T0, WGS-84. stale: the fix was older than 5 s."""
+    """The newest fix from before T0, WGS-84. stale: it was older than 5 s."""
 
     lat_deg: float
     lon_deg: float

@@ -63,7 +63,7 @@ def _of_part(kind: EvidencePart, bundle: CrashBundle) -> list[Missing]:
     if part is None or not part.data:
         return [Missing(name, words.NO_IMU if kind is EvidencePart.IMU else words.NO_PART)]
     before_s, after_s = WINDOW_S[kind]
-    first_s, last_s = ((t_us - bundle.t0_us) / 1e6 for t_us in (part.first_us, part.last_us))
+    first_s, last_s = (round((t_us - bundle.t0_us) / 1e6, 1) + 0.0 for t_us in (part.first_us, part.last_us))
     found = []
     if first_s > -before_s + _SLACK_S:
         found.append(Missing(f"{name}: {-before_s:g} s to {first_s:.1f} s", words.STARTS_LATE))

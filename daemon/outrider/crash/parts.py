@@ -14,16 +14,15 @@ from typing import Final
 import zstandard
 
 from outrider.crash.bundle import Part
-from outrider.model.evidence import MAX_CHUNK_BYTES, MAX_SLICE_BYTES, EvidenceChunk, EvidencePart, Packing
+from outrider.model.evidence import (
+    ITEM_BYTES,
+    MAX_CHUNK_BYTES,
+    MAX_SLICE_BYTES,
+    EvidenceChunk,
+    EvidencePart,
+    Packing,
+)
 
-ITEM_BYTES: Final = {
-    EvidencePart.FRAMES: 80,
-    EvidencePart.IMU: 48,
-    EvidencePart.SIGNALS: 24,
-    EvidencePart.BLACK_BOX: 4096,
-    EvidencePart.FIXES: 56,
-    EvidencePart.INPUTS: 48,
-}
 _MAX_PIECES: Final = MAX_SLICE_BYTES // MAX_CHUNK_BYTES + 1
 _MAX_PART_BYTES: Final = 128 * 1024 * 1024
 _REACH_US: Final = 300_000_000  # items further from the event belong to something else

@@ -17,6 +17,7 @@ from outrider.model.event import CrashEvidence, Event, EventFlag, EventKind, Pha
 
 _AGREES: Final = 0.02
 _STANDING_KMH: Final = 3.0
+_MOST_SURE: Final = 0.99  # nothing is certain
 
 _KINDS: Final = {
     EventKind.CRASH: "crash",
@@ -82,7 +83,7 @@ def sentence(event: Event, state: State, impact: Event) -> str:
         "cancelled": f"No crash: {name}" if not event.kind.is_crash else f"Suspicion withdrawn: {name}",
         "closed": f"Suspected, neither confirmed nor withdrawn: {name}",
     }[state]
-    sure = "" if state == "cancelled" else f" ({event.conf:.0%} sure)"
+    sure = "" if state == "cancelled" else f" ({min(event.conf, _MOST_SURE):.0%} sure)"
     return ", ".join([how, *_details(impact, event)]) + sure + "."
 
 

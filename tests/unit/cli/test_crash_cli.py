@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import random
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from outrider.cli.crash import share_text
 from outrider.cli.main import main
-from outrider.crash.package_io import read_package
+from outrider.crash.collect import collect
+from outrider.crash.package_io import read_package, write_package
+from outrider.crash.verdict import sentence
+from outrider.i18n import in_language
 from outrider.ingest.store_io import Store
-from outrider.model.record import Lane
+from outrider.model.record import ClockFix, Kind, Lane, StoredRecord
 from outrider.record.journal import Journal
 from outrider.record.options import JournalOptions
 from outrider.record.storage_io import DirectoryStorage
+from outrider.wire.bodies import decode_body, encode_body
 from outrider.wire.codec import Batch
 from tests.support.crash_records import BOOT_ID, EPOCH, driven
 
@@ -86,6 +93,32 @@ def test_list(place: str, request: pytest.FixtureRequest, capsys: pytest.Capture
     assert "≥" in out
 
 
+def test_a_list_goes_by_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Oldest first over all terminals and starts: numbers of starts are random, names are names."""
+    path = tmp_path / "received.sqlite"
+    with Store.open(path) as db:
+        for device, boot_id, days in (("car-1", 9, 2), ("car-2", 5, 1), ("car-2", 7, 0), ("car-3", 1, 3)):
+            for lane in Lane:
+                records = tuple(_moved(s, boot_id, days) for s in driven() if s.record.lane is lane)
+                if records:
+                    db.accept(Batch(device, EPOCH + boot_id, lane, records), 1)
+        db.commit()
+    _code, out, _err = run(capsys, "list", "--store", path, "--json")
+    rows = [crash_object(line) for line in out.splitlines()]
+    assert [row["device"] for row in rows] == ["car-2", "car-2", "car-1", "car-3"]
+    assert [row["utc"] for row in rows] == sorted(row["utc"] for row in rows)
+
+
+def _moved(stored: StoredRecord, boot_id: int, days: int) -> StoredRecord:
+    """The same record of another start of the system, some days later."""
+    record = replace(stored.record, boot_id=boot_id)
+    if record.kind is Kind.CLOCK:
+        clock = decode_body(record.kind, record.body)
+        assert isinstance(clock, ClockFix)
+        record = replace(record, body=encode_body(replace(clock, utc_us=clock.utc_us + days * 86_400_000_000)))
+    return replace(stored, epoch=EPOCH + boot_id, record=record)
+
+
 def test_show(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A person reads the sentence, the numbers, what counted and what is missing; a program the whole document."""
     code, out, _err = run(capsys, "show", "--journal", journal)
@@ -139,7 +172,8 @@ def test_the_profile_of_then_is_found_by_itself(
 def places(journal: Path, store: Path, tmp_path: Path) -> dict[str, Path]:
     """Names of places for command lines."""
     (tmp_path / "text.txt").write_text("no database", encoding="utf-8")
-    return {"journal": journal, "store": store, "tmp": tmp_path}
+    write_package(collect(driven(), "car-1")[0], tmp_path / "crash.zip")
+    return {"journal": journal, "store": store, "tmp": tmp_path, "package": tmp_path / "crash.zip"}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +190,8 @@ def places(journal: Path, store: Path, tmp_path: Path) -> dict[str, Path]:
         (("show", "{store}", "--journal", "{journal}"), 65, "give one of"),
         (("export", "--journal", "{journal}", "-o", "/nowhere/x.zip"), 74, "/nowhere"),
         (("reanalyse", "--journal", "{journal}", "--profile", "no-such-car"), 65, "no-such-car"),
+        (("show", "{package}", "--event", "nothing"), 65, "there is no crash 'nothing'; there is "),
+        (("report", "{package}", "--event", "nothing", "-o", "{tmp}"), 65, "there is no crash 'nothing'; there is "),
     ],
 )
 def test_errors_are_one_line(
@@ -185,3 +221,39 @@ def test_a_crash_is_named_by_the_end_of_its_id(store: Path, capsys: pytest.Captu
         code, out, _err = run(capsys, "show", "--store", store, "--event", name)
         assert code == 0
         assert whole in out
+
+
+def test_names_of_strangers_do_not_command_the_screen(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Control signs in what a package says of itself are shown as codes; a program gets them as JSON writes them."""
+    path = tmp_path / "crash.zip"
+    write_package(collect(driven(), "\x1b[2Jcar")[0], path)
+    code, out, _err = run(capsys, "show", path)
+    assert code == 0
+    assert "\\u001b[2Jcar" in out
+    assert "\x1b" not in out
+    assert json.loads(run(capsys, "show", path, "--json")[1])["device"] == "\x1b[2Jcar"
+
+
+def test_nothing_is_certain() -> None:
+    """As on the report's page, a person never reads 100 %."""
+    event = collect(driven())[0].events[-1]
+    assert "(99% sure)" in sentence(replace(event, conf=0.9999), "confirmed", event)
+    assert (share_text(0.9999), share_text(0.704)) == ("99%", "70%")
+
+
+def test_a_screen_speaks_one_language(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the document says in English is told in the reader's language."""
+    with in_language("zh"):
+        _code, out, _err = run(capsys, "show", "--journal", journal)
+    assert "缺失：车辆信号：" in out
+    assert "Confirmed" not in out
+    assert re.findall(r"[a-z]{3,} [a-z]{3,}", out) == []
+
+
+def test_what_went_into_a_device_has_no_hash(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The digest of what can be read back is of the package, or not told."""
+    code, out, err = run(capsys, "export", "--journal", journal, "-o", "/dev/null")
+    assert (code, out) == (0, "/dev/null\n")
+    assert "SHA-256" not in err
+    _code, out, _err = run(capsys, "export", "--journal", journal, "-o", "/dev/null", "--json")
+    assert "sha256" not in crash_object(out)
