@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import takewhile
 from math import isfinite
+from struct import Struct
 from typing import Final
 
 from outrider.engine import EvidenceState
 from outrider.model.crash import CrashStage, CrashState, MountState, SlotName
-from outrider.model.evidence import EvidenceChunk, EvidencePart, EvidenceSlice
+from outrider.model.evidence import ITEM_BYTES, MAX_SLICE_BYTES, EvidenceChunk, EvidencePart, EvidenceSlice
 from outrider.model.record import BootInfo
 from outrider.model.vehicle import VehicleTables
 from outrider.wire.evidence import cut
 
 MAX_SLOTS: Final = 256  # named in the first state, before it is known which of them the evidence holds
+_T_US: Final = Struct("<q")  # of an item, at its beginning
 _RECORD_WORDS: Final = 6  # u32 words of an otr_signal_record; the slot is number 2
 
 
@@ -33,6 +35,7 @@ class EvidenceRecords:
         rows = sorted(range(len(tables.slots)), key=lambda slot: (not tables.slots[slot].telemetry, slot))
         self._likely = tuple(self._names[slot] for slot in sorted(rows[:MAX_SLOTS]))
         self._seen: dict[int, set[int]] = {}  # slots by event, while its window is open
+        self._more: dict[tuple[int, EvidencePart], int] = {}  # slices beyond the engine's count, likewise
 
     def records(self, step: EvidenceSlice | EvidenceState) -> Iterator[tuple[EvidenceChunk | CrashState, int]]:
         """(body, time): of a slice the time of its newest item."""
@@ -42,8 +45,23 @@ class EvidenceRecords:
         if step.part is EvidencePart.SIGNALS:
             words = memoryview(step.data).cast("I")
             self._seen.setdefault(step.event_seq, set()).update(words[2::_RECORD_WORDS].tolist())
-        for chunk in cut(step):
-            yield chunk, step.last_us
+        for piece in self._in_measure(step):
+            for chunk in cut(piece):
+                yield chunk, piece.last_us
+
+    def _in_measure(self, step: EvidenceSlice) -> Iterator[EvidenceSlice]:
+        """Slices that travel: one of a large recorder on many buses, or of thousands of signals, becomes several."""
+        before = self._more.get((step.event_seq, step.part), 0)
+        size = ITEM_BYTES[step.part]
+        most = MAX_SLICE_BYTES // size * size
+        starts = range(0, len(step.data), most)
+        for number, start in enumerate(starts, step.number + before):
+            data = step.data[start : start + most]
+            first_us = _T_US.unpack_from(data)[0] if start else step.first_us
+            last_us = _T_US.unpack_from(data, len(data) - size)[0] if start + most < len(step.data) else step.last_us
+            yield EvidenceSlice(step.event_seq, step.part, number, first_us, last_us, data)
+        if len(starts) > 1:
+            self._more[step.event_seq, step.part] = before + len(starts) - 1
 
     def _state(self, step: EvidenceState) -> CrashState:
         seen = self._seen.get(step.event_seq, set())
@@ -51,6 +69,7 @@ class EvidenceRecords:
         pulse = list(takewhile(lambda point: isfinite(point[0]) and isfinite(point[1]), step.pulse))
         if step.stage is CrashStage.CLOSED:
             self._seen.pop(step.event_seq, None)
+            self._more = {key: more for key, more in self._more.items() if key[0] != step.event_seq}
         return CrashState(
             event_seq=step.event_seq,
             stage=step.stage,

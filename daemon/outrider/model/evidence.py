@@ -21,6 +21,16 @@ class EvidencePart(IntEnum):
     INPUTS = 6  # other direct inputs (supply, ignition): ``otr_sample``, 48 bytes
 
 
+ITEM_BYTES: Final = {
+    EvidencePart.FRAMES: 80,
+    EvidencePart.IMU: 48,
+    EvidencePart.SIGNALS: 24,
+    EvidencePart.BLACK_BOX: 4096,
+    EvidencePart.FIXES: 56,
+    EvidencePart.INPUTS: 48,
+}
+
+
 class Packing(IntEnum):
     """How the bytes of a slice were packed before they were cut into pieces."""
 

@@ -10,7 +10,7 @@ from outrider.app.evidence import MAX_SLOTS, EvidenceRecords
 from outrider.app.intake import place_of
 from outrider.engine import EvidenceState
 from outrider.model.crash import Cover, CrashStage, CrashState, MountState
-from outrider.model.evidence import EvidenceChunk, EvidencePart, EvidenceSlice
+from outrider.model.evidence import MAX_SLICE_BYTES, EvidenceChunk, EvidencePart, EvidenceSlice
 from outrider.model.record import BootInfo, Category, Kind, Lane
 from outrider.model.vehicle import Slot, VehicleTables
 from outrider.wire.bodies import decode_body, encode_body
@@ -84,3 +84,24 @@ def test_a_slice_is_pieces_with_the_time_of_its_newest_item() -> None:
     assert {t_us for _body, t_us in records} == {piece.last_us}
     assert {place_of(chunk) for chunk in chunks} == {(Lane.BULK, Category.EMERGENCY)}
     assert assemble(chunks)[EvidencePart.SIGNALS].data == piece.data
+
+
+def test_a_slice_too_large_to_travel_becomes_several() -> None:
+    """A recorder of a hundred megabytes and thousands of signals does not end the daemon at its crash: all of it is
+    written, in order of time, under numbers of its own."""
+    made = maker()
+    count = MAX_SLICE_BYTES // 24 + 1000
+    items = b"".join(struct.pack("<qIId", 1000 + n, n % 8, 0, 0.0) for n in range(count))
+    slices = (
+        EvidenceSlice(4, EvidencePart.SIGNALS, 0, 900, 999 + count, items),
+        EvidenceSlice(4, EvidencePart.SIGNALS, 1, 2_000_000, 2_000_003, items[:24]),
+    )
+    chunks = [body for piece in slices for body, _t in made.records(piece) if isinstance(body, EvidenceChunk)]
+    part = assemble(chunks)[EvidencePart.SIGNALS]
+    assert part.data == items + items[:24]
+    assert (part.missing, part.damaged) == ((), ())
+    middle = 1000 + MAX_SLICE_BYTES // 24
+    assert part.spans_us == ((900, middle - 1), (middle, 999 + count), (2_000_000, 2_000_003))
+    list(made.records(state(CrashStage.CLOSED)))
+    again = [body for body, _t in made.records(slices[1]) if isinstance(body, EvidenceChunk)]
+    assert {chunk.slice for chunk in again} == {1}, "of another event with this number"
