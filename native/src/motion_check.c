@@ -45,7 +45,7 @@ static bool numbers_ok(const otr_sample *s) {
     case OTR_IN_WHEELS:
         return any_within(s->x, 4, SPEED_LIMIT);
     case OTR_IN_GNSS: /* a heading outside its range is left unused later */
-        return within(s->x, 1, SPEED_LIMIT) || !within(&s->res, 1, 255.0f) || !((uint32_t)s->res & OTR_FIX_SPEED);
+        return within(s->x, 1, SPEED_LIMIT) || !(s->res >= 0 && s->res <= 255) || !((uint32_t)s->res & OTR_FIX_SPEED);
     case OTR_IN_YAW:
         return within(s->x, 1, RATE_LIMIT);
     case OTR_IN_BRAKE:

@@ -83,5 +83,14 @@ def test_aarch64_agrees(recorded: Path, plain: str) -> None:
 
 def test_memory_is_clean(recorded: Path, plain: str) -> None:
     """Under AddressSanitizer and UBSan the same stream runs without a word and with the same answer."""
-    flags = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    assert run(mh.build(*flags, out="runner-san", sources=[RUNNER]), recorded) == plain
+    flags = ("-g", "-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
+    binary = mh.build(*flags, out="runner-san", sources=[RUNNER])
+    assert run(binary, recorded) == plain
+    absurd = np.float32([np.nan, np.inf, -np.inf, -1e-30, -0.5, -7.5, 255.5, 1e30, -1e30, 3e38])
+    kind, res, value = (each.ravel() for each in np.meshgrid(np.arange(1, 12), absurd, absurd, indexing="ij"))
+    odd = np.zeros(len(kind), mh.SAMPLE)
+    odd["t_us"], odd["q"] = np.arange(len(odd)) * 1000, mh.VALID
+    odd["kind"], odd["src"], odd["res"], odd["x"] = kind, mh.GNSS_SERIAL, res, value[:, None]
+    whole = recorded.parent / "absurd.bin"
+    whole.write_bytes(odd.tobytes())
+    assert "distance=" in run(binary, whole), "whatever the numbers are, nothing is done that C leaves undefined"
