@@ -192,7 +192,8 @@ int otr_recorder_trigger(otr_recorder *r, uint32_t event_seq, int64_t t0_us, int
     if (!w)
         return -1;
     *w = (window){.open = 1, .seq = event_seq, .t0_us = t0_us, .trigger_us = now_us, .hurry_us = OTR_NEVER_US};
-    w->until_us = t0_us + OTR_POST_US > now_us ? t0_us + OTR_POST_US : now_us;
+    int64_t least = now_us + (int64_t)BEFORE_COUNT * OTR_BEFORE_STEP_US; /* so that all of before is handed out */
+    w->until_us = t0_us + OTR_POST_US > least ? t0_us + OTR_POST_US : least;
     w->states = 1u << OTR_STEP_TRIGGER;
     w->after_us = now_us + OTR_SOON_US;
     for (unsigned k = 0; k < OTR_REC_KINDS; k++)
@@ -251,6 +252,8 @@ static int64_t window_due(const window *w) {
 }
 
 int64_t otr_recorder_due(const otr_recorder *r) {
+    if (r->told) /* nothing may be recorded over its items */
+        return r->told->trigger_us;
     int64_t due = OTR_NEVER_US;
     for (unsigned i = 0; i < OTR_WINDOWS; i++) {
         int64_t own = window_due(&r->window[i]);

@@ -1,7 +1,8 @@
 /* outrider/recorder.h: flight recorder: rings of raw inputs and decoded signals in RAM, capped in bytes, and what of them
  * is to be saved when a crash is suspected.
  *
- * The rings never stop. A trigger opens a window around T0, from OTR_PRE_US before to OTR_POST_US after, and from then on
+ * The rings never stop. A trigger opens a window around T0, from OTR_PRE_US before to OTR_POST_US after (at least until
+ * all that lies before the trigger is handed out), and from then on
  * hands it out in slices, the most valuable first, while recording goes on: at the trigger the state, then what lies
  * before it, one slice each OTR_BEFORE_STEP_US; then what comes, each OTR_SOON_US for OTR_SOON_FOR_US, later each
  * OTR_LATER_US; at the end the closing state. When the supply fails everything is due at once. What is due follows from
@@ -101,7 +102,7 @@ void otr_recorder_finish(otr_recorder *r, int64_t now_us);
 /* Windows that are open. */
 unsigned otr_recorder_windows(const otr_recorder *r);
 
-/* When the next step is due; OTR_NEVER_US without a window. */
+/* When the next step is due; OTR_NEVER_US without a window. A step that was told is due until it is done. */
 int64_t otr_recorder_due(const otr_recorder *r);
 
 /* 1 and the step that is due by now, else 0. Empty slices are passed over. The same step until otr_recorder_done(). */
