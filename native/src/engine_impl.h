@@ -73,6 +73,7 @@ struct otr_engine {
     uint32_t moments; /* ever; the newest is moment[(moments - 1) % OTR_PAGE_MOMENTS] */
     double acc_sum[3];
     uint32_t acc_count;      /* samples since the last tick */
+    uint8_t acc_src;         /* whose, OTR_SRC_NONE nobody's */
     int64_t weak_us;         /* when a suspicion that is no crash by itself last asked for evidence */
     int64_t supply_us;       /* when it was last seen to fail */
     float supply_v;          /* usual voltage, 0 none known */

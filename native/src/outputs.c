@@ -111,13 +111,23 @@ static void emit_event(otr_engine *e, otr_event *event) {
     memcpy(queue_cell(e, OTR_OUT_EVENT, 0), event, sizeof *event);
 }
 
+/* For the page: of one sensor, until it says nothing for a tick, and only what is valid and finite. */
+static void note_acc(otr_engine *e, const otr_sample *sample) {
+    const float *x = sample->x;
+    if (!(sample->q & OTR_Q_VALID) || !isfinite(x[0]) || !isfinite(x[1]) || !isfinite(x[2]))
+        return;
+    if (e->acc_src != OTR_SRC_NONE && e->acc_src != sample->src)
+        return;
+    for (unsigned i = 0; i < 3; i++)
+        e->acc_sum[i] += (double)x[i];
+    e->acc_src = sample->src;
+    e->acc_count++;
+}
+
 void otr_push_sample(otr_engine *e, const otr_sample *sample) {
     otr_event events[EVENTS_PER_SAMPLE];
-    if (sample->kind == OTR_IN_IMU && sample->x[0] == sample->x[0]) {
-        for (unsigned i = 0; i < 3; i++)
-            e->acc_sum[i] += (double)sample->x[i];
-        e->acc_count++;
-    }
+    if (sample->kind == OTR_IN_IMU)
+        note_acc(e, sample);
     int n = otr_motion_push(e->motion, sample, events, EVENTS_PER_SAMPLE);
     e->stats.samples++;
     for (int i = 0; i < n; i++)
@@ -238,6 +248,8 @@ void otr_note_moment(otr_engine *e, int64_t t_us) {
         m.acc[i] = e->acc_count ? centi(e->acc_sum[i] / e->acc_count) : OTR_ACC_UNKNOWN;
         e->acc_sum[i] = 0.0;
     }
+    if (!e->acc_count)
+        e->acc_src = OTR_SRC_NONE;
     e->acc_count = 0;
     e->moment[e->moments++ % OTR_PAGE_MOMENTS] = m;
 }

@@ -74,7 +74,7 @@ def _moments(box: Any) -> tuple[Moment, ...]:
 
 
 def _moment(raw: Any, t_us: int) -> Moment:
-    known = raw.acc[0] != lib.OTR_ACC_UNKNOWN
+    known = lib.OTR_ACC_UNKNOWN not in tuple(raw.acc)
     return Moment(
         t_us,
         None if raw.speed == lib.OTR_SPEED_UNKNOWN else raw.speed / 100.0,

@@ -9,7 +9,8 @@
  *     moments x (u16 speed | i16 x | i16 y | i16 z) | zeros | u32 crc32c of bytes 0..4091
  *
  * A moment is a tick of 100 ms, the newest at t_us or within 100 ms before: speed in 0.01 m/s (65535 unknown), acceleration
- * in the sensor's own axes, mean since the tick before in 0.01 m/s2 (-32768 unknown; beyond the range: its end).
+ * in the sensor's own axes, mean of the valid samples since the tick before in 0.01 m/s2 (-32768 unknown; beyond the
+ * range: its end). Of two sensors one is told, until it says nothing for a tick.
  * Pages of version 1, without boot id, flags and moments, are refused as another version.
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
