@@ -5,10 +5,10 @@
  * by another thread than the owner, but one inbox has one producer: with frame_inboxes > 1 each bus has its own.
  *
  * Order: the oldest waiting item first; at equal times a due tick, then frames (by number of the inbox), fixes, IMU,
- * power. Items older than
- * the engine's time are processed at the engine's time and counted as late; one more than merge_back_us older means
- * that its source's clock jumped back: from then on this source's times are shifted so that they go on at the
- * engine's time (counted as jumps_back), until they catch up by themselves. Times beyond +-2^60 us are refused.
+ * power. Items older than the engine's time are processed at the engine's time and counted as late; one more than
+ * merge_back_us older means that its source's clock jumped back: from then on this source's times are shifted so that
+ * they go on at the engine's time (counted as jumps_back), until they catch up by themselves. Times beyond +-2^60 us
+ * are refused.
  * An inbox that is full at the start of otr_engine_run() gives up its oldest item even past the watermark (counted as
  * forced), so that a caller that offers, runs and offers the rest always gets on.
  *

@@ -106,7 +106,7 @@ typedef struct {
 } otr_sample;
 static_assert(sizeof(otr_sample) == 48, "otr_sample layout");
 
-/* ---- what the detector says (detector.md 3.10) ----------------------------------------------- */
+/* ---- what the detector says (docs/reference/events.md) ----------------------------------------- */
 enum otr_event_kind {
     OTR_EV_CRASH = 1,          /* delta-V path; level 1 minor 2 crash 3 severe */
     OTR_EV_CRASH_INFERRED = 2, /* no IMU evidence: speed or silence rules */
@@ -138,7 +138,7 @@ enum otr_phase {
 #define OTR_EVF_ALIGNED 0x0002u        /* long/lat/pdof are in vehicle axes */
 #define OTR_EVF_CFC60 0x0004u
 #define OTR_EVF_ROLLOVER 0x0008u
-#define OTR_EVF_MULTI 0x0010u      /* a second impact inside the refractory time */
+#define OTR_EVF_MULTI 0x0010u      /* a further impact, within the confirm or the refractory time */
 #define OTR_EVF_POS 0x0020u        /* lat_deg, lon_deg are known */
 #define OTR_EVF_POS_STALE 0x0040u  /* ... but older than 5 s at t0 */
 #define OTR_EVF_STANDSTILL 0x0080u /* vehicle stood within the confirm window */
