@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 from outrider.crash.bundle import CrashBundle
@@ -64,7 +65,7 @@ def document(bundle: CrashBundle, tables: VehicleTables | None = None) -> CrashD
         verdict=verdict,
         time=_time(bundle),
         place=_place(bundle),
-        impact=_impact(bundle),
+        impact=impact_of(bundle),
         delta_v=curve,
         series=series_of(bundle, tables),
         imu=imu_trace(bundle, samples, axes),
@@ -73,7 +74,7 @@ def document(bundle: CrashBundle, tables: VehicleTables | None = None) -> CrashD
         calibration=_calibration(bundle),
         thresholds=tuple(Threshold(*pair) for pair in (bundle.state.thresholds if bundle.state else ())),
         versions=_versions(bundle),
-        quality=_quality(bundle),
+        quality=quality_of(bundle.events),
         missing=missing_of(bundle, named=named, pulse=pulse, curve=bool(curve.t_ms), weighed=bool(verdict.items)),
         files=(),
     )
@@ -105,7 +106,7 @@ def _on_earth(lat_deg: float, lon_deg: float) -> bool:
     return -90 <= lat_deg <= 90 and -180 <= lon_deg <= 180
 
 
-def _impact(bundle: CrashBundle) -> Impact:
+def impact_of(bundle: CrashBundle) -> Impact:
     """Numbers of the strongest impact, taken together; speeds that it does not know are those of another phase."""
     if not bundle.events:
         return _NO_IMPACT
@@ -238,10 +239,11 @@ def _versions(bundle: CrashBundle) -> Versions:
     return Versions(None, None, None, None)
 
 
-def _quality(bundle: CrashBundle) -> tuple[QualityNote, ...]:
+def quality_of(events: Sequence[Event]) -> tuple[QualityNote, ...]:
+    """What was wrong with the data in any phase."""
     flags = DataQuality(0)
-    for event in bundle.events:
+    for event in events:
         flags |= event.quality
-    if any(event.flags & EventFlag.DV_LOWER_BOUND for event in bundle.events):
+    if any(event.flags & EventFlag.DV_LOWER_BOUND for event in events):
         flags |= DataQuality.SATURATED  # older records say it this way only
     return tuple(QualityNote((flag.name or "").lower(), *QUALITY[flag]) for flag in DataQuality if flag in flags)

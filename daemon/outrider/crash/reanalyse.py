@@ -9,9 +9,10 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from outrider.crash.build import impact_of, quality_of
 from outrider.crash.bundle import CrashBundle
 from outrider.crash.verdict import state_of
 from outrider.crash.words import QUALITY, TERMS
@@ -19,7 +20,7 @@ from outrider.engine import ALGORITHM, Decoder, Engine, EngineOptions, Mount
 from outrider.engine.convert import maybe
 from outrider.engine.options import MOTION_FIELDS
 from outrider.errors import EngineError, InputError
-from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag, EventKind
+from outrider.model.event import CrashEvidence, Event, EventKind
 from outrider.model.evidence import EvidencePart
 from outrider.model.fix import Fix, FixType, ImuSample, PowerSample
 from outrider.model.frame import FRAME_SIZE
@@ -37,30 +38,25 @@ _SAME_US: Final = 3_000_000  # T0 of the same crash
 _BEYOND_US: Final = 60_000_000
 _NO_TABLES: Final = VehicleTables("none", (), ())
 
-# What is compared: name, unit, the value of an event.
-_FIELDS: Final[tuple[tuple[str, str, Callable[[Event], Any]], ...]] = (
-    ("kind", "", lambda e: e.kind.name.lower()),
-    ("level", "", lambda e: e.level),
-    ("rule", "", lambda e: e.rule),
-    ("confidence", "", lambda e: e.conf),
-    ("t0", "us", lambda e: e.t0_us),
-    ("delta-V", "km/h", lambda e: e.dv_kmh),
-    ("delta-V from", "km/h", lambda e: e.dv_lo_kmh),
-    ("delta-V to", "km/h", lambda e: e.dv_hi_kmh),
-    ("delta-V is a lower bound", "", lambda e: bool(e.flags & EventFlag.DV_LOWER_BOUND)),
-    ("delta-V longitudinal", "km/h", lambda e: e.dv_long_kmh),
-    ("delta-V lateral", "km/h", lambda e: e.dv_lat_kmh),
-    ("principal direction", "deg", lambda e: e.pdof_deg),
-    ("clock", "", lambda e: e.clock or None),
-    ("peak", "g", lambda e: e.peak_g),
-    ("ASI", "", lambda e: e.asi),
-    ("duration", "ms", lambda e: e.dur_ms),
-    ("speed before", "km/h", lambda e: e.v_pre_kmh),
-    ("speed at the impact", "km/h", lambda e: e.v_impact_kmh),
-    ("speed after", "km/h", lambda e: e.v_post_kmh),
-    ("impacts", "", lambda e: e.impact_no),
-    ("airbag", "", lambda e: bool(e.flags & EventFlag.AIRBAG)),
-    ("rollover", "", lambda e: bool(e.flags & EventFlag.ROLLOVER)),
+# What is compared of the impact: name, unit, field of the document.
+_IMPACT: Final = (
+    ("delta-V", "km/h", "dv_kmh"),
+    ("delta-V from", "km/h", "dv_lo_kmh"),
+    ("delta-V to", "km/h", "dv_hi_kmh"),
+    ("delta-V is a lower bound", "", "lower_bound"),
+    ("delta-V longitudinal", "km/h", "dv_long_kmh"),
+    ("delta-V lateral", "km/h", "dv_lat_kmh"),
+    ("principal direction", "deg", "pdof_deg"),
+    ("clock", "", "clock"),
+    ("peak", "g", "peak_g"),
+    ("ASI", "", "asi"),
+    ("duration", "ms", "dur_ms"),
+    ("speed before", "km/h", "v_pre_kmh"),
+    ("speed at the impact", "km/h", "v_impact_kmh"),
+    ("speed after", "km/h", "v_post_kmh"),
+    ("impacts", "", "impacts"),
+    ("airbag", "", "airbag"),
+    ("rollover", "", "rollover"),
 )
 
 
@@ -116,7 +112,7 @@ def reanalyse(bundle: CrashBundle, tables: VehicleTables | None, *, present_thre
     except EngineError as err:
         raise InputError(f"mounting or thresholds of the package cannot be used: {err}") from None
     again = _of_same_crash(events, bundle)
-    rows = _rows(bundle.events, again) if again else ()
+    rows = _rows(bundle, replace(bundle, events=tuple(again))) if again else ()
     algorithm = bundle.state.algorithm if bundle.state else bundle.boot.algorithm if bundle.boot else None
     limits = _limits(bundle, tables)
     return Reanalysis(algorithm, ALGORITHM, "present" if present_thresholds else "package", bool(again), rows, limits)
@@ -249,20 +245,31 @@ def _of_same_crash(events: Sequence[Event], bundle: CrashBundle) -> list[Event]:
     return [event for event in events if event.seq == best]
 
 
-def _rows(then: Sequence[Event], now: Sequence[Event]) -> tuple[Difference, ...]:
-    old, new = then[-1], now[-1]
-    rows = [Difference("state", "", state_of(then), state_of(now))]
-    rows += [Difference(name, unit, value(old), value(new)) for name, unit, value in _FIELDS]
-    old_terms, new_terms = old.evidence, new.evidence
-    rows += [
-        Difference(_COUNTED + TERMS[term], "", bool(old_terms & term), bool(new_terms & term))
-        for term in CrashEvidence
-        if (old_terms | new_terms) & term
+def _rows(then: CrashBundle, now: CrashBundle) -> tuple[Difference, ...]:
+    """The verdict is the last word, the numbers are those of the strongest impact: as in a document."""
+    old, new = then.events[-1], now.events[-1]
+    impact_then, impact_now = impact_of(then), impact_of(now)
+    rows = [
+        Difference("state", "", state_of(then.events), state_of(now.events)),
+        Difference("kind", "", old.kind.name.lower(), new.kind.name.lower()),
+        Difference("level", "", old.level, new.level),
+        Difference("rule", "", old.rule, new.rule),
+        Difference("confidence", "", old.conf, new.conf),
+        Difference("t0", "us", then.t0_us, now.t0_us),
     ]
     rows += [
-        Difference(f"data: {QUALITY[flag][0]}", "", bool(old.quality & flag), bool(new.quality & flag))
-        for flag in DataQuality
-        if (old.quality | new.quality) & flag
+        Difference(name, unit, getattr(impact_then, field), getattr(impact_now, field)) for name, unit, field in _IMPACT
+    ]
+    rows += [
+        Difference(_COUNTED + TERMS[term], "", bool(old.evidence & term), bool(new.evidence & term))
+        for term in CrashEvidence
+        if (old.evidence | new.evidence) & term
+    ]
+    flags_then, flags_now = ({note.words for note in quality_of(one.events)} for one in (then, now))
+    rows += [
+        Difference(f"data: {words}", "", words in flags_then, words in flags_now)
+        for words, _effect in QUALITY.values()
+        if words in flags_then | flags_now
     ]
     return tuple(rows)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from outrider.crash.bundle import CrashBundle
-from outrider.crash.collect import collect
+from outrider.crash.collect import collect, document
 from outrider.crash.package_io import read_package, write_package
 from outrider.crash.reanalyse import Reanalysis, reanalyse
 from outrider.errors import InputError
@@ -82,6 +82,21 @@ def test_differences_are_shown() -> None:
     assert then == 7.0
     assert now == pytest.approx(40, abs=1.5)
     assert any(row.name.startswith("counted:") and row.then != row.now for row in result.rows)
+
+
+def test_numbers_are_those_of_the_document() -> None:
+    """Of several impacts the strongest counts here too, though a weaker one was told of last."""
+    times, along, left = blow(-40.0, 0.0)
+    again, more, _left = blow(-14.0, 0.0)
+    records = pulsed([*times, *(t + 2 for t in again)], [*along, *(along[-1] + v for v in more)], [*left, *left])
+    bundle = collect(records)[0]
+    impact, result = document(bundle).impact, reanalyse(bundle, None)
+    then, now = value(result, "delta-V")
+    assert then == impact.dv_kmh
+    assert (then, now) == (pytest.approx(40, abs=2), pytest.approx(40, abs=2))
+    assert value(result, "impacts") == (2, 2)
+    assert value(result, "t0")[0] == bundle.t0_us
+    assert value(result, "speed before")[0] == impact.v_pre_kmh
 
 
 def test_what_cannot_be_judged_is_said() -> None:
