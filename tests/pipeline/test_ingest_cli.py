@@ -111,7 +111,7 @@ def test_both_end_cleanly_on_signals(broker: Broker, tmp_path: Path, number: sig
     """Exit code 0, no traceback."""
     process = watching(broker)
     process.send_signal(number)
-    _out, err = process.communicate(timeout=30)
+    _out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in err
 
@@ -165,7 +165,7 @@ def test_a_device_without_a_key_is_stored_and_not_acknowledged(broker: Broker, t
         assert "no key for device car-1" in process.stderr.readline()
         assert uplink.status().counters.get("acks", 0) == 0
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     assert process.returncode == 0
     assert len(log.streams()) == 1
     with Store.open(tmp_path / "r.db", read_only=True) as store:

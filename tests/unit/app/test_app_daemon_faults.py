@@ -83,7 +83,7 @@ def run_until(daemon: Daemon, done: Callable[[dict[str, Any]], bool]) -> dict[st
     thread.start()
     status: dict[str, Any] = {}
     try:
-        for _ in range(400):
+        for _ in range(1200):
             if failed:
                 raise failed[0]
             if daemon._supervision is not None:  # all is open
@@ -94,7 +94,7 @@ def run_until(daemon: Daemon, done: Callable[[dict[str, Any]], bool]) -> dict[st
         raise AssertionError(f"never: {status}")
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
         assert not failed, failed
 
 

@@ -38,7 +38,7 @@ class Heard:
     def samples(self, count: int) -> list[ImuSample]:
         out: list[ImuSample] = []
         while len(out) < count:
-            item = self._items.get(timeout=20)
+            item = self._items.get(timeout=60)
             assert item.imu is not None
             assert item.watermark_us == item.imu[-1].t_us
             out += item.imu
@@ -58,7 +58,7 @@ def running(iio: FakeIio, **options: Any) -> Iterator[tuple[IioImuSource, Heard]
 
 def until(source: IioImuSource, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The state once it is so."""
-    for _attempt in range(2000):
+    for _attempt in range(6000):
         state = source.state()
         if condition(state):
             return state
