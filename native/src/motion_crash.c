@@ -83,6 +83,8 @@ static void begin(otr_motion *m, otr_mo_sink *sink, int rule, double limit, bool
         c->ev.src_mask |= known->src_mask;
     }
     c->worst = same ? last.level : 0;
+    c->kept_ev = last;
+    c->kept_pulse = c->pulse;
     if (!same) {
         c->confirmed = c->moved = c->collapse = c->thrust = false;
         c->parked = is_parked(m);
@@ -94,6 +96,7 @@ static void begin(otr_motion *m, otr_mo_sink *sink, int rule, double limit, bool
     c->gyro_peak = sqrt(otr_mo_dot(m->imu.rate, m->imu.rate));
     c->state = OTR_MO_CAPTURE;
     c->until_us = c->t0_us + CAPTURE_US;
+    otr_mo_step_watch(m);
     otr_mo_pulse_measure(m, m->imu.last_us);
     look_at_speed(m);
     otr_mo_classify(m);
@@ -108,10 +111,28 @@ static void maybe_confirm(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_emit(m, sink, &c->ev, OTR_PH_CONFIRMED);
 }
 
+/* A crash is not undone by a sensor that breaks after it: the impact before stands as it was told. */
+static void drop_impact(otr_motion *m, otr_mo_sink *sink) {
+    otr_mo_crash *c = &m->crash;
+    c->ev = c->kept_ev;
+    c->pulse = c->kept_pulse;
+    c->t0_us = c->ev.t0_us;
+    c->impacts = c->ev.impact_no;
+    c->until_us = c->t0_us + (int64_t)((double)m->cfg.confirm_s * 1e6);
+    look_at_speed(m);
+    otr_mo_classify(m);
+    otr_mo_emit(m, sink, &c->ev, OTR_PH_UPDATE);
+    maybe_confirm(m, sink);
+}
+
 /* It was the sensor. What was measured is not worth saying, and the axis goes on without its step. */
 static void take_back(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_crash *c = &m->crash;
     otr_mo_step_give_up(m);
+    if (c->impacts > 1 && c->worst > 0) { /* a further impact of the same event */
+        drop_impact(m, sink);
+        return;
+    }
     c->ev.dv_kmh = c->ev.dv_long_kmh = c->ev.dv_lat_kmh = c->ev.dv_lo_kmh = c->ev.dv_hi_kmh = (float)NAN;
     c->ev.conf = 0;
     c->ev.evidence = 0;
@@ -157,7 +178,7 @@ void otr_mo_crash_evidence(otr_motion *m, otr_mo_sink *sink, const otr_event *al
 /* The box itself was knocked off: up has turned for good and the vehicle drove on as before. */
 static void look_at_mount(otr_motion *m) {
     otr_mo_crash *c = &m->crash;
-    if (m->now_us - c->t0_us < TURNED_AFTER_US)
+    if (m->imu.last_us - c->t0_us < TURNED_AFTER_US) /* a sensor that died in the pulse tells no new attitude */
         return;
     bool turned = otr_mo_wider(m->gravity.fast, c->before_up, TURNED_COS);
     bool unchanged = c->v_pre == c->v_pre && (c->v_min >= 0.8 * c->v_pre || c->v_pre < 0.5);

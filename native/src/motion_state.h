@@ -207,6 +207,10 @@ typedef struct {
 } otr_mo_attitude;
 
 /* ---- motion_crash.c --------------------------------------------------------------------------- */
+typedef struct {
+    float along[31], across[31]; /* km/h, each 10 ms from T0 */
+    int32_t n;
+} otr_mo_curve;
 enum otr_mo_crash_state { OTR_MO_ARMED, OTR_MO_CAPTURE, OTR_MO_CONFIRM, OTR_MO_REFRACTORY };
 typedef struct {
     enum otr_mo_crash_state state;
@@ -228,8 +232,9 @@ typedef struct {
     int64_t power_us; /* loss of power or bus within 2 s */
     bool parked, collapse, thrust, airbag, airbag_bit, confirmed, airbag_seen_off, moved;
     uint8_t impacts, worst; /* worst: highest level of the impacts before */
-    float pulse_long[31], pulse_lat[31];
-    int32_t pulse_n;
+    otr_mo_curve pulse;
+    otr_event kept_ev; /* of the impact before: stands when the further one turns out to be the sensor's */
+    otr_mo_curve kept_pulse;
 } otr_mo_crash;
 
 /* ---- motion_alarm.c: the last alarm that came without a pulse ----------------------------------- */
@@ -329,6 +334,7 @@ static inline bool otr_mo_step_jumps(const otr_motion *m, const double d[3]) {
 }
 
 void otr_mo_step_look(otr_motion *m, const double d[3]);
+void otr_mo_step_watch(otr_motion *m); /* a capture begins: from now on each axis is seen to move or not */
 /* Takes known steps off the newest reading and looks for new ones. */
 static inline void otr_mo_step_take(otr_motion *m) {
     otr_mo_step *s = &m->step;

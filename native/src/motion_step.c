@@ -211,6 +211,12 @@ void otr_mo_step_settle(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_emit(m, sink, &ev, OTR_PH_CONFIRMED);
 }
 
+/* Before, samples are not looked at one by one: an axis that has not been seen to move is not yet flat. */
+void otr_mo_step_watch(otr_motion *m) {
+    for (int i = 0; i < 3; i++)
+        m->step.moved_us[i] = m->imu.last_us;
+}
+
 static bool is_flat(const otr_motion *m, int axis) {
     const otr_mo_step *s = &m->step;
     return m->imu.last_us - s->moved_us[axis] >= FLAT_US && size_of(s->last[axis] - m->gravity.g[axis]) > FLAT_MIN;
