@@ -264,10 +264,11 @@ void otr_motion_get_config(const otr_motion *m, otr_motion_config *ret_cfg) {
 }
 
 int otr_motion_pulse(const otr_motion *m, float *ret_long, float *ret_lat, int max) {
-    int n = m->crash.pulse_n < max ? m->crash.pulse_n : max;
+    const otr_mo_curve *pulse = &m->crash.pulse;
+    int n = pulse->n < max ? pulse->n : max;
     for (int i = 0; i < n; i++) {
-        ret_long[i] = m->crash.pulse_long[i];
-        ret_lat[i] = m->crash.pulse_lat[i];
+        ret_long[i] = pulse->along[i];
+        ret_lat[i] = pulse->across[i];
     }
     return n > 0 ? n : 0;
 }

@@ -151,10 +151,10 @@ static void record_curve(otr_motion *m, int64_t to_us) {
         double d[3], along, across;
         dv_between(m, c->base_us, t, d);
         split(m, d, &along, &across);
-        c->pulse_long[n] = (float)(along * OTR_MO_KMH);
-        c->pulse_lat[n] = (float)(across * OTR_MO_KMH);
+        c->pulse.along[n] = (float)(along * OTR_MO_KMH);
+        c->pulse.across[n] = (float)(across * OTR_MO_KMH);
     }
-    c->pulse_n = n;
+    c->pulse.n = n;
 }
 
 static void fill_direction(otr_motion *m, const measure *r) {
@@ -189,6 +189,8 @@ void otr_mo_pulse_measure(otr_motion *m, int64_t to_us) {
         }
         note_peaks(m, t, &r);
     }
+    if (oldest(m) > c->base_us && r.dv * OTR_MO_KMH < (double)ev->dv_kmh)
+        return; /* the begin was lost with missing samples: what was measured before stands, without an upper end */
     double rise_s = (double)(r.top_us > c->t0_us ? r.top_us - c->base_us : WINDOW_US) * 1e-6;
     ev->dv_kmh = (float)(r.dv * OTR_MO_KMH);
     ev->dv_time_ms = (float)((double)(r.top_us > c->t0_us ? r.top_us - c->t0_us : 0) * 1e-3);

@@ -137,6 +137,39 @@ def test_the_second_of_two_sensors_is_put_aside_until_the_first_dies() -> None:
     assert alarms(both[both["t_detect_us"] > 40_000_000]) == []
 
 
+def test_a_sensor_that_breaks_after_the_crash_undoes_nothing() -> None:
+    """It freezes in what looks like a second impact: that one is dropped, and the crash stands with its numbers."""
+    t, acc, gyro = drive(45, 200)
+    hit(t, acc, 20, 40)
+    frozen_from = (t >= 23) & (t < 23.05)
+    acc[frozen_from, 0] -= np.linspace(0, 4 * mh.G, int(frozen_from.sum()))
+    acc[t >= 23.05, 0] = -4 * mh.G
+    acc[t >= 23, 1:] += np.random.default_rng(2).normal(0, 6, (int((t >= 23).sum()), 2))
+    det = aligned(imu_range_g=16)
+    events = det.push(mh.merge(mh.imu(t, acc, gyro), mh.ticks(0, 45, 45)))
+    crash = events[events["kind"] == mh.CRASH]
+    assert phases(events) == [mh.SUSPECT, mh.UPDATE, mh.CONFIRMED, mh.SUSPECT, mh.UPDATE, mh.CLOSED]
+    assert len(set(crash["seq"])) == 1
+    assert list(crash["impact_no"]) == [1, 1, 1, 2, 1, 1]
+    for name in ("t0_us", "dv_kmh", "conf", "level", "evidence"):
+        assert crash[name][4] == crash[name][5] == crash[name][2], name
+    assert crash["t_detect_us"][5] - crash["t0_us"][5] == pytest.approx(10_000_000, abs=20_000)
+    assert int(crash["quality"][5]) & DataQuality.STUCK
+
+
+def test_samples_missing_in_mid_pulse_take_nothing_back() -> None:
+    """0.15 s without a sample: the delta-V that was told at the trigger stands, without an upper end."""
+    t, acc, gyro = drive(40)
+    hit(t, acc, 20, 40)
+    events = aligned(imu_range_g=50).push(mh.merge(mh.imu(t, acc, gyro)[(t < 20.05) | (t >= 20.2)], NO_SPEED))
+    crash = events[events["kind"] == mh.CRASH]
+    assert len(crash) == 3
+    assert len(set(crash["dv_kmh"])) == len(set(crash["dv_lo_kmh"])) == 1
+    assert crash["dv_kmh"][0] > 6.5
+    assert np.isnan(crash["dv_hi_kmh"]).all()
+    assert int(crash["quality"][-1]) & DataQuality.GAP
+
+
 # ---- each flag of the quality --------------------------------------------------------------------------------------
 
 NO_SPEED = mh.ticks(0, 40, 40)
