@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,13 @@ def read_file(path: Path, limit: int = SMALL_FILE_BYTES) -> bytes:
 def read_text(path: Path, limit: int = SMALL_FILE_BYTES) -> str:
     """As ``read_file``, UTF-8 (UnicodeDecodeError otherwise)."""
     return read_file(path, limit).decode("utf-8")
+
+
+def make_private(path: Path) -> None:
+    """A file that is not there yet becomes an empty one for its user and group alone. What refuses is left to the next
+    who opens it."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
 
 
 def _check(path: Path, mode: int) -> None:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from outrider.errors import InputError, JournalError, WireError
+from outrider.files_io import make_private
 from outrider.ingest.alarms_io import AlarmTables
 from outrider.ingest.clock import FixPoint, UtcTime, resolve
 from outrider.ingest.core import StreamKey, clock_fix_of, gap_of
@@ -69,6 +70,7 @@ class Store:
             if read_only:
                 db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
             else:
+                make_private(path)  # it holds places of people
                 db = sqlite3.connect(path, isolation_level=None)
         except sqlite3.Error as err:
             raise JournalError(f"{path}: {err}") from None

@@ -47,6 +47,7 @@ class Vigil:
         self._most = options.max_devices
         self._beacons: dict[str, deque[HeardBeacon]] = {}
         self._changed: set[str] = set()
+        self._sessions: dict[str, int] = {}  # of the last birth
         self._missing: set[str] = set()  # devices with an alarm that stands
         for alarm in standing:
             self._deadman.restore(alarm)
@@ -68,9 +69,12 @@ class Vigil:
     def birth(self, birth: Birth, now_utc_s: float) -> None:
         """A status document that is not an old, retained one."""
         if birth.online:
+            if birth.device not in self._sessions and len(self._sessions) >= self._most:
+                del self._sessions[next(iter(self._sessions))]
+            self._sessions[birth.device] = birth.session_id
             self._deadman.birth(birth.device, now_utc_s)
-        else:
-            self._deadman.will(birth.device, now_utc_s)
+        elif self._sessions.get(birth.device, birth.session_id) == birth.session_id:
+            self._deadman.will(birth.device, now_utc_s)  # that of an older connection is late and says nothing
 
     def batch(self, batch: Batch, now_utc_s: float) -> None:
         place = self._place(batch) if batch.device in self._missing else None

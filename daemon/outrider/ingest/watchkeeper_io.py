@@ -134,8 +134,15 @@ class Watchkeeper:
         self._store.commit()
         told, self._unwritten = self._unwritten, []
         for news in told:
+            self._tell(news)
+
+    def _tell(self, news: News) -> None:
+        """Whoever listens may be gone (a closed pipe, a full log): records go on being received, and it is stored."""
+        try:
             if self._on_alarm is not None:
                 self._on_alarm(news)
+        except Exception:  # noqa: BLE001  as above
+            self._note_fault()
 
     def _keep_coverage(self, now: int) -> None:
         self._coverage_us = now

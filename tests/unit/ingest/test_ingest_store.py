@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,22 @@ def batch(*records: StoredRecord, behind: int = 0) -> Batch:
 
 def span(first: int, last: int) -> Batch:
     return batch(*(stored(seq) for seq in range(first, last + 1)), behind=first - 1)
+
+
+def test_a_new_database_is_not_for_everybody(tmp_path: Path) -> None:
+    """It holds where people were; the write-ahead log beside it too. One that is there keeps what it has."""
+    path = tmp_path / "fleet.db"
+    before = os.umask(0)
+    try:
+        with Store.open(path) as store:
+            store.dead_letter("t", "r", b"", 1)
+            store.commit()
+            assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o640}
+        path.chmod(0o644)
+        Store.open(path).close()
+        assert path.stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
 
 
 def test_a_record_is_stored_once(store: Store) -> None:

@@ -180,3 +180,17 @@ def test_a_damaged_record_is_a_sign_of_life_and_no_more() -> None:
            ((Lane.EMERGENCY, Kind.EVENT), (Lane.EMERGENCY, Kind.TELEMETRY))]  # fmt: skip
     watched.batch(batch(*bad), T0 + 20)
     assert len(wait(watched, T0 + 40, T0 + 20)) == 1
+
+
+@pytest.mark.parametrize(("session", "counts"), [(1, False), (2, True)])
+def test_a_late_will_says_nothing_of_the_connection_there_is(session: int, counts: bool) -> None:
+    """That this connection was closed at once makes a silence ordinary; that the one before it was does not."""
+    watched = strict()
+    birth = Birth("car", 2, "1", None, online=True, boot_id=7, epoch=5)
+    watched.birth(birth, T0)
+    watched.beacon("car", T0 + 1, FAST)
+    watched.batch(crash(100 * S), T0 + 1)
+    watched.birth(replace(birth, session_id=session, online=False), T0 + 2)
+    [alarm] = wait(watched, T0 + 60)
+    assert isinstance(alarm, Vanished)
+    assert ("closed at once" in " ".join(alarm.reasons)) is counts

@@ -122,6 +122,20 @@ def test_the_end_writes_down_what_was_refused_before(bench: Bench, monkeypatch: 
     assert len(bench.told) == 1
 
 
+def test_a_listener_that_is_gone_stops_nothing(bench: Bench) -> None:
+    """A closed pipe: the alarm is on record, the others are told all the same, and the fault is counted."""
+
+    def gone(_news: News) -> None:
+        raise BrokenPipeError
+
+    bench.watch._on_alarm = gone
+    bench.up()
+    bench.beacon()
+    bench.wait(15)
+    assert [alarm.device for alarm in bench.store.alarms.standing()] == ["car"]
+    assert bench.watch.counters()["watch_faults"] == 1
+
+
 def test_beacons_right_after_connecting_are_passed_over(bench: Bench) -> None:
     """A broker that keeps QoS 0 for absent receivers must not bring yesterday's drive to life."""
     bench.watch.link_up()
