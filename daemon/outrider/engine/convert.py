@@ -12,6 +12,7 @@ from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag, E
 from outrider.model.fix import Fix, ImuSample, PowerSample
 
 NAN: Final = math.nan
+_SINGLE_MAX: Final = 3.4e38  # of a C float, nearly
 FIX: Final = struct.Struct("=qqddfffffBBBB")
 SAMPLE: Final = struct.Struct("=qBBHf8f")
 EVENT: Final = struct.Struct("=qqqddffIHBBHHBBH17fIII")
@@ -26,6 +27,19 @@ def _number(value: float | None) -> float:
     return NAN if value is None else value
 
 
+def _pack(layout: struct.Struct, t_us: int, *rest: float) -> bytes:
+    """What does not fit goes to the end of its range: the engine refuses and counts such times and numbers."""
+    try:
+        return layout.pack(t_us, *rest)
+    except (OverflowError, struct.error):
+        fitting = (_single(each) if isinstance(each, float) else max(-(2**63), min(each, 2**63 - 1)) for each in rest)
+        return layout.pack(max(-(2**63), min(t_us, 2**63 - 1)), *fitting)
+
+
+def _single(value: float) -> float:
+    return math.copysign(math.inf, value) if abs(value) > _SINGLE_MAX else value
+
+
 def pack_fix(fix: Fix) -> bytes:
     position = fix.lat_deg is not None and fix.lon_deg is not None
     flags = (
@@ -36,7 +50,8 @@ def pack_fix(fix: Fix) -> bytes:
         | (lib.OTR_FIX_TIME if fix.utc_us is not None else 0)
         | (lib.OTR_FIX_FIRST if fix.first else 0)
     )
-    return FIX.pack(
+    return _pack(
+        FIX,
         fix.t_us,
         fix.utc_us or 0,
         *(_number(fix.lat_deg), _number(fix.lon_deg), _number(fix.alt_m), _number(fix.speed_mps)),
@@ -52,13 +67,14 @@ def pack_imu(samples: Sequence[ImuSample]) -> bytes:
 def _pack_imu(sample: ImuSample) -> bytes:
     quality = (lib.OTR_Q_VALID if sample.valid else 0) | (lib.OTR_Q_SATURATED if sample.saturated else 0)
     gyro = sample.gyro or (NAN, NAN, NAN)
-    return SAMPLE.pack(sample.t_us, lib.OTR_IN_IMU, lib.OTR_SRC_IMU_IIO, quality, 0.0, *sample.acc, *gyro, 0.0, 0.0)
+    head = (lib.OTR_IN_IMU, lib.OTR_SRC_IMU_IIO, quality)
+    return _pack(SAMPLE, sample.t_us, *head, 0.0, *sample.acc, *gyro, 0.0, 0.0)
 
 
 def pack_power(sample: PowerSample) -> bytes:
     ignition = NAN if sample.ignition is None else float(sample.ignition)
     values = (ignition, _number(sample.supply_v), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    return SAMPLE.pack(sample.t_us, lib.OTR_IN_POWER, lib.OTR_SRC_NONE, lib.OTR_Q_VALID, 0.0, *values)
+    return _pack(SAMPLE, sample.t_us, lib.OTR_IN_POWER, lib.OTR_SRC_NONE, lib.OTR_Q_VALID, 0.0, *values)
 
 
 def unpack_event(raw: Any, offset: int) -> Event:
