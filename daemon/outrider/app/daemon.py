@@ -9,6 +9,7 @@ reported in the status and does not take the others down.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import logging
 import threading
 from collections import Counter, deque
@@ -59,6 +60,7 @@ REPORT_TIMEOUT_S: Final = 5.0
 COMMIT_TIMEOUT_S: Final = 5.0  # at the end, before the page says that all is in order
 CLOCK_RECORD_US: Final = 600_000_000
 RECENT_EVENTS: Final = 20
+DISK_FAULTS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 log = logging.getLogger(__name__)
 
@@ -186,10 +188,16 @@ class Daemon:
 
     def _open_tape(self, stack: ExitStack) -> None:
         kept = None if self._mounting is None else self._mounting.restore()
-        self._tape = self._tape_file(stack)
+        try:
+            self._tape = self._tape_file(stack)
+            if self._tape is not None and kept is not None:
+                write_beside(Path(self._tape.name), kept)
+        except OSError as err:
+            if err.errno not in DISK_FAULTS:
+                raise
+            self._trouble("tape", err)  # the disk's matter: the drive goes on without
+            self._tape = None
         self._taping = self._tape is not None
-        if self._tape is not None and kept is not None:
-            write_beside(Path(self._tape.name), kept)
         if self._taping:
             self._pipeline.engine.start_tape()
 

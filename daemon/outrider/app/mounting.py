@@ -99,7 +99,7 @@ class Mounting:
             self._file = None
 
     def status(self) -> dict[str, Any]:
-        """JSON-ready: ``kept`` (on flash), ``restored`` (given back at the start), ``error`` where there was one."""
+        """JSON-ready: ``kept`` (on flash), ``restored`` (given back at the start), ``error`` while the disk refuses."""
         document: dict[str, Any] = {"kept": self._kept is not None, "restored": self._restored}
         return document if self._trouble is None else {**document, "error": self._trouble}
 
@@ -112,7 +112,7 @@ class Mounting:
         except JournalError as err:
             self._fail(err)
         else:
-            self._kept = now
+            self._kept, self._trouble = now, None
 
     def _now(self) -> KeptMounting | None:
         mount = self._engine.mount()

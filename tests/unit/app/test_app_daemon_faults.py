@@ -124,6 +124,22 @@ def test_a_full_disk_under_tape_and_black_box(
     assert sum("black box" in record.message for record in caplog.records) == 1
 
 
+def test_a_disk_that_takes_no_tape_does_not_keep_the_daemon_from_starting(
+    tmp_path: Path, source: ScriptedSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk costs the tape; what is wrong with the configuration is still an error."""
+    daemon = Daemon(config(tmp_path), tmp_path, SystemClock())
+
+    def full(_stack: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(daemon, "_tape_file", full)
+    assert run_until(daemon, lambda _status: source.played.is_set())["troubles"] == {"tape": 1}
+    (tmp_path / "tapes").write_text("in the way")
+    with pytest.raises(FileExistsError):
+        Daemon(config(tmp_path), tmp_path, SystemClock()).run(threading.Event())
+
+
 def test_what_the_merge_window_held_back_is_not_lost(tmp_path: Path, source: ScriptedSource) -> None:
     """Stopping processes every frame that was delivered."""
     daemon = Daemon(config(tmp_path), tmp_path, SystemClock())

@@ -110,12 +110,14 @@ def test_a_disk_that_refuses_is_said_once(caplog: pytest.LogCaptureFixture, monk
     def refuse(_self: MountingFile, _kept: KeptMounting | None) -> None:
         raise JournalError("disk full")
 
-    monkeypatch.setattr(MountingFile, "write", refuse)
-    for minute in range(3):
-        keeper.note(minute * MINUTE_US, 2)
-    keeper.close()
+    with monkeypatch.context() as broken:
+        broken.setattr(MountingFile, "write", refuse)
+        for minute in range(3):
+            keeper.note(minute * MINUTE_US, 2)
     assert caplog.text.count("disk full") == 1
     assert keeper.status() == {"kept": False, "restored": False, "error": "disk full"}
+    keeper.close()
+    assert keeper.status() == {"kept": True, "restored": False}, "it has room again"
 
 
 def test_a_folder_that_cannot_be_made_keeps_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
