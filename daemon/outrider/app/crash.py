@@ -5,7 +5,7 @@ A store is read in two passes, so that of many terminals' years only what lies a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,13 @@ from outrider.profile.load_io import bundled_profiles, load_profile
 from outrider.record.inspect import inspect
 from outrider.record.storage_io import DirectoryStorage
 
+Tell = Callable[[str, str], None]  # damage seen on the way: where, what
+
 _ALWAYS = frozenset({Kind.BOOT, Kind.CLOCK, Kind.SIGNAL_TABLE, Kind.GAP})
+
+
+def _quiet(_where: str, _what: str) -> None:
+    return
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +57,24 @@ class Profiles:
         return bool(self.names or self.dbc or self.overlay)
 
 
-def all_crashes(place: Place) -> list[CrashBundle]:
-    """Every crash there, oldest first; those whose time is not known before all others. Errors: InputError,
-    JournalError, OSError name the place."""
-    return sorted(_found(place), key=_age)
+def all_crashes(place: Place, tell: Tell = _quiet) -> list[CrashBundle]:
+    """Every crash there, oldest first; those whose time is not known before all others. ``tell`` hears which files of
+    a journal are damaged. Errors: InputError, JournalError, OSError name the place."""
+    return sorted(_found(place, tell), key=_age)
 
 
-def _found(place: Place) -> list[CrashBundle]:
+def _found(place: Place, tell: Tell) -> list[CrashBundle]:
     if place.package is not None:
         return [read_package(place.package).bundle()]
     if place.store is not None:
         return _of_store(place.store, place.device)
     assert place.journal is not None
-    return collect(_journal_records(place.journal), place.device or "")
+    return collect(_journal_records(place.journal, tell), place.device or "")
 
 
-def one_crash(place: Place, event: str | None) -> CrashBundle:
+def one_crash(place: Place, event: str | None, tell: Tell = _quiet) -> CrashBundle:
     """The crash ``event`` (whole id, or its end), else the newest. InputError when there is none, or several match."""
-    found = all_crashes(place)
+    found = all_crashes(place, tell)
     if not found:
         raise InputError("no crash is recorded here", path=place)
     if event is None:
@@ -81,14 +87,14 @@ def one_crash(place: Place, event: str | None) -> CrashBundle:
     raise InputError(f"{what}; there are {known}", path=place)
 
 
-def crash_document(place: Place, event: str | None, profiles: Profiles) -> CrashDocument:
+def crash_document(place: Place, event: str | None, profiles: Profiles, tell: Tell = _quiet) -> CrashDocument:
     """The document: a package's own as it was made, else made now."""
     if place.package is not None and not profiles:
         package = read_package(place.package)
         if event is not None and not package.document.event_id.endswith(event):
             raise InputError(f"there is no crash {event!r}; there is {package.document.event_id}", path=place)
         return package.document
-    bundle = one_crash(place, event)
+    bundle = one_crash(place, event, tell)
     return document(bundle, tables_of(bundle, profiles))
 
 
@@ -115,12 +121,18 @@ def _age(bundle: CrashBundle) -> tuple[int, int]:
     return utc_us, bundle.t0_us
 
 
-def _journal_records(directory: Path) -> Iterator[StoredRecord]:
+def _journal_records(directory: Path, tell: Tell) -> Iterator[StoredRecord]:
     storage = DirectoryStorage(directory, read_only=True)
     names = storage.names()
     if names and not any(name in {"journal.lock", "cursor.state"} or name.endswith(".seg") for name in names):
         raise InputError("holds no journal; name the directory of one", path=directory)
-    return inspect(storage).records()
+    found = inspect(storage)
+    for damage in found.damage:
+        numbers = f" {damage.first}..{damage.last}" if damage.last else ""
+        tell(f"{directory}: {damage.name}", damage.what + numbers)
+    for name in found.quarantined:
+        tell(f"{directory}: {name}", "unreadable, set aside")
+    return found.records()
 
 
 def _of_store(path: Path, device: str | None) -> list[CrashBundle]:

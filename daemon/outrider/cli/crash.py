@@ -66,7 +66,7 @@ def list_(as_json: bool, **args: Any) -> None:
     from outrider.app.crash import all_crashes
     from outrider.crash.collect import document
 
-    documents = [document(bundle) for bundle in all_crashes(_place(args))]
+    documents = [document(bundle) for bundle in all_crashes(_place(args), _say_damage)]
     if as_json:
         for one in documents:
             emit_json(_row(one))
@@ -86,7 +86,7 @@ def show(as_json: bool, **args: Any) -> None:
     """One crash on one screen."""
     from outrider.app.crash import crash_document
 
-    found = crash_document(_place(args), args["event"], _named(args))
+    found = crash_document(_place(args), args["event"], _named(args), _say_damage)
     if as_json:
         from outrider.crash.document_json import encode_document
 
@@ -112,7 +112,7 @@ def export(output: Path | None, log_format: str, as_json: bool, **args: Any) -> 
     from outrider.app.crash import one_crash, tables_of
     from outrider.crash.package_io import write_package
 
-    bundle = one_crash(_place(args), args["event"])
+    bundle = one_crash(_place(args), args["event"], _say_damage)
     path = _target(output, f"crash-{bundle.event_id}.zip")
     document = write_package(bundle, path, tables=tables_of(bundle, _named(args)), log_format=log_format)
     _say_missing(document)
@@ -138,7 +138,7 @@ def report(output: Path | None, language: str, as_json: bool, **args: Any) -> No
     from outrider.app.crash import crash_document
 
     _need_report()
-    found = crash_document(_place(args), args["event"], _named(args))
+    found = crash_document(_place(args), args["event"], _named(args), _say_damage)
     from outrider.crash.report_io import write_report
 
     path = _target(output, f"crash-{found.event_id}.html")
@@ -164,7 +164,7 @@ def reanalyse(thresholds: str, as_json: bool, **args: Any) -> None:
     from outrider.app.crash import one_crash, tables_of
     from outrider.crash import reanalyse as again
 
-    bundle = one_crash(_place(args), args["event"])
+    bundle = one_crash(_place(args), args["event"], _say_damage)
     result = again.reanalyse(bundle, tables_of(bundle, _named(args)), present_thresholds=thresholds == "present")
     if as_json:
         emit_json(_reanalysis_document(result))
@@ -223,6 +223,10 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _say_damage(where: str, what: str) -> None:
+    note(_("damaged: {file}: {what} {numbers}").format(file=where, what=what, numbers="").rstrip())
+
+
 def _say_missing(document: CrashDocument) -> None:
     from outrider.crash.report_clean import clean
     from outrider.crash.report_terms import told, told_span
@@ -241,9 +245,9 @@ def utc_text(utc_us: int | None) -> str | None:
         return None
 
 
-def share_text(confidence: float) -> str:
-    """In per cent, never all: nothing is certain."""
-    return f"{min(confidence, 0.99):.0%}"
+def share_text(document: CrashDocument) -> str:
+    """The confidence in per cent, never all: nothing is certain. "?" while no verdict is here."""
+    return f"{min(document.verdict.confidence, 0.99):.0%}" if document.phases else "?"
 
 
 def _row(document: CrashDocument) -> dict[str, Any]:
@@ -297,7 +301,7 @@ def _print_table(documents: list[CrashDocument]) -> None:
         impact, when = one.impact, utc_text(one.time.t0_utc_us) or "?"
         speed = "" if impact.dv_kmh is None else f"{'≥' if impact.lower_bound else ''}{impact.dv_kmh:.0f}"
         cells = (one.event_id, one.device, when, one.kind, str(one.level), one.verdict.state)
-        table.add_row(*(escape(shown(cell)) for cell in cells), share_text(one.verdict.confidence), speed)
+        table.add_row(*(escape(shown(cell)) for cell in cells), share_text(one), speed)
     console = stdout_console(highlight=False)
     if documents:
         console = console if console.is_terminal else stdout_console(highlight=False, width=180)

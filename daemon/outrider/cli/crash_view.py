@@ -67,7 +67,7 @@ def print_reanalysis(result: Reanalysis) -> None:
 
 def _facts(document: CrashDocument) -> list[tuple[str, str]]:
     place, time, versions, verdict = document.place, document.time, document.versions, document.verdict
-    decided = (kind_words(verdict.kind), state_words(verdict.state), share_text(verdict.confidence))
+    decided = (kind_words(verdict.kind), state_words(verdict.state), share_text(document))
     where = _("unknown")
     if place is not None:
         accuracy = "" if place.hacc_m is None else f" ± {place.hacc_m:.0f} m"

@@ -19,6 +19,7 @@ from outrider.crash.report_pictures import blow, car, track, whole
 from outrider.crash.report_terms import notes
 from outrider.crash.report_texts import texts
 from outrider.crash.report_words import (
+    confidence_of,
     grade,
     is_confirmed,
     kind_words,
@@ -51,7 +52,7 @@ def content(document: CrashDocument) -> dict[str, Any]:
         "facts": tables.key_facts(document),
         "evidence": tables.evidence_rows(document),
         "evidence_sum": tables.evidence_sum(document),
-        "confidence": share_short(document.verdict.confidence),
+        "confidence": share_short(confidence_of(document)),
         "pictures": [Markup(one) for one in (car(document), track(document)) if one],  # our own drawings
         "blow": [Markup(one) for one in blow(document)],  # same; labels are escaped where they are put in
         "whole": [Markup(one) for one in whole(document)],  # same

@@ -6,6 +6,8 @@ language. Words of tables are in ``report_terms``.
 
 from __future__ import annotations
 
+import math
+
 from outrider.crash.document import CrashDocument, Impact
 from outrider.crash.report_numbers import known, number
 from outrider.i18n import _
@@ -185,6 +187,11 @@ def _speed(document: CrashDocument) -> str | None:
 # -- how sure ------------------------------------------------------------------------------------------------------
 
 
+def confidence_of(document: CrashDocument) -> float:
+    """Not a number where only evidence is here, without a verdict."""
+    return document.verdict.confidence if document.verdict.rule or document.phases else math.nan
+
+
 def share_words(share: float) -> str:
     """A confidence in per cent; never all and never nothing."""
     if known(share) and share > 0.99:
@@ -203,7 +210,7 @@ def share_short(share: float) -> str:
 
 def sure_sentence(document: CrashDocument) -> str:
     """The verdict's confidence, and whether it is the last word."""
-    share = share_words(document.verdict.confidence)
+    share = share_words(confidence_of(document))
     if document.verdict.state == "cancelled":
         return _("Confidence that it was a crash: {share}. The alarm was withdrawn.").format(share=share)
     if is_confirmed(document):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from outrider.cli.crash import share_text
 from outrider.cli.main import main
-from outrider.crash.collect import collect
+from outrider.crash.collect import collect, document
 from outrider.crash.package_io import read_package, write_package
 from outrider.crash.verdict import sentence
 from outrider.i18n import in_language
@@ -72,9 +73,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 
 def crash_object(text: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(text)
-    jsonschema.validate(document, {"$ref": "#/$defs/crash", "$defs": SCHEMA["$defs"]})
-    return document
+    row: dict[str, Any] = json.loads(text)
+    jsonschema.validate(row, {"$ref": "#/$defs/crash", "$defs": SCHEMA["$defs"]})
+    return row
 
 
 @pytest.mark.parametrize("place", ["journal", "store"])
@@ -214,6 +215,23 @@ def test_no_crash_is_no_error_in_a_list(store: Path, capsys: pytest.CaptureFixtu
     assert "no crash" in err
 
 
+def test_damage_is_told(journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A log with unreadable files may have held a crash: that nothing is found says less then."""
+    broken = tmp_path / "journal"
+    shutil.copytree(journal, broken)
+    segments = sorted(broken.glob("*.seg"))
+    for segment in segments:
+        segment.write_bytes(segment.read_bytes()[:1000])
+    code, out, err = run(capsys, "list", "--journal", broken)
+    assert (code, out) == (0, "")
+    for segment in segments:
+        assert f"damaged: {broken}: {segment.name}: 1000 of " in err
+    code, _out, err = run(capsys, "show", "--journal", broken)
+    assert code == 65
+    assert "damaged: " in err
+    assert "damaged" not in run(capsys, "show", "--journal", journal)[2]
+
+
 def test_a_crash_is_named_by_the_end_of_its_id(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The whole id, or an end of it that no other has."""
     whole = crash_object(run(capsys, "list", "--store", store, "--json")[1])["event_id"]
@@ -236,9 +254,12 @@ def test_names_of_strangers_do_not_command_the_screen(capsys: pytest.CaptureFixt
 
 def test_nothing_is_certain() -> None:
     """As on the report's page, a person never reads 100 %."""
-    event = collect(driven())[0].events[-1]
+    bundle = collect(driven())[0]
+    event = bundle.events[-1]
     assert "(99% sure)" in sentence(replace(event, conf=0.9999), "confirmed", event)
-    assert (share_text(0.9999), share_text(0.704)) == ("99%", "70%")
+    for conf, words in ((0.9999, "99%"), (0.704, "70%")):
+        assert share_text(document(replace(bundle, events=(replace(event, conf=conf),)))) == words
+    assert share_text(document(replace(bundle, events=()))) == "?"
 
 
 def test_a_screen_speaks_one_language(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:

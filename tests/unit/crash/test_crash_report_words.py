@@ -18,7 +18,7 @@ from outrider.crash.report_plot import envelope
 from outrider.crash.report_tables import dv_blocks, evidence_rows, evidence_sum, signal_rows, where
 from outrider.crash.report_terms import told_span
 from outrider.crash.report_track import spots
-from outrider.crash.report_words import share_words, side, verdict_sentence
+from outrider.crash.report_words import share_words, side, sure_sentence, verdict_sentence
 from outrider.i18n import in_language
 from tests.support import crash_documents as made
 from tests.support.crash_courses import delta_v, series
@@ -249,3 +249,11 @@ def test_every_document_has_all_its_texts(name: str, monkeypatch: pytest.MonkeyP
         assert found["sentence"]
         assert found["sure"]
         assert all(len(row) == 3 for row in found["facts"])
+
+
+def test_evidence_without_a_verdict_has_no_confidence() -> None:
+    """That the verdict's records are not here yet does not make a crash improbable."""
+    whole = made.frontal()
+    bare = replace(whole, phases=(), verdict=replace(whole.verdict, state="suspected", confidence=0.0, rule=0))
+    assert "Confidence: unknown." in sure_sentence(bare)
+    assert "unknown" not in sure_sentence(whole)
