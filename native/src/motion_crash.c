@@ -114,7 +114,10 @@ static void maybe_confirm(otr_motion *m, otr_mo_sink *sink) {
 /* A crash is not undone by a sensor that breaks after it: the impact before stands as it was told. */
 static void drop_impact(otr_motion *m, otr_mo_sink *sink) {
     otr_mo_crash *c = &m->crash;
+    const otr_event dropped = c->ev; /* what others saw meanwhile is true all the same */
     c->ev = c->kept_ev;
+    c->ev.flags |= dropped.flags & (OTR_EVF_AIRBAG | OTR_EVF_ROLLOVER);
+    c->ev.src_mask |= dropped.src_mask;
     c->pulse = c->kept_pulse;
     c->t0_us = c->ev.t0_us;
     c->impacts = c->ev.impact_no;

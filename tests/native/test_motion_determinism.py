@@ -86,7 +86,7 @@ def test_memory_is_clean(recorded: Path, plain: str) -> None:
     flags = ("-g", "-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
     binary = mh.build(*flags, out="runner-san", sources=[RUNNER])
     assert run(binary, recorded) == plain
-    absurd = np.float32([np.nan, np.inf, -np.inf, -1e-30, -0.5, -7.5, 255.5, 1e30, -1e30, 3e38])
+    absurd = np.array([np.nan, np.inf, -np.inf, -1e-30, -0.5, -7.5, 255.5, 1e30, -1e30, 3e38], np.float32)
     kind, res, value = (each.ravel() for each in np.meshgrid(np.arange(1, 12), absurd, absurd, indexing="ij"))
     odd = np.zeros(len(kind), mh.SAMPLE)
     odd["t_us"], odd["q"] = np.arange(len(odd)) * 1000, mh.VALID
