@@ -36,7 +36,7 @@ _MAX_ACKS_PUBLISHING: Final = 256
 _COUNTERS: Final = (
     "messages", "records", "duplicates", "conflicts", "births", "beacons", "dead_letters", "commits", "acks",
     "acks_without_key", "connects", "link_faults", "store_faults", "watched", "vanished", "returned",
-    "watch_faults",
+    "held", "watch_faults",
 )  # fmt: skip
 
 

@@ -114,9 +114,10 @@ class Vigil:
         return changed
 
     def counters(self) -> dict[str, int]:
-        """``watched``: terminals that are expected to beacon; ``vanished``, ``returned``: alarms raised and cleared."""
+        """``watched``: terminals that are expected to beacon; ``vanished``, ``returned``: alarms raised and cleared;
+        ``held``: times one of many silent cars was passed over."""
         counts = self._deadman.counters()
-        names = {"watched": "armed", "vanished": "raised", "returned": "cleared"}
+        names = {"watched": "armed", "vanished": "raised", "returned": "cleared", "held": "held"}
         return {name: counts.get(theirs, 0) for name, theirs in names.items()}
 
     # ---- leaves -------------------------------------------------------------------------------------

@@ -62,11 +62,11 @@ def test_silence_after_beacons_is_told_once() -> None:
     """With the last place and within 15 s; it is counted."""
     watched = vigil()
     watched.beacon("car", T0, FAST)
-    assert watched.counters() == {"watched": 1, "vanished": 0, "returned": 0}
+    assert watched.counters() == {"watched": 1, "vanished": 0, "returned": 0, "held": 0}
     [alarm] = wait(watched, T0 + 15)
     assert isinstance(alarm, Vanished)
     assert (alarm.device, alarm.lat_deg, alarm.lon_deg) == ("car", 48.0, 11.0)
-    assert watched.counters() == {"watched": 0, "vanished": 1, "returned": 0}
+    assert watched.counters() == {"watched": 0, "vanished": 1, "returned": 0, "held": 0}
     assert wait(watched, T0 + 60, T0 + 15) == []
 
 
@@ -194,3 +194,12 @@ def test_a_late_will_says_nothing_of_the_connection_there_is(session: int, count
     [alarm] = wait(watched, T0 + 60)
     assert isinstance(alarm, Vanished)
     assert ("closed at once" in " ".join(alarm.reasons)) is counts
+
+
+def test_held_alarms_are_counted() -> None:
+    """Ten cars fall silent at once: nobody is told, and the counter says why."""
+    watched = vigil()
+    for n in range(10):
+        watched.beacon(f"car-{n}", T0, FAST)
+    assert wait(watched, T0 + 30) == []
+    assert watched.counters()["held"] > 0
