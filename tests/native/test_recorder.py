@@ -9,7 +9,7 @@ import pytest
 from outrider.engine import Engine, EngineOptions, SignalRecord
 from outrider.engine.convert import FIX, SAMPLE
 from outrider.model.crash import CrashStage
-from outrider.model.event import Event, EventFlag, EventKind, Phase
+from outrider.model.event import Event, EventFlag, EventKind, Phase, Snapshot
 from outrider.model.evidence import EvidencePart, EvidenceSlice
 from outrider.model.fix import Fix, FixType, PowerSample
 from outrider.model.frame import FRAME_SIZE, FrameBatch
@@ -213,6 +213,23 @@ def test_the_rest_is_saved_when_the_terminal_stops() -> None:
         assert not engine.recording
     assert taken.frame_times[-1] >= BAG + 2_900_000
     assert taken.stages == [CrashStage.TRIGGER, CrashStage.CLOSED]
+
+
+def test_evidence_that_nobody_takes_costs_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who takes events and snapshots alone gets each of them, however many steps of evidence lie about."""
+    monkeypatch.setattr("outrider.engine.engine.MAX_READY", 5)
+    rows = minute((BAG, 1, b"\x01"))
+    with Engine(car()) as engine, Engine(car(), EngineOptions(recorder_bytes=0)) as plain:
+        taken: dict[Engine, list[Event | Snapshot]] = {engine: [], plain: []}
+        for second, frames in seconds(rows):
+            for each, found in taken.items():
+                each.offer_frames(frames)
+                each.run(second * S + 999_999)
+                found.extend(each.take())
+        assert taken[engine] == taken[plain]
+        assert any(isinstance(each, Event) for each in taken[engine])
+        assert len(engine.take_evidence()) == 5
+        assert engine.evidence_dropped > 20
 
 
 def test_without_a_recorder_nothing_is_saved() -> None:

@@ -30,7 +30,7 @@ Step = EvidenceSlice | EvidenceState
 
 _OUTPUT: Final = struct.Struct("=II")
 _TAKE: Final = 64  # outputs copied per native call
-MAX_READY: Final = 4096  # outputs and steps that wait for somebody to take them; a window makes some 120
+MAX_READY: Final = 4096  # steps that wait for somebody to take them; a window makes some 120
 _TAPE_HEADER: Final = 32
 
 
@@ -61,6 +61,7 @@ class Engine:
         )
         self.evidence_dropped = 0
         self._ready: list[Output | Step] = []
+        self._waiting = 0  # steps among them
         self._owner: int | None = None
         self._tape: bytearray | None = None
         self._pending = b""
@@ -162,6 +163,7 @@ class Engine:
         self._save(sys.maxsize)
         taken = [each for each in self._ready if not isinstance(each, Event | Snapshot)]
         self._ready = [each for each in self._ready if isinstance(each, Event | Snapshot)]
+        self._waiting = 0
         return taken
 
     def take_all(self, steps: int = sys.maxsize) -> list[Output | Step]:
@@ -170,7 +172,7 @@ class Engine:
         steps: of those that are due by now, at most so many; call again for the rest, until there is nothing.
         """
         self._save(steps)
-        taken, self._ready = self._ready, []
+        taken, self._ready, self._waiting = self._ready, [], 0
         return taken
 
     def finish_evidence(self) -> list[Step]:
@@ -189,12 +191,13 @@ class Engine:
         return bool(lib.otr_engine_supply_fails(self.owned()))
 
     def _save(self, most: int) -> None:
-        """Outputs so far, then the steps that are due: what nobody takes is dropped in the end, and counted."""
+        """Outputs so far, then the steps that are due: steps that nobody takes are dropped in the end, and counted."""
         self._ready += self._outputs_now()
-        self._ready += self._reader.take(self.now_us(), most)
-        if len(self._ready) > MAX_READY:
-            self.evidence_dropped += len(self._ready) - MAX_READY
-            del self._ready[MAX_READY:]
+        steps = self._reader.take(self.now_us(), most)
+        kept = steps[: max(0, MAX_READY - self._waiting)]
+        self._ready += kept
+        self._waiting += len(kept)
+        self.evidence_dropped += len(steps) - len(kept)
 
     def _outputs_now(self) -> list[Output]:
         ptr, taken = self.owned(), []
