@@ -18,6 +18,7 @@ from typing import Final
 from outrider.crash.bundle import CrashBundle
 from outrider.crash.document import Axes, DeltaV, ImuTrace
 from outrider.crash.signals import rate_hz
+from outrider.model.event import Event
 from outrider.model.evidence import EvidencePart
 
 _SAMPLE: Final = struct.Struct("<qBBHf8f")
@@ -28,6 +29,7 @@ _STEP_MS: Final = 10.0
 _CURVE_MS: Final = 300.0
 _BACK_US: Final = 20_000
 _KMH: Final = 3.6
+_NEAR: Final = 0.1  # of the delta-V that was said; a curve further off may be of another impact
 
 Vector = tuple[float, float, float]
 
@@ -86,16 +88,31 @@ def imu_trace(bundle: CrashBundle, samples: Sequence[Sample], axes: Frame | None
 
 
 def delta_v(bundle: CrashBundle, samples: Sequence[Sample], axes: Frame | None) -> DeltaV:
-    """At 100 Hz from T0 on; empty without a pulse, and when no curve agrees with the delta-V that was said."""
-    told = None if bundle.strongest is None else bundle.strongest.dv_kmh
-    for state in reversed(bundle.states):
-        if state.pulse_long_kmh and len(state.pulse_long_kmh) == len(state.pulse_lat_kmh):
-            aligned = any(event.dv_long_kmh is not None for event in bundle.events)
-            curve = _curve(state.pulse_long_kmh, state.pulse_lat_kmh, "vehicle" if aligned else "sensor")
-            if told is None or _agrees(curve, told):
-                return curve
-    curve = _curve((), (), "sensor") if told is None else _integrated(bundle, samples, axes)
-    return curve if told is not None and _agrees(curve, told) else _curve((), (), "sensor")
+    """At 100 Hz from T0 on; empty without a pulse, and when no curve agrees with the delta-V that was said. Of the
+    detector's own curves, of which there is one an impact, that which comes nearest to the strongest impact."""
+    strongest = bundle.strongest
+    aligned: Axes = "vehicle" if any(event.dv_long_kmh is not None for event in bundle.events) else "sensor"
+    told = [
+        _curve(state.pulse_long_kmh, state.pulse_lat_kmh, aligned)
+        for state in reversed(bundle.states)
+        if state.pulse_long_kmh and len(state.pulse_long_kmh) == len(state.pulse_lat_kmh)
+    ]
+    if strongest is None or strongest.dv_kmh is None:
+        return told[0] if told else _curve((), (), "sensor")
+    candidates = [curve for curve in told if _agrees(curve, strongest.dv_kmh)]
+    if all(_distance_kmh(curve, strongest) > _NEAR * strongest.dv_kmh for curve in candidates):
+        curve = _integrated(bundle, samples, axes)
+        candidates += [curve] if _agrees(curve, strongest.dv_kmh) else []
+    nearest = min(candidates, key=lambda curve: _distance_kmh(curve, strongest), default=None)
+    return nearest or _curve((), (), "sensor")
+
+
+def _distance_kmh(curve: DeltaV, event: Event) -> float:
+    """From the delta-V that was said to the curve at that time, with the direction where it is known."""
+    at = min(round((event.dv_time_ms or _CURVE_MS) / _STEP_MS), len(curve.t_ms) - 1)
+    if curve.axes == "vehicle" and event.dv_long_kmh is not None and event.dv_lat_kmh is not None:
+        return math.hypot(curve.long_kmh[at] - event.dv_long_kmh, curve.lat_kmh[at] - event.dv_lat_kmh)
+    return abs(curve.resultant_kmh[at] - (event.dv_kmh or 0.0))
 
 
 def _agrees(curve: DeltaV, told_kmh: float) -> bool:

@@ -104,6 +104,24 @@ def test_of_several_impacts_the_strongest_counts() -> None:
     assert (bundle.events[-1].t0_us - bundle.t0_us) / 1e6 == pytest.approx(2, abs=0.1)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_curve_is_of_the_strongest_impact(kept: bool) -> None:
+    """Pushed back, then nearly as hard forward: the curve of the last impact is not taken for that of the first, nor
+    where the first's own is lost."""
+    times, along, left = blow(-30.0, 0.0)
+    again, more, _left = blow(22.0, 0.0)
+    records = pulsed([*times, *(t + 2 for t in again)], [*along, *(along[-1] + v for v in more)], [*left, *left])
+    if not kept:
+        last = only(records).states[-1]
+        records = changed(records, CrashState, pulse_long_kmh=last.pulse_long_kmh, pulse_lat_kmh=last.pulse_lat_kmh)
+    bundle = only(records)
+    assert max(bundle.states[-1].pulse_long_kmh) > 15
+    doc = document(bundle)
+    assert doc.impact.dv_kmh == pytest.approx(30, abs=2)
+    assert min(doc.delta_v.long_kmh) == pytest.approx(-30, abs=2)
+    assert max(doc.delta_v.resultant_kmh) == pytest.approx(doc.impact.dv_kmh, rel=0.05)
+
+
 def test_a_curve_that_does_not_add_up_is_left_out() -> None:
     """Gravity that turns with the car would be integrated as a push: no curve rather than a wrong one, and said."""
     records = changed(driven(), CrashState, pulse_long_kmh=(), pulse_lat_kmh=())
