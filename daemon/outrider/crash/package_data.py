@@ -57,13 +57,16 @@ def package_content(
 def _files(bundle: CrashBundle, doc: CrashDocument, log_format: str) -> list[tuple[str, bytes]]:
     found = [
         (RECORDS, encode_records(bundle.records)),
-        ("phases.csv", tables_csv.phases_csv(doc)),
-        ("delta_v.csv", tables_csv.delta_v_csv(doc.delta_v)),
-        ("signals.csv", tables_csv.signals_csv(doc.series)),
-        ("signals_index.csv", tables_csv.signals_index_csv(doc.series)),
-        ("pre_crash.csv", tables_csv.pre_crash_csv(doc.series)),
-        ("gnss.csv", tables_csv.gnss_csv(doc.track)),
+        *((("phases.csv", tables_csv.phases_csv(doc)),) if doc.phases else ()),
+        *((("delta_v.csv", tables_csv.delta_v_csv(doc.delta_v)),) if doc.delta_v.t_ms else ()),
+        *((("gnss.csv", tables_csv.gnss_csv(doc.track)),) if doc.track else ()),
     ]
+    if doc.series:
+        found += [
+            ("signals.csv", tables_csv.signals_csv(doc.series)),
+            ("signals_index.csv", tables_csv.signals_index_csv(doc.series)),
+            ("pre_crash.csv", tables_csv.pre_crash_csv(doc.series)),
+        ]
     if bundle.items(EvidencePart.IMU):
         found.append(("imu.csv", tables_csv.imu_csv(bundle)))
     if doc.imu is not None and doc.imu.axes == "vehicle":

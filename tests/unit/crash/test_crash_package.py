@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,10 @@ from outrider.crash.record_file import decode_records, encode_records
 from outrider.crash.tables_csv import grid_s, on_grid
 from outrider.engine import Engine, parse_candump
 from outrider.errors import InputError
+from outrider.model.crash import CrashState
 from outrider.model.evidence import EvidenceChunk, EvidencePart
 from outrider.model.frame import BRS, EFF, ERR, ESI, FD, FRAME, RTR, FrameBatch
-from outrider.model.record import Category, Kind, Lane, Record, StoredRecord
+from outrider.model.record import Category, Kind, Lane, Record, StoredRecord, TelemetryRow
 from outrider.wire.bodies import encode_body
 from tests.support.crash_drive import crash_drive, options, profile
 from tests.support.crash_records import BOOT_ID, EPOCH, START_US, blow, driven, pulsed, without
@@ -92,6 +93,17 @@ def test_tables_say_what_the_document_says(package: Path) -> None:
     assert len(raw) - 1 == len(BUNDLE.items(EvidencePart.IMU)) // 48
     assert "imu_vehicle.csv" not in read.files  # the mounting was not known in this drive
     assert len(read.files["inputs.csv"].decode().splitlines()) > 5
+
+
+def test_a_file_of_which_nothing_was_recorded_is_left_out() -> None:
+    """No table that is a header alone: the document says what is missing and why."""
+    records: Sequence[StoredRecord] = driven()
+    for kind in (EvidenceChunk, TelemetryRow, CrashState):
+        records = without(records, kind)
+    content = package_content(collect(records)[0])
+    assert {"delta_v.csv", "gnss.csv", "signals.csv", "signals_index.csv", "pre_crash.csv"}.isdisjoint(content.files)
+    assert all(data.count(b"\n") > 1 for name, data in content.files.items() if name.endswith(".csv"))
+    assert "the course of the delta-V" in {one.what for one in content.document.missing}
 
 
 def test_a_value_holds_on_the_grid_until_it_is_too_old() -> None:

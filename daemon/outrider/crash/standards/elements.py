@@ -140,7 +140,7 @@ class Recorder:
         first = next((t for t, v in zip(series.t_s, series.values, strict=True) if v >= 1 and t >= 0), None)
         if first is None:
             return absent(name, "none was reported")
-        note = "heard on the bus: late by up to the period of the message"
+        note = "heard on the bus: late by up to the period of the message; which airbag or belt tensioner is not told"
         return known(name, round(first * 1000, 1), "ms", signal=series.name, source_hz=series.rate_hz, note=note)
 
     def acceleration(self, name: str, axis: int) -> Element:
@@ -184,5 +184,6 @@ RIGHT_DOWN: Final = {
     "y": "positive from left to right, as seen by the driver (stored ISO 8855: to the left)",
     "z": "positive downward (stored ISO 8855: upward)",
     "steering": "positive counterclockwise",
+    "yaw": "yaw rate as stored, ISO 8855: positive counterclockwise seen from above",
     "consequence": "frontal impact: longitudinal delta-V negative; hit from the left: lateral delta-V positive",
 }
