@@ -186,9 +186,13 @@ int otr_recorder_trigger(otr_recorder *r, uint32_t event_seq, int64_t t0_us, int
         prolong(w, t0_us);
         return 0;
     }
-    for (unsigned i = 0; i < OTR_WINDOWS && !w; i++)
-        if (!r->window[i].open)
-            w = &r->window[i];
+    for (unsigned i = 0; i < OTR_WINDOWS; i++) {
+        if (r->window[i].open)
+            continue;
+        if (r->window[i].seq == event_seq)
+            return 0; /* its window has had its time: nothing is handed out twice */
+        w = w ? w : &r->window[i];
+    }
     if (!w)
         return -1;
     *w = (window){.open = 1, .seq = event_seq, .t0_us = t0_us, .trigger_us = now_us, .hurry_us = OTR_NEVER_US};

@@ -65,6 +65,17 @@ def test_an_event_told_long_after_its_begin_loses_nothing(native: tuple[Any, Any
     assert sum(count for what, count in found if what == SLICE) >= 22, "a frame each second from 0 to 21 s"
 
 
+def test_an_event_that_outlives_its_window_gets_no_second_one(native: tuple[Any, Any], recorder: Any) -> None:
+    """Its slices would bear the numbers of the first; other events get theirs as ever."""
+    trigger = native[1].otr_recorder_trigger
+    assert trigger(recorder, 1, 40 * S, 40 * S) == 1
+    assert trigger(recorder, 1, 45 * S, 45 * S) == 0
+    steps(native, recorder)
+    assert trigger(recorder, 1, 101 * S, 101 * S) == 0
+    assert native[1].otr_recorder_windows(recorder) == 0
+    assert [trigger(recorder, seq, 102 * S, 102 * S) for seq in (2, 3, 4, 5, 6)] == [1, 1, 1, 1, -1]
+
+
 def test_nothing_is_recorded_over_a_step_that_is_not_saved_yet(native: tuple[Any, Any], recorder: Any) -> None:
     """A step that was told stays due, so that the engine does not go on before it is marked done."""
     ffi, lib = native

@@ -87,7 +87,8 @@ void otr_recorder_input(otr_recorder *r, const otr_sample *sample);
 /* Bytes of an item as otr_recorder_read() gives it. */
 uint32_t otr_recorder_item(enum otr_recording kind);
 
-/* A crash is suspected at now: 1 a new window, 0 its event's own window goes on (longer), -1 there is none free. */
+/* A crash is suspected at now: 1 a new window, 0 its event's own window goes on (longer) or has lately been closed, -1
+ * there is none free. */
 int otr_recorder_trigger(otr_recorder *r, uint32_t event_seq, int64_t t0_us, int64_t now_us);
 
 /* The pulse of the event has been captured: its state is due. Nothing happens without a window of the event. */
