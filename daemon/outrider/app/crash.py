@@ -13,7 +13,7 @@ from pathlib import Path
 from outrider.crash.bundle import CrashBundle
 from outrider.crash.collect import collect, document, windows
 from outrider.crash.document import CrashDocument
-from outrider.crash.package_io import read_package
+from outrider.crash.package_io import CrashPackage, read_package
 from outrider.engine import Decoder
 from outrider.errors import InputError, ProfileError
 from outrider.ingest.store_io import Store
@@ -34,7 +34,7 @@ def _quiet(_where: str, _what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where crashes are looked for: one of the three. device: only this terminal (store), or its name (journal)."""
+    """Where crashes are looked for: one of the three. device: only this terminal; of a journal its name."""
 
     journal: Path | None = None
     store: Path | None = None
@@ -65,7 +65,7 @@ def all_crashes(place: Place, tell: Tell = _quiet) -> list[CrashBundle]:
 
 def _found(place: Place, tell: Tell) -> list[CrashBundle]:
     if place.package is not None:
-        return [read_package(place.package).bundle()]
+        return [_package(place.package, place.device).bundle()]
     if place.store is not None:
         return _of_store(place.store, place.device)
     assert place.journal is not None
@@ -90,7 +90,7 @@ def one_crash(place: Place, event: str | None, tell: Tell = _quiet) -> CrashBund
 def crash_document(place: Place, event: str | None, profiles: Profiles, tell: Tell = _quiet) -> CrashDocument:
     """The document: a package's own as it was made, else made now."""
     if place.package is not None and not profiles:
-        package = read_package(place.package)
+        package = _package(place.package, place.device)
         if event is not None and not package.document.event_id.endswith(event):
             raise InputError(f"there is no crash {event!r}; there is {package.document.event_id}", path=place)
         return package.document
@@ -119,6 +119,13 @@ def _age(bundle: CrashBundle) -> tuple[int, int]:
     nearest = min(bundle.clocks, key=lambda pair: abs(pair[0] - bundle.t0_us), default=None)
     utc_us = 0 if nearest is None else nearest[1].utc_us + bundle.t0_us - nearest[0]
     return utc_us, bundle.t0_us
+
+
+def _package(path: Path, device: str | None) -> CrashPackage:
+    package = read_package(path)
+    if device is not None and device != package.document.device:
+        raise InputError(f"is not of a terminal {device!r}", path=path)
+    return package
 
 
 def _journal_records(directory: Path, tell: Tell) -> Iterator[StoredRecord]:

@@ -95,7 +95,9 @@ def _time(bundle: CrashBundle) -> TimeInfo:
 
 
 def _place(bundle: CrashBundle) -> Place | None:
-    for event in reversed(bundle.events):
+    """That of the impact to which T0 belongs, else of any phase."""
+    first = () if bundle.strongest is None else (bundle.strongest,)
+    for event in (*first, *reversed(bundle.events)):
         if event.lat_deg is not None and event.lon_deg is not None and _on_earth(event.lat_deg, event.lon_deg):
             stale = bool(event.flags & EventFlag.POSITION_STALE)
             return Place(event.lat_deg, event.lon_deg, event.hacc_m, event.heading_deg, stale)

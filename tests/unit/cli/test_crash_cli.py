@@ -192,6 +192,7 @@ def places(journal: Path, store: Path, tmp_path: Path) -> dict[str, Path]:
         (("export", "--journal", "{journal}", "-o", "/nowhere/x.zip"), 74, "/nowhere"),
         (("reanalyse", "--journal", "{journal}", "--profile", "no-such-car"), 65, "no-such-car"),
         (("show", "{package}", "--event", "nothing"), 65, "there is no crash 'nothing'; there is "),
+        (("show", "{package}", "--device", "car-9"), 65, "is not of a terminal 'car-9'"),
         (("report", "{package}", "--event", "nothing", "-o", "{tmp}"), 65, "there is no crash 'nothing'; there is "),
     ],
 )

@@ -122,6 +122,16 @@ def test_the_curve_is_of_the_strongest_impact(kept: bool) -> None:
     assert max(doc.delta_v.resultant_kmh) == pytest.approx(doc.impact.dv_kmh, rel=0.05)
 
 
+def test_the_place_is_that_of_the_strongest_impact() -> None:
+    """Place, T0 and numbers belong together, also when the car was pushed on."""
+    bundle = only(driven())
+    last = bundle.events[-1]
+    weaker = replace(last, impact_no=2, dv_kmh=8.0, lat_deg=1.0, lon_deg=2.0, t0_us=last.t0_us + 2_000_000)
+    doc = document(replace(bundle, events=(*bundle.events, weaker)))
+    assert doc.place == document(bundle).place
+    assert doc.time.t0_us == last.t0_us
+
+
 def test_a_curve_that_does_not_add_up_is_left_out() -> None:
     """Gravity that turns with the car would be integrated as a push: no curve rather than a wrong one, and said."""
     records = changed(driven(), CrashState, pulse_long_kmh=(), pulse_lat_kmh=())
