@@ -24,6 +24,8 @@ static void check_event(const otr_event *ev) {
     demand(ev->seq > 0 && ev->kind > 0 && ev->phase >= OTR_PH_BEGIN && ev->phase <= OTR_PH_CLOSED);
     demand(ev->conf >= 0 && ev->conf <= 1 && ev->level >= 1 && ev->level <= 3 && ev->clock <= 12);
     demand(!(ev->dv_kmh < 0) && !(ev->peak_g < 0) && ev->rule > 0);
+    demand(!(ev->dv_lo_kmh < 0) && !(ev->dv_lo_kmh > ev->dv_kmh) && !(ev->dv_hi_kmh < ev->dv_kmh));
+    demand(ev->quality < 2 * OTR_DQ_UNKNOWN_RANGE && ev->evidence < 1u << OTR_EW_TERMS && ev->rsv == 0);
 }
 
 static void feed(otr_motion *m, const otr_sample *s) {
