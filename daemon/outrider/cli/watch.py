@@ -68,7 +68,7 @@ def _messages(options: BrokerOptions, device: str, stop: threading.Event) -> Ite
     topics = tuple(f"t/{device}/{leaf}" for leaf in "desb")
     version = V5
     while not stop.is_set():
-        subscriber = Subscriber(options, topics, version)
+        subscriber = Subscriber(options, topics, version, optional=topics[-1:])
         try:
             subscriber.open()
             note(_("watching {host}:{port}").format(host=options.host, port=options.port))

@@ -93,7 +93,8 @@ class Receiver:
 
     def _connection(self, store: Store, stop: threading.Event) -> None:
         topics = (ALL_DATA, ALL_EVENTS, ALL_STATUS, ALL_BEACONS)
-        subscriber = Subscriber(self._options.broker, topics[: 4 if self._watch else 3], self._version)
+        wanted = topics[: 4 if self._watch else 3]
+        subscriber = Subscriber(self._options.broker, wanted, self._version, optional=(ALL_BEACONS,))
         try:
             subscriber.open()
             self._counters["connects"] += 1

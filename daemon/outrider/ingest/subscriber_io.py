@@ -9,6 +9,7 @@ something that it must answer and that changes nothing (to end a subscription th
 
 from __future__ import annotations
 
+import logging
 import select
 import socket
 import ssl
@@ -26,6 +27,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from outrider.errors import ConfigError, LinkError
 from outrider.ingest.options import BrokerOptions
 
+_log = logging.getLogger(__name__)
 _ANSWER_S = 1.5  # an answer takes no longer on a link that is any good
 _NOTHING = "t/+/none"  # nobody subscribes to it
 
@@ -61,11 +63,22 @@ def make_tls(options: BrokerOptions) -> ssl.SSLContext | None:
 
 
 class Subscriber:
-    """Connect with ``open``, then ``poll``. Not thread-safe. LinkError when the connection is gone."""
+    """Connect with ``open``, then ``poll``. Not thread-safe. LinkError when the connection is gone.
 
-    def __init__(self, options: BrokerOptions, topics: tuple[str, ...], version: MQTTProtocolVersion) -> None:
+    optional: topics that a broker may refuse; the others are received then.
+    """
+
+    def __init__(
+        self,
+        options: BrokerOptions,
+        topics: tuple[str, ...],
+        version: MQTTProtocolVersion,
+        *,
+        optional: tuple[str, ...] = (),
+    ) -> None:
         self._options = options
         self._topics = topics
+        self._optional = optional
         self._incoming: deque[Incoming] = deque()
         self._error: str | None = None
         self._is_up = False
@@ -205,9 +218,11 @@ class Subscriber:
             self._error = self._error or f"connection closed: {code}"
 
         def on_subscribe(_c: Client, _u: Any, _mid: int, codes: list[ReasonCode], _properties: Any) -> None:
-            refused = [str(code) for code in codes if code.is_failure]
-            if refused:
-                self._error = f"broker refused a subscription: {refused[0]}"
+            for topic, code in zip(self._topics, codes, strict=False):
+                if code.is_failure and topic in self._optional:
+                    _log.warning("broker refused the subscription of %s (%s): nothing comes from there", topic, code)
+                elif code.is_failure:
+                    self._error = f"broker refused the subscription of {topic}: {code}"
 
         def on_message(_c: Client, _u: Any, m: MQTTMessage) -> None:
             self._incoming.append(Incoming(m.mid, m.qos, m.topic, bytes(m.payload), m.retain))
