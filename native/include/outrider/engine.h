@@ -113,8 +113,7 @@ otr_motion *otr_engine_motion(otr_engine *e);
 otr_recorder *otr_engine_recorder(otr_engine *e);
 
 /* 1 once each time the supply has begun to fail: a power sample below 0.6 of the usual voltage (below 1 V while none
- * is known). It counts again when it was back above 0.8 of it, and
- * 10 s later when it is below 1 V then. */
+ * is known). It counts again when it was back above 0.8 of it, and each 10 s while it is below 1 V. */
 int otr_engine_supply_fails(otr_engine *e);
 
 /* The next page's counter, above that of the pages of an earlier run. */
