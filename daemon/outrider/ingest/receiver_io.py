@@ -84,8 +84,15 @@ class Receiver:
                     state.attempt_number = 0
                 state.attempt_number += 1
                 stop.wait(max(0.1, wait(state)))
+            self._end_watch()
+
+    def _end_watch(self) -> None:
+        """What the database refuses at the end costs some seconds of beacons and minutes of learning."""
+        try:
             if self._watch is not None:
                 self._watch.close()
+        except JournalError as err:
+            self._fail("store_faults", err)
 
     def _set_watch(self, store: Store) -> None:
         if self._options.deadman is not None:

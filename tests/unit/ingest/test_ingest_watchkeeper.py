@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from outrider.errors import JournalError
 from outrider.ingest.core import BeaconFrom
 from outrider.ingest.deadman import DeadManOptions, Vanished
 from outrider.ingest.options import ReceiverOptions
+from outrider.ingest.receiver_io import Receiver
 from outrider.ingest.store_io import Store
 from outrider.ingest.watchkeeper_io import News, Watchkeeper
 from outrider.model.beacon import Beacon
@@ -134,6 +136,20 @@ def test_a_listener_that_is_gone_stops_nothing(bench: Bench) -> None:
     bench.wait(15)
     assert [alarm.device for alarm in bench.store.alarms.standing()] == ["car"]
     assert bench.watch.counters()["watch_faults"] == 1
+
+
+def test_a_full_disk_at_the_end_is_told_and_ends_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM ends the receiver with its last report, whatever the disk says."""
+
+    def full(_store: Store) -> None:
+        raise JournalError("database: disk full")
+
+    monkeypatch.setattr(Store, "commit", full)
+    stop = threading.Event()
+    stop.set()
+    receiver = Receiver(ReceiverOptions(database=tmp_path / "fleet.db"), Clock())
+    receiver.run(stop)
+    assert receiver.stats()["store_faults"] == 1
 
 
 def test_beacons_right_after_connecting_are_passed_over(bench: Bench) -> None:
