@@ -7,6 +7,7 @@ that turn the direction of writing, halves of pairs) become ``\\u202e`` and the 
 from __future__ import annotations
 
 import dataclasses
+import math
 import unicodedata
 from typing import Any, Final, TypeVar
 
@@ -14,6 +15,7 @@ from outrider.i18n import _
 
 LONGEST: Final = 300
 ROWS: Final = 500  # of a table
+LARGEST: Final = 1e12  # no measurement is larger, and no plot could hold it
 _T = TypeVar("_T")
 
 
@@ -31,6 +33,22 @@ def _clean(value: Any) -> Any:
         return tuple(_clean(item) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changes = {f.name: _clean(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return dataclasses.replace(value, **changes)
+    return value
+
+
+def measured(value: _T) -> _T:
+    """The same value without numbers that nothing measures: they become not-a-number, which is shown as unknown."""
+    return _measured(value)  # type: ignore[no-any-return]  # the same type comes back
+
+
+def _measured(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if abs(value) <= LARGEST else math.nan
+    if isinstance(value, tuple):
+        return tuple(_measured(item) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changes = {f.name: _measured(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return dataclasses.replace(value, **changes)
     return value
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from outrider.crash import report_tables as tables
 from outrider.crash.document import CrashDocument
-from outrider.crash.report_clean import clean
+from outrider.crash.report_clean import clean, measured
 from outrider.crash.report_numbers import utc
 from outrider.crash.report_pictures import blow, car, track, whole
 from outrider.crash.report_terms import notes
@@ -36,7 +36,7 @@ def write_report(document: CrashDocument, path: Path, *, language: str) -> None:
     """Write the file, whole or not at all. ``language``: of ``outrider.i18n.LANGUAGES``, else ValueError. OSError names
     the file."""
     with in_language(language):
-        write_page("outrider.crash", "crash.html", content(clean(document)), path, {})
+        write_page("outrider.crash", "crash.html", content(clean(measured(document))), path, {})
 
 
 def content(document: CrashDocument) -> dict[str, Any]:

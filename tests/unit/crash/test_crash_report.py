@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,26 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     )
     assert "signs in all)" in text
     assert "name" * 80 not in text
+
+
+@pytest.mark.parametrize("size", [1e308, -1e308, 3e38])
+def test_numbers_that_nothing_measures_are_unknown(size: float, tmp_path: Path) -> None:
+    """What a damaged or hostile terminal sends as a number does not stop the report, and is not drawn."""
+    whole = made.frontal()
+    assert whole.imu is not None
+    assert whole.place is not None
+    document = replace(
+        whole,
+        impact=replace(whole.impact, dv_kmh=size, dv_hi_kmh=size, peak_g=size, pdof_deg=size),
+        place=replace(whole.place, hacc_m=size, heading_deg=size),
+        delta_v=replace(whole.delta_v, resultant_kmh=(*whole.delta_v.resultant_kmh[:-1], size)),
+        imu=replace(whole.imu, range_g=size, acc=(*whole.imu.acc[:2], (size,) * len(whole.imu.t_s))),
+        series=tuple(replace(one, values=(size, *one.values[1:])) for one in whole.series),
+        track=tuple(replace(point, speed_kmh=size, hacc_m=size) for point in whole.track),
+    )
+    text = written(document, tmp_path).read_text(encoding="utf-8")
+    assert "its speed changed" not in text
+    assert "e+" not in "".join(svg_texts(tmp_path / "crash.html"))
 
 
 @pytest.mark.parametrize("name", ["saturated", "unaligned", "inferred", "not_numbers"])
