@@ -232,6 +232,20 @@ def test_evidence_that_nobody_takes_costs_no_event(monkeypatch: pytest.MonkeyPat
         assert engine.evidence_dropped > 20
 
 
+def test_who_takes_no_evidence_gets_on_all_the_same() -> None:
+    """Stopping for evidence that is due and taking events alone ends, with nothing lost."""
+    with Engine(car()) as engine:
+        drive(engine, [row for row in minute((BAG, 1, b"\x01")) if row[0] < BAG - S])
+        engine.offer_frames(batch([row for row in minute((BAG, 1, b"\x01")) if row[0] >= BAG - S]))
+        rounds = 0
+        while engine.run(60 * S, evidence=True):
+            engine.take()
+            rounds += 1
+            assert rounds < 1000, "the engine waits for a step that nobody takes"
+        taken = Gathered(engine.take_evidence())
+    assert taken.stages == [CrashStage.TRIGGER, CrashStage.CLOSED]
+
+
 def test_without_a_recorder_nothing_is_saved() -> None:
     """recorder_bytes 0 switches it off; the events stay the same."""
     made = []

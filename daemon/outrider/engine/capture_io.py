@@ -27,7 +27,7 @@ class CaptureEnd(IntEnum):
     """Why ``Capture.run`` returned. Whatever it was, outputs may be waiting in the engine."""
 
     TIMEOUT = 0
-    OUTPUT = 1  # too little room for outputs: take them
+    OUTPUT = 1  # too little room for outputs, or evidence to be saved: take them
     TAPE = 2
     URGENT = 3  # news of a crash among the outputs
     WAKE = 4

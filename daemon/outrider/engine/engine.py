@@ -152,8 +152,11 @@ class Engine:
     # -- outputs --------------------------------------------------------------------------------------
 
     def take(self) -> list[Output]:
-        """All events and snapshots so far, in order. Evidence stays for ``take_evidence``."""
-        self._ready += self._outputs_now()
+        """All events and snapshots so far, in order. Evidence stays for ``take_evidence``.
+
+        What is due of it is copied out of the recorder meanwhile, or the engine would wait for it.
+        """
+        self._save(sys.maxsize)
         taken = [each for each in self._ready if isinstance(each, Event | Snapshot)]
         self._ready = [each for each in self._ready if not isinstance(each, Event | Snapshot)]
         return taken

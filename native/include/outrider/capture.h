@@ -131,7 +131,7 @@ uint64_t otr_capture_clock_steps(const otr_capture *c);
 /* Why run returned. Whatever it is, outputs may be waiting. */
 enum otr_capture_end {
     OTR_CAPTURE_TIMEOUT = 0, /* the time is over */
-    OTR_CAPTURE_OUTPUT = 1,  /* too little room for outputs: take them */
+    OTR_CAPTURE_OUTPUT = 1,  /* too little room for outputs, or a step of the flight recorder is due: take them */
     OTR_CAPTURE_TAPE = 2,    /* the tape block is full: take it */
     OTR_CAPTURE_URGENT = 3,  /* news of a crash among the outputs */
     OTR_CAPTURE_WAKE = 4,
