@@ -175,18 +175,23 @@ def _find(sysfs: Path, wanted: str) -> Path:
 
 def _nearest_above(shelf: str, least: float, now: str) -> str:
     """Text of the least value of ``shelf`` (a list or ``[min step max]``) not below ``least``, else of the greatest."""
-    if shelf.startswith("["):
-        low, step, high = (float(part) for part in shelf.strip("[]").split())
-        steps = max(0, -(-(least - low) // step)) if step > 0 else 0
-        return f"{min(high, low + steps * step):g}"
     choice = []
-    for text in shelf.split():
+    for text in shelf.strip("[]").split():
         with suppress(ValueError):
             choice.append((float(text), text))
+    if shelf.startswith("[") and len(choice) == 3:
+        low, step, high = (value for value, _text in choice)
+        steps = max(0.0, -(-(least - low) // step)) if step > 0 else 0.0
+        return _decimal(min(high, low + steps * step))
     if not choice:
-        return now or f"{least:g}"
+        return now or _decimal(least)
     above = [entry for entry in choice if entry[0] >= least]
     return min(above)[1] if above else max(choice)[1]
+
+
+def _decimal(value: float) -> str:
+    """As the kernel reads numbers: without an exponent, at most nine places."""
+    return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
 def _matrix(text: str | None, name: str) -> Matrix:

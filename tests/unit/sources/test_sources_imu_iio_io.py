@@ -16,6 +16,7 @@ from outrider.clock import SystemClock
 from outrider.errors import ConfigError
 from outrider.model.fix import ImuSample
 from outrider.ports import SourceItem
+from outrider.sources.iio_device_io import _nearest_above
 from outrider.sources.imu_iio_io import IioImuSource, ImuOptions
 from tests.support.iio import ACC_SCALES, G0, FakeIio
 
@@ -91,6 +92,25 @@ def test_a_sensor_is_set_up_and_read(iio: FakeIio) -> None:
     assert (first.saturated, second.saturated) == (False, True)
     assert second.t_us - first.t_us == 9600
     assert (path / "buffer/enable").read_text() == "0"  # given back
+
+
+@pytest.mark.parametrize(
+    ("shelf", "least", "chosen"),
+    [
+        ("26 52 104", 60.0, "104"),
+        ("26 52 104", 500.0, "104"),
+        ("[5 5 1000]", 52.0, "55"),
+        ("[5 5 1000]", 1e6, "1000"),
+        ("[0.00001 0.00001 0.01]", 0.0000523, "0.00006"),
+        ("[5 0 1000]", 52.0, "5"),
+        ("[5 1000]", 52.0, "1000"),
+        ("", 52.0, "26"),
+        ("none of these", 52.0, "26"),
+    ],
+)
+def test_what_a_sensor_offers_is_chosen_from(shelf: str, least: float, chosen: str) -> None:
+    """A list or a range of the kernel, in numbers that the kernel reads; what is neither leaves things as they are."""
+    assert _nearest_above(shelf, least, "26") == chosen
 
 
 def test_scans_cut_anywhere_are_put_together(iio: FakeIio) -> None:
