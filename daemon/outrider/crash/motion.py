@@ -109,7 +109,7 @@ def delta_v(bundle: CrashBundle, samples: Sequence[Sample], axes: Frame | None) 
 
 def _distance_kmh(curve: DeltaV, event: Event) -> float:
     """From the delta-V that was said to the curve at that time, with the direction where it is known."""
-    at = min(round((event.dv_time_ms or _CURVE_MS) / _STEP_MS), len(curve.t_ms) - 1)
+    at = max(0, min(round((event.dv_time_ms or _CURVE_MS) / _STEP_MS), len(curve.t_ms) - 1))
     if curve.axes == "vehicle" and event.dv_long_kmh is not None and event.dv_lat_kmh is not None:
         return math.hypot(curve.long_kmh[at] - event.dv_long_kmh, curve.lat_kmh[at] - event.dv_lat_kmh)
     return abs(curve.resultant_kmh[at] - (event.dv_kmh or 0.0))

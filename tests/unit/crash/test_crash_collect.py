@@ -122,6 +122,13 @@ def test_the_curve_is_of_the_strongest_impact(kept: bool) -> None:
     assert max(doc.delta_v.resultant_kmh) == pytest.approx(doc.impact.dv_kmh, rel=0.05)
 
 
+@pytest.mark.parametrize("time_ms", [-1e6, 0.0, 1e30])
+def test_a_time_outside_of_the_curve_does_not_matter(time_ms: float) -> None:
+    """A damaged time of the largest delta-V finds a curve all the same."""
+    doc = document(only(changed(pulsed(*blow(-30.0, 0.0)), Event, dv_time_ms=time_ms)))
+    assert max(doc.delta_v.resultant_kmh) == pytest.approx(30, abs=2)
+
+
 def test_the_place_is_that_of_the_strongest_impact() -> None:
     """Place, T0 and numbers belong together, also when the car was pushed on."""
     bundle = only(driven())
