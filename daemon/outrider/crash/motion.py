@@ -117,7 +117,7 @@ def _distance_kmh(curve: DeltaV, event: Event) -> float:
 
 def _agrees(curve: DeltaV, told_kmh: float) -> bool:
     """A curve that is far off the delta-V that was said is none: of another impact, or gravity turned with the car."""
-    return 0.7 * told_kmh <= max(curve.resultant_kmh, default=0.0) <= 1.4 * told_kmh
+    return bool(curve.t_ms) and 0.7 * told_kmh <= max(curve.resultant_kmh) <= 1.4 * told_kmh
 
 
 def _curve(along: Sequence[float], across: Sequence[float], axes: Axes) -> DeltaV:

@@ -129,6 +129,13 @@ def test_a_time_outside_of_the_curve_does_not_matter(time_ms: float) -> None:
     assert max(doc.delta_v.resultant_kmh) == pytest.approx(30, abs=2)
 
 
+def test_no_delta_v_and_no_curve_agree_on_nothing() -> None:
+    """A delta-V of zero with no samples to integrate has no curve."""
+    records = without(pulsed(*blow(-30.0, 0.0)), EvidenceChunk)
+    records = changed(records, CrashState, pulse_long_kmh=(), pulse_lat_kmh=())
+    assert document(only(changed(records, Event, dv_kmh=0.0))).delta_v.t_ms == ()
+
+
 def test_the_place_is_that_of_the_strongest_impact() -> None:
     """Place, T0 and numbers belong together, also when the car was pushed on."""
     bundle = only(driven())
