@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,8 +111,9 @@ def cli(
 def _report(receiver: Receiver, stop: threading.Event, interval_s: float, as_json: bool) -> None:
     """Until stopped: a JSON line each interval, or a line on the terminal that is rewritten."""
     if as_json or not sys.stderr.isatty():
-        while not stop.wait(interval_s):
-            _show(receiver, as_json)
+        with suppress(OSError):  # who read the reports is gone; receiving goes on
+            while not stop.wait(interval_s):
+                _show(receiver, as_json)
         return
     from rich.console import Console
     from rich.live import Live
