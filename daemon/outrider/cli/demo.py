@@ -68,7 +68,8 @@ def _print(console: Console, result: DemoResult) -> None:
         )
     console.print(_("The data lies in {out}: look with").format(out=result.out))
     program = sys.argv[0] if Path(sys.argv[0]).name == "outrider" else "outrider"
-    for command in (f"journal stats {result.out}/journal", f"journal ls {result.out}/journal -n 5"):
+    journal = f"{result.out}/journal"
+    for command in (f"crash show --journal {journal}", f"journal stats {journal}", f"journal ls {journal} -n 5"):
         console.print(f"  {program} {command}", highlight=False)
 
 
