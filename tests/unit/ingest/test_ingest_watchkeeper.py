@@ -84,20 +84,25 @@ def test_an_alarm_is_on_disk_when_it_is_told(bench: Bench, tmp_path: Path) -> No
     assert found == [1]
 
 
-def test_what_the_database_refused_is_told_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk delays an alarm and loses none."""
-    bench.up()
-    bench.beacon()
+def refuse_the_alarm(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A car falls silent while the disk is full."""
 
     def full() -> None:
         bench.store.rollback()
         raise JournalError("database: disk full")
 
+    bench.up()
+    bench.beacon()
     bench.wait(9)
     with monkeypatch.context() as broken:
         broken.setattr(bench.store, "commit", full)
         with pytest.raises(JournalError):
             bench.wait(5)
+
+
+def test_what_the_database_refused_is_told_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk delays an alarm and loses none."""
+    refuse_the_alarm(bench, monkeypatch)
     assert bench.told == []
     bench.wait(2)
     [alarm] = bench.told
@@ -107,18 +112,7 @@ def test_what_the_database_refused_is_told_later(bench: Bench, monkeypatch: pyte
 
 def test_the_end_writes_down_what_was_refused_before(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """An alarm that waits for room on the disk is not forgotten by stopping."""
-    bench.up()
-    bench.beacon()
-
-    def full() -> None:
-        bench.store.rollback()
-        raise JournalError("database: disk full")
-
-    bench.wait(9)
-    with monkeypatch.context() as broken:
-        broken.setattr(bench.store, "commit", full)
-        with pytest.raises(JournalError):
-            bench.wait(5)
+    refuse_the_alarm(bench, monkeypatch)
     bench.watch.close()
     assert [alarm.device for alarm in bench.store.alarms.standing()] == ["car"]
     assert len(bench.told) == 1
