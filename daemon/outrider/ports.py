@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from outrider.model.fix import Fix, ImuSample, PowerSample
 from outrider.model.frame import FrameBatch
+from outrider.model.network import NetworkState
 from outrider.model.record import ClockFix, Lane, Record, StoredRecord
 
 
@@ -89,6 +90,12 @@ class SignalMeter(Protocol):
     def signal_dbm(self) -> int | None:
         """Received power of the mobile network, dBm; None = unknown."""
         ...
+
+
+class NetworkMeter(Protocol):
+    """Who knows which network carries us. Must answer at once, from what it knows already."""
+
+    def network(self) -> NetworkState: ...
 
 
 class RecordSink(Protocol):

@@ -18,6 +18,7 @@ from outrider.model.beacon import Beacon
 from outrider.model.crash import Cover, CrashStage, CrashState, MountState, SlotName
 from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag, EventKind, Phase, Trip, TripEndReason
 from outrider.model.evidence import EvidenceChunk, EvidencePart, Packing
+from outrider.model.notice import Notice, NoticeCode, NoticeLevel
 from outrider.model.record import (
     BootInfo,
     Category,
@@ -183,6 +184,10 @@ ADDED: dict[str, object] = {  # fields that came later, each in a case of its ow
         slots=(SlotName(0, "Vehicle.Speed", "km/h"), SlotName(12, "Vehicle.Chassis.Brake.PedalPosition", "percent")),
         covers=(Cover(EvidencePart.IMU, 86_482_400_000, 86_512_395_678, 144_000),),
     ),
+    "notice": Notice(
+        NoticeCode.UPLOAD_STALLED, NoticeLevel.WARNING, (("why", "no network"), ("backlog_records", "86400"))
+    ),
+    "gap-thinned": Gap(EPOCH, 101, 109, GapReason.THINNED),
 }
 
 

@@ -10,7 +10,20 @@ import pytest
 ROOT = Path(__file__).parents[2] / "daemon" / "outrider"
 GROUND = {"errors", "model", "ports", "clock", "i18n", "files_io", "__init__"}
 LEAVES = {"engine", "wire", "profile", "report"}
-STAGES = {"sources", "link", "drive", "record", "uplink", "ingest", "sim", "suite", "evaluate", "crash"}
+STAGES = {
+    "sources",
+    "link",
+    "drive",
+    "record",
+    "uplink",
+    "ingest",
+    "sim",
+    "suite",
+    "evaluate",
+    "crash",
+    "trust",
+    "network",
+}
 HOUSE = {"app", "config"}
 HANDS = {"cli"}
 

@@ -26,6 +26,7 @@ from outrider.app.control import ControlServer
 from outrider.app.delivery import Delivery
 from outrider.app.intake import Intake
 from outrider.app.mounting import open_mounting, write_beside
+from outrider.app.notices import NoticeDesk
 from outrider.app.options import (
     beacon_options,
     captured,
@@ -91,6 +92,7 @@ class Daemon:
         self._last_clock_us: int | None = None
         self._power_signal = False
         self._troubles: Counter[str] = Counter()
+        self._notices = NoticeDesk(clock)  # what parts say of the terminal: pass its ``put`` to them
         self._engine: dict[str, Any] = {}  # the engine's counters, renewed by the owner thread
 
     def run(self, stop: threading.Event) -> None:
@@ -213,6 +215,7 @@ class Daemon:
         self._pipeline.advance(self._drive_clock.boottime_us())
         self._write_tape()
         self._pipeline.finish()
+        self._notices.turn(self._intake)
         self._beacons.stop()
         self._black_box.close(clean=self._delivery.writer.flush(COMMIT_TIMEOUT_S))
 
@@ -238,6 +241,7 @@ class Daemon:
     def _turn(self) -> None:
         now = self._drive_clock.boottime_us()
         self._record_clocks(now)
+        self._notices.turn(self._intake)
         if self._power_signal:
             self._power_signal = False
             at = self._pipeline.engine.now_us() or now  # not a merge window later
@@ -323,6 +327,7 @@ class Daemon:
             "engine": self._engine,
             "black_box": self._black_box.status(),
             "troubles": dict(self._troubles),
+            "notices": self._notices.status(),
             "refused": dataclasses.asdict(dataclasses.replace(refused, outputs=dict(refused.outputs))),
             "beacons": self._beacons.status(),
             **self._delivery.status(),

@@ -17,6 +17,7 @@ from outrider.errors import WireError
 from outrider.model.crash import CrashState
 from outrider.model.event import Event, Trip
 from outrider.model.evidence import EvidenceChunk
+from outrider.model.notice import Notice
 from outrider.model.record import (
     BootInfo,
     Category,
@@ -31,7 +32,7 @@ from outrider.wire.bodies import encode_body, kind_of
 
 log = logging.getLogger(__name__)
 
-Recordable = BootInfo | SignalTable | ClockFix | TelemetryRow | Event | Trip | EvidenceChunk | CrashState
+Recordable = BootInfo | SignalTable | ClockFix | TelemetryRow | Event | Trip | EvidenceChunk | CrashState | Notice
 
 
 def place_of(item: Recordable) -> tuple[Lane, Category]:

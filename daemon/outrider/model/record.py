@@ -55,14 +55,16 @@ class Kind(OpenIntEnum):
     GAP = 7
     EVIDENCE = 8
     CRASH = 9
+    NOTICE = 10
 
 
-class GapReason(IntEnum):
+class GapReason(OpenIntEnum):
     QUOTA = 1  # dropped by retention
     OVERRUN = 2  # the writer's queue was full
     CORRUPT = 3  # unreadable on flash, quarantined
     WITHHELD = 4  # consent
     FULL = 5  # no space on the device
+    THINNED = 6  # telemetry made sparser by retention
 
 
 SCHEMA_VERSION: Final = 1

@@ -21,6 +21,7 @@ from outrider.errors import WireError
 from outrider.model.crash import CrashStage, CrashState
 from outrider.model.event import CrashEvidence, DataQuality, Event, EventFlag, EventKind, Phase, Trip, TripEndReason
 from outrider.model.evidence import MAX_CHUNK_BYTES, EvidenceChunk, EvidencePart, Packing
+from outrider.model.notice import Notice, NoticeCode, NoticeLevel
 from outrider.model.record import (
     BootInfo,
     Category,
@@ -35,6 +36,7 @@ from outrider.model.record import (
 )
 from outrider.wire import outrider_pb2 as pb
 from outrider.wire.crash_state import state_from_message, state_message
+from outrider.wire.notice import notice_from_message, notice_message
 from outrider.wire.rows import decode_row, encode_row
 
 
@@ -74,6 +76,7 @@ _KINDS: Final[dict[type, Kind]] = {form.model: Kind(kind) for kind, form in _FOR
     SignalTable: Kind.SIGNAL_TABLE,
     TelemetryRow: Kind.TELEMETRY,
     CrashState: Kind.CRASH,
+    Notice: Kind.NOTICE,
 }
 
 
@@ -93,6 +96,8 @@ def encode_body(obj: object) -> bytes:
         return table_message(obj).SerializeToString(deterministic=True)
     if isinstance(obj, CrashState):
         return state_message(obj).SerializeToString(deterministic=True)
+    if isinstance(obj, Notice):
+        return notice_message(obj).SerializeToString(deterministic=True)
     form = _FORMATS[kind_of(obj)]
     message = form.message()
     if isinstance(obj, EvidenceChunk) and len(obj.data) > MAX_CHUNK_BYTES:
@@ -118,6 +123,8 @@ def decode_body(kind: Kind, body: bytes) -> object:
         return table_from_message(_parse(kind, pb.SignalTable(), body))
     if kind == Kind.CRASH:
         return state_from_message(_parse(kind, pb.CrashState(), body))
+    if kind == Kind.NOTICE:
+        return notice_from_message(_parse(kind, pb.Notice(), body))
     form = _FORMATS.get(kind)
     if form is None:
         return Opaque(int(kind), body, f"kind {int(kind)}")
@@ -144,6 +151,8 @@ def parse_message(kind: Kind, body: bytes) -> Message | None:
         return _parse(kind, pb.SignalTable(), body)
     if kind == Kind.CRASH:
         return _parse(kind, pb.CrashState(), body)
+    if kind == Kind.NOTICE:
+        return _parse(kind, pb.Notice(), body)
     form = _FORMATS.get(kind)
     return None if form is None else _parse(kind, form.message(), body)
 
@@ -152,6 +161,8 @@ def enum_of(kind: Kind, field: str) -> Callable[[int], Any] | None:
     """What names the numbers of a field, if they have names."""
     if kind == Kind.CRASH:
         return CrashStage if field == "stage" else None
+    if kind == Kind.NOTICE:
+        return {"code": NoticeCode, "level": NoticeLevel}.get(field)
     form = _FORMATS.get(kind)
     return None if form is None else form.enums.get(field)
 

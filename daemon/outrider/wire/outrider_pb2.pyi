@@ -856,6 +856,58 @@ class Cover(_message.Message):
 Global___Cover: _TypeAlias = Cover  # noqa: Y015
 
 @_typing.final
+class Notice(_message.Message):
+    """What the terminal says of itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    code: _builtins.int
+    level: _builtins.int
+    """0 info, 1 warning, 2 error"""
+    @_builtins.property
+    def detail(self) -> _containers.RepeatedCompositeFieldContainer[Global___Detail]: ...
+    def __init__(
+        self,
+        *,
+        code: _builtins.int = ...,
+        level: _builtins.int = ...,
+        detail: _abc.Iterable[Global___Detail] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "detail", b"detail", "level", b"level"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Notice: _TypeAlias = Notice  # noqa: Y015
+
+@_typing.final
+class Detail(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """with the unit, where there is one"""
+    value: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Detail: _TypeAlias = Detail  # noqa: Y015
+
+@_typing.final
 class SignedAck(_message.Message):
     """---- acknowledgement: receiver -> terminal ---------------------------------------------------------------------------"""
 

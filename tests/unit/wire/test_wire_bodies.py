@@ -11,6 +11,7 @@ from outrider.errors import WireError
 from outrider.model.crash import CrashStage, CrashState
 from outrider.model.event import Event, EventFlag, EventKind, Phase, Trip, TripEndReason
 from outrider.model.evidence import EvidenceChunk, EvidencePart
+from outrider.model.notice import Notice, NoticeCode, NoticeLevel
 from outrider.model.record import (
     BootInfo,
     Category,
@@ -85,7 +86,10 @@ TABLE = SignalTable(
         SignalSpec(9, "Vehicle.Powertrain.Type", "", 1.0, -5.0, Category.VEHICLE, ((0, "petrol"), (-1, "柴油"))),
     )
 )
+NOTICE = Notice(NoticeCode.MODEM_STEP, NoticeLevel.WARNING, (("step", "reset"), ("why", "no registration")))
+
 OBJECTS: list[object] = [
+    NOTICE,
     EVENT,
     TRIP,
     dataclasses.replace(TRIP, end_reason=TripEndReason.SHUTDOWN, t_end_us=9),
@@ -187,3 +191,29 @@ def test_table_id_is_the_start_of_the_sha256_of_the_body() -> None:
     """Anyone can compute it from the record."""
     assert f"{table_id(TABLE):08x}" == hashlib.sha256(encode_body(TABLE)).hexdigest()[:8]
     assert table_id(TABLE) != table_id(SignalTable(TABLE.signals[:1]))
+
+
+def test_a_notice_is_what_it_was() -> None:
+    """Code, level and details come back; so do those of a newer version, by their numbers."""
+    assert decode_body(Kind.NOTICE, encode_body(NOTICE)) == NOTICE
+    newer = decode_body(Kind.NOTICE, pb.Notice(code=200, level=9).SerializeToString())
+    assert newer == Notice(NoticeCode(200), NoticeLevel.ERROR)
+    with pytest.raises(WireError, match="300 is no code"):
+        decode_body(Kind.NOTICE, pb.Notice(code=300).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [(("a", "1"), ("a", "2")), (("a", "x" * 2000),), tuple((str(n), "") for n in range(65)), (("a", "\ud800"),)],
+    ids=["a name twice", "too long", "too many", "no text"],
+)
+def test_a_notice_that_nobody_could_read_is_refused(detail: tuple[tuple[str, str], ...]) -> None:
+    """At the terminal, not at the receiver."""
+    with pytest.raises(WireError, match="notice"):
+        encode_body(Notice(NoticeCode.MODEM_STEP, NoticeLevel.INFO, detail))
+
+
+def test_a_gap_of_a_reason_unknown_here_is_still_a_gap() -> None:
+    """A newer terminal may drop records for reasons this version has no name for: the range counts all the same."""
+    body = pb.Gap(epoch=1, first_seq=2, last_seq=5, reason=77).SerializeToString()
+    assert decode_body(Kind.GAP, body) == Gap(1, 2, 5, GapReason(77))
