@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 20
 NATIVE := $(shell find native -name '*.[ch]' -o -name '*.py' 2>/dev/null)
 export PYTHON
 
-.PHONY: help setup demo test hil evaluate evaluate-lost lint type fuzz bench bench-hil docs clean
+.PHONY: help setup demo test hil evaluate evaluate-lost lint type fuzz bench bench-hil bench-uplink year docs clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
@@ -35,7 +35,9 @@ demo: $(VENV)/.setup ## Simulate a drive that ends in a crash and follow it to t
 
 test: $(VENV)/.dev ## Run all tests
 	@.ci/need mosquitto=mosquitto openssl=openssl
-	@PATH="$$PATH:/usr/sbin" $(PY) -m pytest -n 2 --dist loadgroup -p no:rerunfailures tests
+	@PATH="$$PATH:/usr/sbin" $(PY) -m pytest -n 2 --dist loadgroup -p no:rerunfailures tests || { [ $$? = 1 ] && \
+		echo "Once more, alone: what failed beside other tests (see docs/internals/hacking.md)" && \
+		PATH="$$PATH:/usr/sbin" $(PY) -m pytest -rA -p no:rerunfailures --last-failed --last-failed-no-failures=none tests; }
 
 hil: $(VENV)/.dev ## Run the tests of the rig on virtual CAN, in a virtual machine where the kernel has none (HIL_ARGS=...)
 	@PATH="$$PATH:/usr/sbin:/sbin" PYTHONPATH=. $(PY) -m hil.run $(HIL_ARGS)
@@ -66,6 +68,10 @@ bench: $(VENV)/.dev ## Measure beside the peers; writes docs/reference/benchmark
 bench-hil: $(VENV)/.dev ## Measure on the rig beside candump and python-can; writes its part of the same page
 	@.ci/need candump=can-utils mosquitto=mosquitto
 	@PATH="$$PATH:/usr/sbin:/sbin" PYTHONPATH=. $(PY) -m hil.bench.run $(BENCH_ARGS)
+
+bench-uplink: $(VENV)/.dev ## Measure delivery (bytes, flash, faults, receiver) beside the peers; writes its part of the same page
+	@.ci/need mosquitto=mosquitto openssl=openssl
+	@PATH="$$PATH:/usr/sbin:/sbin" $(PY) tests/bench/run_uplink.py --write docs/reference/benchmarks.md $(BENCH_ARGS)
 
 docs: $(VENV)/.dev ## Build the documentation as HTML into build/docs
 	@$(PY) -m pip install -q --disable-pip-version-check 'mkdocs>=1.6'
