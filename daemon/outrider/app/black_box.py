@@ -184,22 +184,8 @@ def _event(box: BlackBox, speed_mps: float) -> Event:
         lon_deg=box.lon_deg,
         hacc_m=box.hacc_m,
         heading_deg=box.heading_deg,
-        clock=0,
-        impact_no=0,
         conf=CONFIDENCE,
-        dv_kmh=None,
-        dv_long_kmh=None,
-        dv_lat_kmh=None,
-        dv_time_ms=None,
-        peak_g=None,
-        peak_vert_g=None,
-        mean_g=None,
-        asi=None,
-        pdof_deg=None,
-        dur_ms=None,
         v_pre_kmh=speed_mps * 3.6,
-        v_post_kmh=None,
-        limit=None,
     )
 
 

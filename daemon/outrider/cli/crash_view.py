@@ -89,9 +89,12 @@ def _facts(document: CrashDocument) -> list[tuple[str, str]]:
 def _impact(impact: Impact) -> list[tuple[str, str]]:
     found = []
     if impact.dv_kmh is not None:
-        least = _("at least ") if impact.lower_bound else ""
         span = "" if impact.dv_lo_kmh is None else f" ({impact.dv_lo_kmh:.0f} .. {_or_open(impact.dv_hi_kmh)})"
-        found.append((_("delta-V"), f"{least}{impact.dv_kmh:.0f} km/h{span}"))
+        if impact.lower_bound:  # the sensor saturated: what it saw, less its error, is the least it can have been
+            least = impact.dv_kmh if impact.dv_lo_kmh is None else min(impact.dv_kmh, impact.dv_lo_kmh)
+            found.append((_("delta-V"), _("at least ") + f"{least:.0f} km/h"))
+        else:
+            found.append((_("delta-V"), f"{impact.dv_kmh:.0f} km/h{span}"))
     if impact.clock is not None and impact.pdof_deg is not None:
         told = _("{clock} o'clock, {degrees:.0f}° (0 frontal, + from the left)")
         found.append((_("direction"), told.format(clock=impact.clock, degrees=impact.pdof_deg)))

@@ -160,15 +160,18 @@ def _details(document: CrashDocument) -> list[str]:
 
 
 def _change(impact: Impact) -> str | None:
-    if not known(impact.dv_kmh):
+    change = impact.dv_kmh
+    if change is None or not known(change):
         return None
     if impact.lower_bound:
+        low = impact.dv_lo_kmh
+        change = min(change, low) if low is not None and known(low) else change
         text = _("its speed changed by at least {dv} km/h")
     elif known(impact.dv_time_ms):
         text = _("its speed changed by {dv} km/h within {ms} ms")
     else:
         text = _("its speed changed by {dv} km/h")
-    return text.format(dv=number(impact.dv_kmh, 0), ms=number(impact.dv_time_ms, 0))
+    return text.format(dv=number(change, 0), ms=number(impact.dv_time_ms, 0))
 
 
 def _speed(document: CrashDocument) -> str | None:

@@ -94,8 +94,11 @@ def _details(event: Event, last: Event) -> list[str]:
     if event.v_impact_kmh is not None:
         found.append(f"at {event.v_impact_kmh:.0f} km/h" if event.v_impact_kmh >= _STANDING_KMH else "while standing")
     if event.dv_kmh is not None:
-        least = "at least " if event.flags & EventFlag.DV_LOWER_BOUND else ""
-        found.append(f"change of velocity {least}{event.dv_kmh:.0f} km/h")
+        if event.flags & EventFlag.DV_LOWER_BOUND:
+            least = event.dv_kmh if event.dv_lo_kmh is None else min(event.dv_kmh, event.dv_lo_kmh)
+            found.append(f"change of velocity at least {least:.0f} km/h")
+        else:
+            found.append(f"change of velocity {event.dv_kmh:.0f} km/h")
     if last.impact_no > 1:
         found.append(f"the strongest of {last.impact_no} impacts")
     if last.flags & EventFlag.AIRBAG and last.kind is not EventKind.AIRBAG:

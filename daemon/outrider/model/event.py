@@ -118,26 +118,26 @@ class Event:
     t0_us: int
     t_detect_us: int
     t_end_us: int
-    lat_deg: float | None
-    lon_deg: float | None
-    hacc_m: float | None
-    heading_deg: float | None
-    clock: int
-    impact_no: int
-    conf: float
-    dv_kmh: float | None
-    dv_long_kmh: float | None
-    dv_lat_kmh: float | None
-    dv_time_ms: float | None
-    peak_g: float | None
-    peak_vert_g: float | None
-    mean_g: float | None
-    asi: float | None
-    pdof_deg: float | None
-    dur_ms: float | None
-    v_pre_kmh: float | None
-    v_post_kmh: float | None
-    limit: float | None
+    lat_deg: float | None = None
+    lon_deg: float | None = None
+    hacc_m: float | None = None
+    heading_deg: float | None = None
+    clock: int = 0
+    impact_no: int = 0
+    conf: float = 0.0
+    dv_kmh: float | None = None
+    dv_long_kmh: float | None = None
+    dv_lat_kmh: float | None = None
+    dv_time_ms: float | None = None
+    peak_g: float | None = None
+    peak_vert_g: float | None = None
+    mean_g: float | None = None
+    asi: float | None = None
+    pdof_deg: float | None = None
+    dur_ms: float | None = None
+    v_pre_kmh: float | None = None
+    v_post_kmh: float | None = None
+    limit: float | None = None
     v_impact_kmh: float | None = None
     dv_lo_kmh: float | None = None
     dv_hi_kmh: float | None = None
