@@ -60,8 +60,7 @@ def test_everything_arrives_with_equal_content(broker: Broker, tmp_path: Path) -
     log.append(opaque(Lane.LEDGER, 1, 300, rng))
     heard: list[tuple[int, Lane, int, int]] = []
     with receiver(broker.port, database) as received:
-        uplink = make_uplink(log, broker.port)
-        uplink._on_acknowledged = lambda *position: heard.append(position)
+        uplink = make_uplink(log, broker.port, on_acknowledged=lambda *position: heard.append(position))
         with running(uplink):
             assert log.wait_acknowledged(60)
             status = uplink.status()

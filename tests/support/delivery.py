@@ -17,6 +17,7 @@ from outrider.ingest.options import BrokerOptions, ReceiverOptions
 from outrider.ingest.receiver_io import Receiver
 from outrider.ingest.store_io import Store
 from outrider.model.record import Lane
+from outrider.uplink.answers import OnAcknowledged
 from outrider.uplink.options import SendOptions, UplinkOptions
 from outrider.uplink.session_io import Uplink
 from outrider.wire.birth import Birth
@@ -41,8 +42,11 @@ def uplink_options(port: int, **changes: object) -> UplinkOptions:
     return UplinkOptions(**(values | changes))  # type: ignore[arg-type]  # test convenience
 
 
-def make_uplink(log: MemoryLog, port: int, **changes: object) -> Uplink:
-    return Uplink(log, uplink_options(port, **changes), SystemClock(), lambda: birth(log))
+def make_uplink(
+    log: MemoryLog, port: int, *, on_acknowledged: OnAcknowledged | None = None, **changes: object
+) -> Uplink:
+    options = uplink_options(port, **changes)
+    return Uplink(log, options, SystemClock(), lambda: birth(log), on_acknowledged=on_acknowledged)
 
 
 @contextlib.contextmanager

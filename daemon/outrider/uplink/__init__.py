@@ -5,10 +5,14 @@ window      how much may be on the way without a PUBACK
 flow        one (epoch, lane): what was sent beyond the cursor, when to send it again
 core        what to send next; pure, driven by time-stamped calls
 dialect     which MQTT version to speak, how long to wait between connections
-link_io     one connection: a fresh paho client driven by one thread
+link_io     the wire of one connection: a fresh paho client driven by one thread
+greeting    the status document of one connection
+answers     what PUBACKs and acknowledgements do
+tally       what is counted for the status
 beacon_io   one beacon on its way, or none
 log_view    the log's streams, also while it cannot tell
-session_io  the thread that joins log, core and link: ``Uplink``
+connection_io  one connection from CONNECT to its end
+session_io  the threads that keep connecting: ``Uplink``
 
 Rule: the log is the only queue. Nothing is kept here that could not be rebuilt from the log's cursor. The one exception
 is the beacon, which is worth nothing later: it is sent now or dropped.
