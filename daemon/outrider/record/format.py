@@ -156,18 +156,24 @@ def parse_commit_header(header: SegmentHeader, block: int, data: bytes) -> Commi
 
 
 def parse_records(header: SegmentHeader, commit: CommitHeader, data: bytes) -> Iterator[StoredRecord]:
-    """The good records of a commit; ``data`` starts at its header. A bad one is left out, and what cannot be framed."""
+    """The good records of a commit; ``data`` starts at its header, and may end early.
+
+    Behind a bad record the next one is looked for byte by byte: what lies in the blocks behind a lost one is still
+    proved by its CRC.
+    """
     seed = _record_seed(header, commit.block, commit.nonce)
     end = min(len(data), COMMIT_HEADER_BYTES + commit.size)
-    at = COMMIT_HEADER_BYTES
-    while at + RECORD_HEADER_BYTES <= end:
+    at, least, found = COMMIT_HEADER_BYTES, commit.first_seq, 0
+    while at + RECORD_HEADER_BYTES <= end and found < commit.records:
         length, seq, kind, category, schema, _zero, boot_id, t_us = _RECORD.unpack_from(data, at + 4)
         stop = at + RECORD_HEADER_BYTES + length
-        if stop > end:
-            return
-        if _CRC.unpack_from(data, at)[0] == crc32c(data[at + 4 : stop], seed):
-            record = Record(
-                header.lane, Kind(kind), Category(category), boot_id, t_us, data[stop - length : stop], schema
-            )
-            yield StoredRecord(header.epoch, seq, record)
-        at = stop
+        if (
+            not least <= seq <= commit.last_seq
+            or stop > end
+            or _CRC.unpack_from(data, at)[0] != crc32c(data[at + 4 : stop], seed)
+        ):
+            at += 1
+            continue
+        record = Record(header.lane, Kind(kind), Category(category), boot_id, t_us, data[stop - length : stop], schema)
+        yield StoredRecord(header.epoch, seq, record)
+        at, least, found = stop, seq + 1, found + 1

@@ -5,11 +5,14 @@ Rules:
 - a damaged commit that was durable (a later one exists, or the cursor says so) gives up its readable records, and the
   missing numbers become a hole;
 - commits from the first number of the next segment on are void: that segment was begun to write them anew;
-- numbers the cursor knows as durable that no file can show any more are a hole, and end the epoch.
+- numbers the cursor knows as durable that no file can show any more are a hole, and end the epoch;
+- a file gives what its CRCs prove: one that is cut short gives what is left, one without header is read by its name,
+  since that says the place that all CRCs start from.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -17,9 +20,9 @@ from outrider.errors import JournalError
 from outrider.model.record import GapReason, Lane, StoredRecord
 from outrider.ports import Storage
 from outrider.record.cursor import FILE_NAME, SLOT_BYTES, CursorState, Position, StreamKey, decode_cursor
-from outrider.record.format import BLOCK, SegmentHeader, parse_segment_header
+from outrider.record.format import BLOCK, SegmentHeader, blocks_for, parse_segment_header
 from outrider.record.hole import first_number
-from outrider.record.salvage import read_around
+from outrider.record.salvage import open_around, read_around
 from outrider.record.segment import FoundCommit, Segment, find_commits, parse_segment_name
 from outrider.record.state import read_newest
 from outrider.record.stream import LogStream
@@ -39,12 +42,14 @@ class Damage:
 
 @dataclass(slots=True)
 class Survey:
-    """cursor: None when there is none that can be read. lost: a durable tail of the current epoch is gone."""
+    """cursor: None when there is none that can be read. unusable: files that prove nothing. mendable: files whose
+    header or end is missing, by name, with the header they should have. tail_lost: streams whose end is not proved."""
 
     cursor: CursorState | None
     streams: dict[StreamKey, LogStream] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
     unusable: list[str] = field(default_factory=list)
+    mendable: dict[str, SegmentHeader] = field(default_factory=dict)
     tail_lost: set[StreamKey] = field(default_factory=set)
 
 
@@ -88,9 +93,12 @@ def _place(stream: LogStream, cursor: CursorState | None) -> None:
 
 @dataclass(slots=True)
 class _File:
+    """unsound: something of it is not there, so that it proves no end."""
+
     name: str
     header: SegmentHeader
     commits: list[FoundCommit]
+    unsound: bool
 
 
 class _Chain:
@@ -106,42 +114,49 @@ class _Chain:
     def follow(self, names: list[tuple[int, str]]) -> None:
         """One file and its successor in memory at a time."""
         held: _File | None = None
-        loaded = -1
         for _number, name in names:
             file = self._load(name)
             if file is not None:
                 self._adopt(held, file)
-                held, loaded = file, file.header.segment
+                held = file
         self._adopt(held, None)
         newest = max([self._position.next_segment - 1, *(number for number, _name in names)])
-        self._finish(newest_gone=loaded < newest)
+        if held is not None and held.unsound and held.header.segment == newest:
+            # What is missing may have been the newest commit, whose numbers must not be used again.
+            self._found.tail_lost.add((self._stream.epoch, self._stream.lane))
+        self._finish(newest_gone=(held.header.segment if held else -1) < newest)
 
     def _load(self, name: str) -> _File | None:
         whole = read_whole(self._storage, name)
         if whole is None:
             return None
         data, bad = whole
-        if bad:
-            self._bad_blocks(name, bad)
-        header = parse_segment_header(data)
+        own = parse_segment_header(data)
+        header = own
+        if own is None or (own.lane, own.epoch, own.segment) != parse_segment_name(name):
+            header = header_from_name(name, data)
         if header is None:
-            self._unusable(name, "header unreadable")
-        elif (header.lane, header.epoch, header.segment) != parse_segment_name(name):
-            self._unusable(name, "header belongs to another file")
-        elif len(data) < header.blocks * BLOCK:
-            self._unusable(name, f"{len(data)} of {header.blocks * BLOCK} bytes")
-        else:
-            return _File(name, header, find_commits(header, data))
-        return None
+            self._unusable(name, own, given=not bad or any(data))
+            return None
+        short = header.blocks * BLOCK - len(data)
+        if bad:
+            self._damaged(name, f"{bad} blocks of 4 KiB that the medium does not give")
+        if header is not own:
+            self._damaged(name, "header unreadable")
+        if short > 0:
+            self._damaged(name, f"{len(data)} of {header.blocks * BLOCK} bytes")
+        if header is not own or short > 0:
+            self._found.mendable[name] = header
+        return _File(name, header, find_commits(header, data), bad > 0 or header is not own or short > 0)
 
-    def _bad_blocks(self, name: str, count: int) -> None:
-        # What was in them is unknown: it may have been the newest commit, whose numbers must not be used again.
-        key = (self._stream.epoch, self._stream.lane)
-        self._found.damage.append(Damage(name, f"{count} blocks of 4 KiB that the medium does not give", *key))
-        self._found.tail_lost.add(key)
-
-    def _unusable(self, name: str, what: str) -> None:
+    def _unusable(self, name: str, own: SegmentHeader | None, *, given: bool) -> None:
+        if not given:
+            self._damaged(name, "the medium gives nothing of it")  # left where it is: it may come back
+            return
         self._found.unusable.append(name)
+        self._damaged(name, "header belongs to another file" if own else "no header, and no commit of this name")
+
+    def _damaged(self, name: str, what: str) -> None:
         self._found.damage.append(Damage(name, what, self._stream.epoch, self._stream.lane))
 
     def _keep(self, file: _File, following: _File | None) -> None:
@@ -159,7 +174,7 @@ class _Chain:
             return
         self._keep(file, following)
         segment = Segment(self._storage, file.name, file.header)
-        self._missing(file.header.first_seq - 1, file.name, None)
+        self._missing(file.header.first_seq - 1, self._in_front_of(file), None)
         for commit in file.commits:
             for stored in commit.good:
                 self._missing(first_number(stored) - 1, file.name, stored)
@@ -169,6 +184,12 @@ class _Chain:
             segment.note_evidence(stored.record for stored in commit.good)
         self._stream.segments.append(segment)
         self._stream.next_segment = max(self._stream.next_segment, file.header.segment + 1)
+
+    def _in_front_of(self, file: _File) -> str:
+        """The file that held the numbers up to this one's first: the one before, if it is there."""
+        before = self._stream.segments[-1] if self._stream.segments else None
+        adjacent = before is not None and before.header.segment + 1 == file.header.segment
+        return before.name if before is not None and adjacent else f"in front of {file.name}"
 
     def _missing(self, up_to: int, name: str, near: StoredRecord | None) -> None:
         """Numbers after the last accounted one, up to here, are nowhere."""
@@ -193,15 +214,28 @@ class _Chain:
         return cursor is not None and cursor.epoch == self._stream.epoch
 
 
+def header_from_name(name: str, data: bytes) -> SegmentHeader | None:
+    """What the header said, as far as the commits prove it. None: there is no commit of this place in the file."""
+    parts = parse_segment_name(name)
+    if parts is None:
+        return None
+    lane, epoch, segment = parts
+    header = SegmentHeader(lane, 0, epoch, segment, 0, max(1, blocks_for(len(data))))
+    proved = next((commit for commit in find_commits(header, data) if commit.good), None)
+    return None if proved is None else dataclasses.replace(header, first_seq=proved.header.first_seq)
+
+
 def read_whole(storage: Storage, name: str) -> tuple[bytes, int] | None:
     """Its bytes, and how many blocks came as zeros. None when the file is gone: a running daemon may have released
-    it."""
+    it. A file that the medium does not even open is one lost block."""
     try:
-        file = storage.open(name)
+        file = open_around(storage, name)
     except JournalError as err:
         if isinstance(err.__cause__, FileNotFoundError):
             return None
         raise
+    if file is None:
+        return b"", 1
     try:
         return read_around(file, file.size(), 0)
     finally:

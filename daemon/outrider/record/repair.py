@@ -5,11 +5,14 @@ Each step may be cut by the next power failure: all of them can be done again fr
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final, Protocol
 
 from outrider.errors import JournalError
 from outrider.ports import Storage
+from outrider.record.format import BLOCK, SegmentHeader, pack_segment_header, parse_segment_header
 from outrider.record.recovery import Survey, read_whole
+from outrider.record.salvage import lost_on_medium, read_around
 from outrider.record.segment import parse_segment_name
 
 QUARANTINE: Final = "quarantine/"
@@ -51,11 +54,11 @@ def settle(storage: Storage, found: Survey) -> None:
 
 
 def set_aside(storage: Storage, found: Survey) -> int:
-    """Move what is no segment, copy what lost records, into ``quarantine/``. How many files."""
-    taken = 0
-    for name in found.unusable:
-        storage.rename(name, _free_name(storage, name))
-        taken += 1
+    """Move what is no segment, copy what lost records, into ``quarantine/``. How many files.
+
+    Call it when the cursor that names what is lost is on flash: mending takes away what told of the damage.
+    """
+    taken = sum(_move(storage, name) for name in found.unusable)
     damaged = dict.fromkeys(d.name for d in found.damage if d.name not in found.unusable)
     for name in damaged:
         if parse_segment_name(name) is not None and _copy(storage, name):
@@ -63,7 +66,37 @@ def set_aside(storage: Storage, found: Survey) -> int:
     if taken:
         storage.sync_dir()
     _forget_oldest(storage)
+    for name, header in found.mendable.items():
+        _mend(storage, name, header)
     return taken
+
+
+def _move(storage: Storage, name: str) -> bool:
+    """False: the medium does not let go of it; it stays, and is read as nothing again the next time."""
+    try:
+        storage.rename(name, _free_name(storage, name))
+    except JournalError as err:
+        if not lost_on_medium(err):
+            raise
+        return False
+    return True
+
+
+def _mend(storage: Storage, name: str, header: SegmentHeader) -> None:
+    """Give a segment its header and its size again; no block that holds a commit is touched. Tried again at the next
+    opening if the disk refuses."""
+    with suppress(JournalError):
+        file = storage.open(name)
+        try:
+            end = file.size()
+            for at in range(end, header.blocks * BLOCK, BLOCK):
+                file.pwrite(bytes(min(BLOCK, header.blocks * BLOCK - at)), at)
+            file.sync()
+            if parse_segment_header(read_around(file, BLOCK, 0)[0]) != header:
+                file.pwrite(pack_segment_header(header), 0)
+                file.sync()
+        finally:
+            file.close()
 
 
 def _free_name(storage: Storage, name: str) -> str:
@@ -75,7 +108,9 @@ def _free_name(storage: Storage, name: str) -> str:
 
 
 def _copy(storage: Storage, name: str) -> bool:
-    """False: no room for it. A copy is for people; the readable records stay in the log either way."""
+    """False: no room for it, or there is one. A copy is for people; the readable records stay in the log either way."""
+    if any(held.startswith(f"{QUARANTINE}{name}.") for held in storage.names()):
+        return False
     whole = read_whole(storage, name)
     if whole is None or storage.free_bytes() < 2 * len(whole[0]):
         return False

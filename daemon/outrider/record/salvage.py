@@ -10,11 +10,11 @@ import errno
 from typing import Final
 
 from outrider.errors import JournalError
-from outrider.ports import StorageFile
+from outrider.ports import Storage, StorageFile
 from outrider.record.format import BLOCK
 
 TRIES: Final = 2
-_UNREADABLE: Final = frozenset({errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.EREMOTEIO, errno.EILSEQ})
+UNREADABLE: Final = frozenset({errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.EREMOTEIO, errno.EILSEQ})
 
 
 def read_around(file: StorageFile, size: int, offset: int) -> tuple[bytes, int]:
@@ -30,12 +30,28 @@ def read_around(file: StorageFile, size: int, offset: int) -> tuple[bytes, int]:
     return b"".join(parts), bad
 
 
+def open_around(storage: Storage, name: str) -> StorageFile | None:
+    """None: the medium does not give what is needed to open it."""
+    for _ in range(TRIES):
+        try:
+            return storage.open(name)
+        except JournalError as err:
+            if not lost_on_medium(err):
+                raise
+    return None
+
+
+def lost_on_medium(err: JournalError) -> bool:
+    """The medium says that it does not have its data any more; anything else may be different the next time."""
+    return err.errno in UNREADABLE
+
+
 def _read(file: StorageFile, size: int, offset: int) -> bytes | None:
     """None: the medium does not give it."""
     for _ in range(TRIES):
         try:
             return file.pread(size, offset)
         except JournalError as err:
-            if err.errno not in _UNREADABLE:
+            if not lost_on_medium(err):
                 raise
     return None

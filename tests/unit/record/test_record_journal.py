@@ -196,13 +196,14 @@ def test_a_bad_header_of_a_commit_costs_that_commit() -> None:
     assert numbers(journal, Lane.EVENT) == [1, 2, 3]
 
 
-def test_a_segment_without_header_is_set_aside() -> None:
+def test_a_segment_that_proves_nothing_is_set_aside() -> None:
     """In the middle it is a gap; numbers go on behind it."""
     storage = MemoryStorage()
     journal = filled(storage, 10)
     epoch = journal.epoch
     names = segments(storage)
-    storage = damage(storage, names[1], 0)
+    for block in range(4):
+        storage = damage(storage, names[1], block * BLOCK)
     journal = open_journal(storage, seed=2)
     gap = gap_at(journal, Lane.EVENT, 4)
     assert (gap.first_seq, gap.last_seq, gap.reason) == (4, 6, GapReason.CORRUPT)
