@@ -2,7 +2,7 @@
 
 A segment is a file of whole 4 KiB blocks, written in full (zeros) before its first use::
 
-    block 0   header    0 magic "OTRSEG\\0\\1" | 8 version u16 | 10 lane u8 | 11 zero u8 | 12 boot id u32 | 16 epoch u64
+    block 0   header    0 magic "OTRSEG\\0\\1" | 8 version u16 | 10 lane u8 | 11 form u8 | 12 boot id u32 | 16 epoch u64
                        24 segment no u64 | 32 first seq u64 | 40 blocks u32 | 44 crc u32 of bytes 0..43
     block n   commit    0 magic "OTRC" | 4 nonce u32 | 8 first seq u64 | 16 last seq u64 | 24 records u32
                        28 bytes of records u32 | 32 crc u32 of place and bytes 0..31
@@ -40,13 +40,18 @@ _CRC: Final = struct.Struct("<I")
 _PLACE: Final = struct.Struct("<QBQI")
 
 SEGMENT_HEADER_BYTES: Final = _SEGMENT.size + 4
+
+PLAIN: Final = 0  # forms of a segment: as it was committed
+PACKED: Final = 1  # several, made one: all records, without the room that each commit left
+THINNED: Final = 2  # and one telemetry record of ten
 COMMIT_HEADER_BYTES: Final = _COMMIT.size + 4
 RECORD_HEADER_BYTES: Final = 4 + _RECORD.size
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentHeader:
-    """first_seq: the first number this segment may hold. blocks: size of the file in blocks, with this one."""
+    """first_seq: the first number this segment may hold. blocks: size of the file in blocks, with this one. form: 0 as
+    it was committed; other forms were made of several segments (``rewrite``)."""
 
     lane: Lane
     boot_id: int
@@ -54,6 +59,7 @@ class SegmentHeader:
     segment: int
     first_seq: int
     blocks: int
+    form: int = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ def pack_segment_header(header: SegmentHeader) -> bytes:
         SEGMENT_MAGIC,
         VERSION,
         header.lane,
-        0,
+        header.form,
         header.boot_id,
         header.epoch,
         header.segment,
@@ -99,10 +105,10 @@ def parse_segment_header(data: bytes) -> SegmentHeader | None:
     head = data[: _SEGMENT.size]
     if _CRC.unpack_from(data, _SEGMENT.size)[0] != crc32c(head):
         return None
-    magic, version, lane, _zero, boot_id, epoch, segment, first_seq, blocks = _SEGMENT.unpack(head)
+    magic, version, lane, form, boot_id, epoch, segment, first_seq, blocks = _SEGMENT.unpack(head)
     if magic != SEGMENT_MAGIC or version != VERSION or lane not in Lane.__members__.values():
         return None
-    return SegmentHeader(Lane(lane), boot_id, epoch, segment, first_seq, blocks)
+    return SegmentHeader(Lane(lane), boot_id, epoch, segment, first_seq, blocks, form)
 
 
 def record_bytes(record: Record) -> int:

@@ -5,6 +5,7 @@ Rules:
 - a damaged commit that was durable (a later one exists, or the cursor says so) gives up its readable records, and the
   missing numbers become a hole;
 - commits from the first number of the next segment on are void: that segment was begun to write them anew;
+- so is a whole segment whose numbers a later, rewritten one begins with (``superseded``);
 - numbers the cursor knows as durable that no file can show any more are a hole, and end the epoch;
 - a file gives what its CRCs prove: one that is cut short gives what is left, one without header is read by its name,
   since that says the place that all CRCs start from.
@@ -26,6 +27,7 @@ from outrider.record.salvage import open_around, read_around
 from outrider.record.segment import FoundCommit, Segment, find_commits, parse_segment_name
 from outrider.record.state import read_newest
 from outrider.record.stream import LogStream
+from outrider.record.superseded import superseded
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Damage:
 @dataclass(slots=True)
 class Survey:
     """cursor: None when there is none that can be read. unusable: files that prove nothing. mendable: files whose
-    header or end is missing, by name, with the header they should have. tail_lost: streams whose end is not proved."""
+    header or end is missing, by name, with the header they should have. tail_lost: streams whose end is not proved.
+    superseded: files that a rewritten one stands for."""
 
     cursor: CursorState | None
     streams: dict[StreamKey, LogStream] = field(default_factory=dict)
@@ -51,6 +54,7 @@ class Survey:
     unusable: list[str] = field(default_factory=list)
     mendable: dict[str, SegmentHeader] = field(default_factory=dict)
     tail_lost: set[StreamKey] = field(default_factory=set)
+    superseded: list[str] = field(default_factory=list)
 
 
 def survey(storage: Storage) -> Survey:
@@ -67,7 +71,11 @@ def survey(storage: Storage) -> Survey:
         stream = LogStream(*key)
         found.streams[key] = stream
         _place(stream, found.cursor)
-        _Chain(storage, stream, positions.get(key, Position()), found).follow(sorted(files.get(key, [])))
+        own = sorted(files.get(key, []))
+        void = superseded(storage, own)
+        found.superseded += void
+        standing = [each for each in own if each[1] not in void]
+        _Chain(storage, stream, positions.get(key, Position()), found).follow(standing)
     return found
 
 
