@@ -106,6 +106,20 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     queue_records: Annotated[int, msgspec.Meta(ge=64, le=1_000_000)] = 8192
 
 
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What delivery may cost. ``[uplink]`` batch_records and batch_age_s are the plan "moving"."""
+
+    plan: Literal["moving", "watched", "low"] = "moving"
+    watched_age_s: Positive = 10.0
+    watch_limit_s: Positive = 3600.0
+    low_age_s: Positive = 300.0
+    parked_age_s: Positive = 900.0
+    monthly_mb: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
+    roaming: Literal["all", "events", "emergency"] = "all"
+    bulk: Literal["any", "wifi"] = "any"
+    evidence: Literal["always", "as_bulk"] = "always"
+
+
 class Uplink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The broker. No section = records stay on the terminal."""
 
@@ -124,6 +138,7 @@ class Uplink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=1800)] = 60
     beacon_kmh: Annotated[float, msgspec.Meta(ge=5, le=400)] = 60.0
     beacon_s: Annotated[int, msgspec.Meta(ge=0, le=60)] = 5
+    budget: Budget = Budget()
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -188,6 +203,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "engine": Engine,
     "journal": Journal,
     "uplink": Uplink,
+    "uplink.budget": Budget,
 }
 
 
@@ -197,7 +213,8 @@ def _explain(message: str, document: dict[str, Any]) -> str:
     if unknown is None:
         return re.sub(r" - at `\$\.?(.*?)`$", r" (at \1)", message) + _choices(message)
     key, place = unknown[1], unknown[2] or ""
-    section = re.sub(r"\[.*?\]", "", place).split(".")[0]
+    section = re.sub(r"\[.*?\]", "", place)
+    section = section if section in _SECTIONS else section.split(".")[0]
     known = list(msgspec.structs.asdict(_empty(section)))
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
     where = f"[{place}] " if place else ""
@@ -207,10 +224,11 @@ def _explain(message: str, document: dict[str, Any]) -> str:
 
 def _choices(message: str) -> str:
     """What may stand where a word was not known."""
-    wrong = re.match(r"Invalid enum value .* - at `\$\.(\w+).*\.(\w+)`$", message)
-    if wrong is None or wrong[1] not in _SECTIONS:
+    wrong = re.match(r"Invalid enum value .* - at `\$\.(.+)\.(\w+)`$", message)
+    name = "" if wrong is None else re.sub(r"\[.*?\]", "", wrong[1])
+    if wrong is None or name not in _SECTIONS:
         return ""
-    section = msgspec.inspect.type_info(_SECTIONS[wrong[1]])
+    section = msgspec.inspect.type_info(_SECTIONS[name])
     fields = section.fields if isinstance(section, msgspec.inspect.StructType) else ()
     kind = next((field.type for field in fields if field.encode_name == wrong[2]), None)
     known = kind.values if isinstance(kind, msgspec.inspect.LiteralType) else ()

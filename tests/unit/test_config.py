@@ -30,6 +30,12 @@ def test_empty_file_is_the_defaults() -> None:
         ("[[can]]\nframes='some'", '(at can[0].frames); use "all" or "profile"'),
         ("[uplink]\nhost='x'\nack='nobody'", '(at uplink.ack); use "broker" or "receiver"'),
         ("[journal]\ntelemetry_commit_moving_fast_s=1", "did you mean 'telemetry_commit_moving_s'"),
+        (
+            "[uplink]\nhost='x'\n[uplink.budget]\nmonthly=5",
+            "[uplink.budget] unknown key 'monthly'; did you mean 'monthly_mb'",
+        ),
+        ("[uplink]\nhost='x'\n[uplink.budget]\nplan='fast'", '(at uplink.budget.plan); use "low" or "moving" or'),
+        ("[uplink]\nhost='x'\n[uplink.budget]\nmonthly_mb=0", "uplink.budget.monthly_mb"),
         ("[uplink]\nhots='x'", "did you mean 'host'"),
         ("[[can]]\nchanel='can0'", "did you mean 'channel'"),
         ("[journal]\ntelemetry_commit=3", "did you mean 'telemetry_commit_s'"),

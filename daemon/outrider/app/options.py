@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from outrider.app.delivery import DeliveryOptions, read_key
+from outrider.config import Budget as BudgetSection
 from outrider.config import CanBus, Config, Imu
 from outrider.config import Uplink as UplinkSection
 from outrider.drive.beacons import BeaconOptions
@@ -24,6 +25,7 @@ from outrider.sources.gnss_io import GnssOptions, GnssSource
 from outrider.sources.iio_device_io import IioPlaces
 from outrider.sources.imu_iio_io import IioImuSource, ImuOptions
 from outrider.sources.unix_bus_io import UnixBusSource
+from outrider.uplink.budget import BudgetOptions, Plan, Portion, Reach
 from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions
 
 CAPTURED_INTERFACE: Final = "socketcan"
@@ -88,6 +90,23 @@ def uplink_options(section: UplinkSection, device: str, base: Path) -> UplinkOpt
         password=_secret(_path(base, section.password_file)),
         keepalive_s=section.keepalive_s,
         send=SendOptions(batch_records=section.batch_records, batch_age_s=section.batch_age_s),
+    )
+
+
+def budget_options(section: UplinkSection) -> BudgetOptions:
+    """A row comes each second, so a plan's seconds are its records."""
+    budget: BudgetSection = section.budget
+    return BudgetOptions(
+        plan=Plan(budget.plan),
+        moving=Portion(section.batch_records, section.batch_age_s),
+        watched=Portion(max(1, round(budget.watched_age_s)), budget.watched_age_s),
+        low=Portion(max(1, round(budget.low_age_s)), budget.low_age_s),
+        parked_s=budget.parked_age_s,
+        watch_s=budget.watch_limit_s,
+        monthly_bytes=None if budget.monthly_mb is None else max(1, round(budget.monthly_mb * 1e6)),
+        roaming=Reach(budget.roaming),
+        bulk_wifi=budget.bulk == "wifi",
+        evidence_always=budget.evidence == "always",
     )
 
 
