@@ -43,7 +43,7 @@ def assert_in_order(database: Path) -> None:
         assert store.gaps() == []
         query = "SELECT epoch, lane, seq, received_utc_us FROM records ORDER BY epoch, lane, seq"
         last: dict[tuple[int, int], tuple[int, int]] = {}
-        for epoch, lane, seq, when in store._db.execute(query):
+        for epoch, lane, seq, when in store.sql.rows(query):
             before = last.get((epoch, lane), (0, 0))
             assert seq == before[0] + 1
             assert when >= before[1]
@@ -201,7 +201,7 @@ def test_an_emergency_overtakes_a_backlog(broker: Broker, tmp_path: Path) -> Non
         log.append(opaque(Lane.EMERGENCY, 2, 300, rng))
         assert log.wait_acknowledged(60)
     with Store.open(database, read_only=True) as store:
-        rows = store._db.execute("SELECT lane, seq FROM records ORDER BY received_utc_us, lane").fetchall()
+        rows = store.sql.rows("SELECT lane, seq FROM records ORDER BY received_utc_us, lane")
     assert rows[0] == (Lane.EMERGENCY, 1)
     assert rows.index((Lane.EMERGENCY, 2)) < rows.index((Lane.BULK, 60))
 

@@ -39,6 +39,19 @@ class Progress:
         if self._ahead[0][0] == self.position + 1:
             self.position = self._ahead.pop(0)[1]
 
+    def copy(self) -> Progress:
+        """One of its own that says the same."""
+        made = Progress(self.position)
+        made._ahead = list(self._ahead)
+        return made
+
+    def knows(self, first: int, last: int) -> bool:
+        """Whether any of first..last is accounted for."""
+        if first <= self.position:
+            return True
+        index = bisect_left(self._ahead, (last + 1, 0))
+        return bool(index) and self._ahead[index - 1][1] >= first
+
     def missing_below(self, seq: int) -> list[tuple[int, int]]:
         """Holes below ``seq``."""
         holes = []

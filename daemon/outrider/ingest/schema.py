@@ -1,4 +1,4 @@
-"""The database of the receiver, version 2, and the way to it from version 1.
+"""The database of the receiver in SQLite, version 3, and the way to it from versions 1 and 2.
 
 Epochs are unsigned 64 bits kept as the signed number of the same bits.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 TABLES: Final = """
 CREATE TABLE devices (
@@ -133,5 +133,41 @@ CREATE TABLE coverage (                     -- where and for how long cars fall 
 ) STRICT;
 """
 
+# New in version 3: what came ahead of a hole, and what the database is.
+AHEAD_TABLES: Final = """
+CREATE TABLE ahead (                        -- ranges beyond positions.up_to_seq that are accounted for
+  device_no INTEGER NOT NULL,
+  epoch     INTEGER NOT NULL,
+  lane      INTEGER NOT NULL,
+  first_seq INTEGER NOT NULL,
+  last_seq  INTEGER NOT NULL,
+  PRIMARY KEY (device_no, epoch, lane, first_seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE meta (                         -- 'shelf': where records are moved to; none: they stay here
+  name  TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+# Runs of records, and gaps, beyond the position; a range that overlaps another is merged when it is read.
+_FILL_AHEAD: Final = """
+INSERT OR IGNORE INTO ahead
+SELECT device_no, epoch, lane, min(seq), max(seq) FROM (
+  SELECT r.device_no, r.epoch, r.lane, r.seq,
+    r.seq - row_number() OVER (PARTITION BY r.device_no, r.epoch, r.lane ORDER BY r.seq) AS island
+  FROM positions p JOIN records r
+    ON r.device_no = p.device_no AND r.epoch = p.epoch AND r.lane = p.lane AND r.seq > p.up_to_seq
+) GROUP BY device_no, epoch, lane, island;
+INSERT INTO ahead
+SELECT g.device_no, g.epoch, g.lane, max(g.first_seq, p.up_to_seq + 1) AS first, max(g.last_seq)
+FROM positions p JOIN gaps g
+  ON g.device_no = p.device_no AND g.epoch = p.epoch AND g.lane = p.lane AND g.last_seq > p.up_to_seq
+WHERE true GROUP BY g.device_no, g.epoch, g.lane, first
+ON CONFLICT DO UPDATE SET last_seq = max(last_seq, excluded.last_seq);
+"""
+
+LATEST: Final = TABLES + ALARM_TABLES + AHEAD_TABLES
+
 # From version n to n + 1.
-MIGRATIONS: Final = {1: ALARM_TABLES}
+MIGRATIONS: Final = {1: ALARM_TABLES, 2: AHEAD_TABLES + _FILL_AHEAD}

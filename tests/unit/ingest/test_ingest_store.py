@@ -163,7 +163,7 @@ def test_late_clock_fixes_date_old_records(store: Store) -> None:
         store.accept(batch(stored(seq, body, Kind.CLOCK, fix.t_us), behind=seq - 1), 1)
     store.commit()
     view = "SELECT t_us, utc_us, uncertainty_us FROM records_utc ORDER BY seq"
-    rows = store._db.execute(view).fetchall()
+    rows = store.sql.rows(view)
     assert len(rows) == 5
     for t_us, utc_us, uncertainty_us in rows:
         expected = resolve(fixes, t_us)
