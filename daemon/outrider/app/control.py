@@ -1,8 +1,9 @@
 """The control socket: a program on the terminal asks the running daemon for its state.
 
 A Unix stream socket, mode 0660. One JSON object a line in, one JSON object a line out, then the connection may go on.
-Requests: ``{"cmd": "status"}``. An unknown or malformed request gets ``{"error": "..."}``; a silent or endless client
-is cut off after ``CLIENT_TIMEOUT_S``. Nothing here can change anything; commands that do will need authorisation.
+Requests: ``{"cmd": "status"}``, and those that parts of the daemon answer (``commands``). An unknown or malformed request
+gets ``{"error": "..."}``; a silent or endless client is cut off after ``CLIENT_TIMEOUT_S``. Who may open the socket (its
+user and group) may ask and may do the little that commands do; what concerns the car will need authorisation of its own.
 """
 
 from __future__ import annotations
@@ -11,25 +12,30 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from outrider.errors import ConfigError, LinkError, OutriderError
+from outrider.errors import ConfigError, InputError, LinkError, OutriderError
 
 CLIENT_TIMEOUT_S: Final = 5.0
 MAX_REQUEST: Final = 4096
 MAX_ANSWER: Final = 1 << 20
 
 log = logging.getLogger(__name__)
+Command = Callable[[dict[str, Any]], dict[str, Any]]  # the request in, the answer out; on the control thread
 
 
 class ControlServer:
-    """Answers on its own thread; ``status`` must be safe to call from there."""
+    """Answers on its own thread; ``status`` and ``commands`` must be safe to call from there. An InputError of a command
+    is its answer."""
 
-    def __init__(self, path: Path, status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, path: Path, status: Callable[[], dict[str, Any]], commands: Mapping[str, Command] | None = None
+    ) -> None:
         self._path = path
+        self._commands = dict(commands or {})
         self._status = status
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
@@ -102,7 +108,12 @@ class ControlServer:
         command = request.get("cmd") if isinstance(request, dict) else None
         if command == "status":
             return self._status()
-        return {"error": f"unknown command {command!r}; known: status"}
+        if isinstance(command, str) and command in self._commands:
+            try:
+                return self._commands[command](request)
+            except InputError as err:
+                return {"error": str(err)}
+        return {"error": f"unknown command {command!r}; known: {', '.join(['status', *sorted(self._commands)])}"}
 
 
 def _make_room(path: Path) -> None:
@@ -123,13 +134,13 @@ def _make_room(path: Path) -> None:
     raise LinkError(f"{path}: another daemon answers there; stop it or name another terminal.control_socket")
 
 
-def ask(path: Path, command: str) -> dict[str, Any]:
-    """Client side: one request, one answer. LinkError when no daemon listens or the answer is no JSON."""
+def ask(path: Path, command: str, **more: Any) -> dict[str, Any]:
+    """Client side: one request (``more``: its further members), one answer. LinkError when no daemon listens or the answer is no JSON."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(CLIENT_TIMEOUT_S)
             sock.connect(str(path))
-            sock.sendall(json.dumps({"cmd": command}).encode() + b"\n")
+            sock.sendall(json.dumps({"cmd": command, **more}).encode() + b"\n")
             answer = _read_line(sock)
     except OSError as err:
         raise LinkError(f"no daemon answers at {path}: {err.strerror or err}; is `outrider run` running?") from None

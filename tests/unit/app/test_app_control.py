@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from outrider.app.control import MAX_REQUEST, ControlServer, ask
-from outrider.errors import ConfigError, LinkError
+from outrider.errors import ConfigError, InputError, LinkError
 
 
 @pytest.fixture
@@ -53,6 +54,26 @@ def test_bad_requests_get_an_answer(server: ControlServer, path: Path) -> None:
     assert b"too long" in talk(path, b"x" * (MAX_REQUEST + 10))
     assert talk(path, b'{"cmd": "status"}\n{"cmd": "status"}\n').count(b"T1") == 2
     assert ask(path, "status") == {"device": "T1"}
+
+
+def test_a_part_of_the_daemon_answers_its_own_commands(path: Path) -> None:
+    """The request reaches it whole; what it refuses, and what nobody knows, is an error that says so."""
+
+    def double(request: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(request.get("number"), int):
+            raise InputError("number is missing")
+        return {"twice": 2 * request["number"]}
+
+    server = ControlServer(path, dict, {"double": double})
+    server.start()
+    try:
+        assert ask(path, "double", number=4) == {"twice": 8}
+        with pytest.raises(LinkError, match="number is missing"):
+            ask(path, "double")
+        with pytest.raises(LinkError, match="known: status, double"):
+            ask(path, "halve")
+    finally:
+        server.stop()
 
 
 def test_nobody_there(path: Path) -> None:
