@@ -14,7 +14,8 @@ from typing import Final, Self
 
 from outrider.engine import crc32c
 from outrider.errors import JournalError
-from outrider.record.storage_io import DirectoryFile, open_flags, sync_directory
+from outrider.ports import Storage, StorageFile
+from outrider.record.storage_io import DirectoryStorage
 
 _log = logging.getLogger(__name__)
 
@@ -24,14 +25,14 @@ _MAGIC: Final = b"OTRB"
 
 
 class BlackBoxFile:
-    """Opens or makes ``directory/blackbox.page``. A fault of the disk is counted and logged once, never raised.
+    """Opens or makes ``blackbox.page`` in a directory. A fault of the disk is counted and logged once, never raised.
 
     newest: counter of the newest whole page there was on opening, of whatever version; 0 without one.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / FILE_NAME
-        self._file: DirectoryFile | None = None
+    def __init__(self, place: Path | Storage) -> None:
+        self._place = place
+        self._file: StorageFile | None = None
         self._next = 0
         self.newest = 0
         self.writes = 0
@@ -41,20 +42,15 @@ class BlackBoxFile:
         except (OSError, JournalError) as err:
             self._note(err)
 
-    def _open(self) -> DirectoryFile:
+    def _open(self) -> StorageFile:
         if self._file is not None:
             return self._file
-        fresh = not self._path.exists() or self._path.stat().st_size < 2 * PAGE_BYTES
-        file = DirectoryFile(self._path, open_flags(create=fresh))
-        try:
-            if fresh:
-                file.pwrite(bytes(2 * PAGE_BYTES), 0)
-                file.sync()
-                sync_directory(self._path.parent)
-        except JournalError:
+        storage = DirectoryStorage(self._place, lock=False) if isinstance(self._place, Path) else self._place
+        file = storage.open(FILE_NAME) if FILE_NAME in storage.names() else None
+        if file is not None and file.size() < 2 * PAGE_BYTES:
             file.close()
-            raise
-        self._file = file
+            file = None
+        self._file = file = file or _made(storage)
         counters = [_counter(self._page(slot)) for slot in (0, 1)]
         self._next = 1 if counters[0] > counters[1] else 0
         self.newest = max(0, *counters)
@@ -104,6 +100,19 @@ class BlackBoxFile:
 
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def _made(storage: Storage) -> StorageFile:
+    """Two empty slots, durable."""
+    file = storage.open(FILE_NAME, create=True)
+    try:
+        file.pwrite(bytes(2 * PAGE_BYTES), 0)
+        file.sync()
+        storage.sync_dir()
+    except JournalError:
+        file.close()
+        raise
+    return file
 
 
 def _counter(page: bytes) -> int:

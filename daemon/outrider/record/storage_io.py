@@ -105,9 +105,12 @@ class DirectoryFile:
 
 
 class DirectoryStorage:
-    """The directory ``path``. Opening it for writing creates it and locks it; JournalLockedError names the owner."""
+    """The directory ``path``. Opening it for writing creates it and locks it; JournalLockedError names the owner.
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    lock=False: for a file beside the journal that has an owner of its own.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False, lock: bool = True) -> None:
         self._path = path
         self._read_only = read_only
         self._guard = threading.Condition()
@@ -118,7 +121,8 @@ class DirectoryStorage:
             return
         with _told(path):
             (path / QUARANTINE).mkdir(parents=True, exist_ok=True)
-        self._lock()
+        if lock:
+            self._lock()
 
     @property
     def path(self) -> Path:
