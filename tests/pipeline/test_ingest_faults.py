@@ -97,7 +97,7 @@ def test_a_message_that_trips_the_receiver_keeps_out_no_other(
     bad.append(opaque(Lane.EVENT, 1, 50, rng))
     fill(good, rng, telemetry_rows=60, events=3)
     tripped = threading.Event()
-    accept = Store._accept
+    accept = Store.accept
 
     def no_decode(payload: bytes, *, max_bytes: int) -> Batch:
         batch = decode_batch(payload, max_bytes=max_bytes)
@@ -114,7 +114,7 @@ def test_a_message_that_trips_the_receiver_keeps_out_no_other(
         return accepted
 
     if where == "accept":
-        monkeypatch.setattr(Store, "_accept", no_accept)
+        monkeypatch.setattr(Store, "accept", no_accept)
     else:
         monkeypatch.setattr(core, "decode_batch", no_decode)
     with receiver(broker.port, database) as received:

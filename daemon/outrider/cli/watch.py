@@ -19,7 +19,7 @@ from outrider.i18n import _
 if TYPE_CHECKING:
     from outrider.ingest.alarms_io import Alarm, AlarmTables
     from outrider.ingest.options import BrokerOptions
-    from outrider.ingest.subscriber_io import Incoming
+    from outrider.ingest.source import Incoming
     from outrider.model.beacon import Beacon
     from outrider.model.record import SignalTable, StoredRecord
     from outrider.wire.birth import Birth
@@ -63,27 +63,27 @@ def cli(device: str | None, all_rows: bool, count: int | None, db: Path | None, 
 def _messages(options: BrokerOptions, device: str, stop: threading.Event) -> Iterator[Incoming | None]:
     """Messages until stopped, over as many connections as it takes; None now and then."""
     from outrider.errors import LinkError
-    from outrider.ingest.subscriber_io import V5, V311, NotSpokenError, Subscriber
+    from outrider.ingest.source import Source
+    from outrider.ingest.subscriber_io import MqttConnector
 
     topics = tuple(f"t/{device}/{leaf}" for leaf in "desb")
-    version = V5
+    connector = MqttConnector(options)
     while not stop.is_set():
-        subscriber = Subscriber(options, topics, version, optional=topics[-1:])
+        source: Source | None = None
         try:
-            subscriber.open()
+            source = connector.connect(topics)
             note(_("watching {host}:{port}").format(host=options.host, port=options.port))
             while not stop.is_set():
                 yield None
-                for message in subscriber.poll(0.2):
+                for message in source.poll(0.2):
                     yield message
-                    subscriber.confirm(message)
+                    source.confirm((message,))
         except LinkError as err:
-            if isinstance(err, NotSpokenError):
-                version = V311 if version is V5 else V5
             note(str(err))
             stop.wait(random.uniform(0.5, 2.0))
         finally:
-            subscriber.close()
+            if source is not None:
+                source.close()
 
 
 class _Alarms:

@@ -21,9 +21,11 @@ MAX_SEQ = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A payload that is no use, and why."""
+    """A payload that is no use, and why. cause: the reason's class, for counting: ``too_large``, ``unreadable``,
+    ``wrong_device``, ``wrong_topic`` or ``fault`` (ours)."""
 
     reason: str
+    cause: str = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ Content = Batch | Birth | BeaconFrom | DeadLetter
 def read_message(topic: str, payload: bytes, *, max_bytes: int) -> Content:
     """What arrived on a topic. Never raises for its content."""
     if len(payload) > max_bytes:
-        return DeadLetter(f"payload of {len(payload)} bytes, at most {max_bytes} are taken")
+        return DeadLetter(f"payload of {len(payload)} bytes, at most {max_bytes} are taken", "too_large")
     try:
         device, leaf = parse(topic)
         if leaf == "s":
@@ -59,13 +61,13 @@ def read_message(topic: str, payload: bytes, *, max_bytes: int) -> Content:
         elif leaf in ("d", "e"):
             content = decode_batch(payload, max_bytes=max_bytes)
         else:
-            return DeadLetter(f"nothing is expected on {topic[:120]!r}")
+            return DeadLetter(f"nothing is expected on {topic[:120]!r}", "wrong_topic")
     except WireError as err:
         return DeadLetter(str(err))
     except Exception as err:  # noqa: BLE001  a payload that trips the decoder must not stop the receiver
-        return DeadLetter(f"fault of the decoder: {type(err).__name__}: {err}")
+        return DeadLetter(f"fault of the decoder: {type(err).__name__}: {err}", "fault")
     if content.device != device:
-        return DeadLetter(f"payload of device {content.device!r} on a topic of {device!r}")
+        return DeadLetter(f"payload of device {content.device!r} on a topic of {device!r}", "wrong_device")
     if isinstance(content, Batch) and content.records[-1].seq > MAX_SEQ:
         return DeadLetter(f"sequence {content.records[-1].seq} is too large")
     return content

@@ -32,6 +32,36 @@ class BrokerOptions:
     persistent: bool = True
     session_expiry_s: int = 7 * 86_400
     receive_maximum: int = 256  # messages the broker may have with us unconfirmed: the bound of the intake queue
+    shared: str | None = None  # the group among whose members the broker divides the messages; None: all are ours
+
+
+@dataclass(frozen=True, slots=True)
+class NatsOptions:
+    """How to take messages from the JetStream stream behind NATS's MQTT listener.
+
+    servers: of the cluster, as ``nats://host:port`` or ``tls://host:port``; any that answers is used. durable: the
+    consumer that all workers share; it is made when missing. stream, prefix: where NATS keeps MQTT messages of QoS 1.
+    ack_wait_s: what a worker does not confirm for so long is given to another. hand_out: messages this worker holds at
+    most; max_ack_pending: all workers together. replicas: of the stream, where it has to be made because no terminal
+    was ever connected. listen_only: hear all messages and take none.
+    """
+
+    servers: tuple[str, ...] = ("nats://127.0.0.1:4222",)
+    durable: str = "outrider-ingest"
+    stream: str = "$MQTT_msgs"
+    prefix: str = "$MQTT.msgs."
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    username: str | None = None
+    password: str | None = None
+    credentials_file: Path | None = None
+    connect_timeout_s: float = 5.0
+    ack_wait_s: float = 30.0
+    hand_out: int = 512
+    max_ack_pending: int = 20_000
+    replicas: int = 3
+    listen_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +86,4 @@ class ReceiverOptions:
     deadman: DeadManOptions | None = field(default_factory=DeadManOptions)
     keep_s: float = 10.0
     keep_coverage_s: float = 600.0
+    nats: NatsOptions | None = None  # instead of ``broker``

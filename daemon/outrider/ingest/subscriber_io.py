@@ -1,7 +1,11 @@
-"""One MQTT connection that receives: a fresh paho client driven by the thread that calls ``poll``.
+"""MQTT as a source: one connection at a time, a fresh paho client driven by the thread that calls ``poll``.
 
 QoS 1 with manual PUBACK: the broker keeps a message until ``confirm``. Version 5 first; where that is refused or hung
 up on, the caller tries 3.1.1 (``version``).
+
+Several receivers share the work with ``BrokerOptions.shared``: the broker gives each message of ``$share/GROUP/...`` to
+one of them. What one that dies had in hand comes again when its session is resumed (same client id, persistent), or
+else from the terminals, whose acknowledgement did not come.
 
 Whether a silence is the broker's own is told by ``is_answered``: when nothing came for ``probe_s`` it is asked
 something that it must answer and that changes nothing (to end a subscription that there is none of).
@@ -15,7 +19,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
@@ -26,6 +30,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from outrider.errors import ConfigError, LinkError
 from outrider.ingest.options import BrokerOptions
+from outrider.ingest.source import Incoming
 
 _log = logging.getLogger(__name__)
 _ANSWER_S = 1.5  # an answer takes no longer on a link that is any good
@@ -37,15 +42,6 @@ V311 = MQTTProtocolVersion.MQTTv311
 
 class NotSpokenError(LinkError):
     """The broker refused or hung up before a CONNACK: maybe it does not speak this MQTT version."""
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    mid: int
-    qos: int
-    topic: str
-    payload: bytes
-    retained: bool
 
 
 def make_tls(options: BrokerOptions) -> ssl.SSLContext | None:
@@ -153,10 +149,12 @@ class Subscriber:
             raise LinkError(self._error)
         return got
 
-    def confirm(self, message: Incoming) -> None:
-        """PUBACK: the broker may forget it."""
-        if message.qos:
-            self._client.ack(message.mid, message.qos)
+    def confirm(self, messages: Iterable[Incoming]) -> None:
+        """PUBACK: the broker may forget them."""
+        for message in messages:
+            mid, qos = message.token
+            if qos:
+                self._client.ack(mid, qos)
 
     def publish(self, topic: str, payload: bytes) -> bool:
         """QoS 1; False when the connection is gone."""
@@ -225,7 +223,7 @@ class Subscriber:
                     self._error = f"broker refused the subscription of {topic}: {code}"
 
         def on_message(_c: Client, _u: Any, m: MQTTMessage) -> None:
-            self._incoming.append(Incoming(m.mid, m.qos, m.topic, bytes(m.payload), m.retain))
+            self._incoming.append(Incoming(m.topic, bytes(m.payload), m.retain, (m.mid, m.qos)))
 
         def on_publish(_c: Client, _u: Any, _mid: int, _code: ReasonCode, _properties: Any) -> None:
             self._publishing -= 1
@@ -241,3 +239,27 @@ def _pending(sock: Any) -> int:
     """Bytes TLS has decrypted already, which select does not see."""
     pending = getattr(sock, "pending", None)
     return 0 if pending is None else int(pending())
+
+
+class MqttConnector:
+    """Connections to one broker; speaks version 5 until that is refused, then the other in turn."""
+
+    def __init__(self, options: BrokerOptions) -> None:
+        self._options = options
+        self._version = V5
+        make_tls(options)  # a wrong file is an error now, not a link fault for ever
+
+    def connect(self, topics: tuple[str, ...]) -> Subscriber:
+        """See ``source.Connector``. A broker may refuse the beacons; all else is received then."""
+        group = self._options.shared
+        wanted = topics if group is None else tuple(f"$share/{group}/{topic}" for topic in topics)
+        optional = tuple(topic for topic in wanted if topic.endswith("/b"))
+        subscriber = Subscriber(self._options, wanted, self._version, optional=optional)
+        try:
+            subscriber.open()
+        except LinkError as err:
+            subscriber.close()
+            if isinstance(err, NotSpokenError):
+                self._version = V311 if self._version is V5 else V5
+            raise
+        return subscriber

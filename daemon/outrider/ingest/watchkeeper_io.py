@@ -7,14 +7,13 @@ and the broker itself is known to answer; else the judging waits.
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable
 
-from outrider.errors import WireError
+from outrider.errors import JournalError, WireError
 from outrider.ingest.core import BeaconFrom, Content
 from outrider.ingest.deadman import Cleared, CoverageMap, DeadManOptions, Vanished
 from outrider.ingest.options import ReceiverOptions
-from outrider.ingest.store_io import Store
+from outrider.ingest.sink import Sink
 from outrider.ingest.vigil import Vigil
 from outrider.ports import Clock
 from outrider.wire.birth import Birth
@@ -32,7 +31,7 @@ class Watchkeeper:
 
     def __init__(
         self,
-        store: Store,
+        store: Sink,
         deadman: DeadManOptions,
         options: ReceiverOptions,
         clock: Clock,
@@ -56,7 +55,7 @@ class Watchkeeper:
         it is logged and counted: it must not keep the message from being stored."""
         try:
             self._hear(content, retained)
-        except sqlite3.Error:
+        except JournalError:
             raise
         except Exception:  # noqa: BLE001  as above
             self._note_fault()
@@ -152,7 +151,7 @@ class Watchkeeper:
         return self._clock.utc_us() / 1e6
 
 
-def _coverage(store: Store, deadman: DeadManOptions) -> CoverageMap:
+def _coverage(store: Sink, deadman: DeadManOptions) -> CoverageMap:
     try:
         return store.alarms.coverage(deadman.max_cells)
     except WireError as err:

@@ -202,10 +202,10 @@ def test_a_fault_of_the_watch_costs_no_record(bench: Bench, monkeypatch: pytest.
     assert bench.watch.counters()["watch_faults"] == 3
 
     def refuse(*_given: object) -> None:
-        raise sqlite3.OperationalError
+        raise JournalError("database is locked")
 
     monkeypatch.setattr(bench.watch._vigil, "beacon", refuse)
-    with pytest.raises(sqlite3.Error):
+    with pytest.raises(JournalError):
         bench.beacon()
 
 
