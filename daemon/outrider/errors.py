@@ -10,7 +10,8 @@
     │   ├── RecordingError                log or tape to be replayed
     │   ├── WireError                     payload, acknowledgement, topic
     │   ├── ScenarioError                 simulator scenario
-    │   └── SuiteError                    suite of drives, results of a suite
+    │   ├── SuiteError                    suite of drives, results of a suite
+    │   └── TrustError                    certificate, request or claim token that is not to be trusted
     ├── JournalError (OSError)            the log on flash
     │   └── JournalLockedError            another process owns it (``pid``)
     ├── LinkError (ConnectionError)       broker or bus not reachable
@@ -67,6 +68,10 @@ class ScenarioError(InputError):
 
 class SuiteError(InputError):
     pass
+
+
+class TrustError(InputError):
+    exit_code = 77
 
 
 class JournalError(OutriderError, OSError):

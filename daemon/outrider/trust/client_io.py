@@ -1,0 +1,122 @@
+"""The terminal's side of EST (RFC 7030): one request, one bounded answer, over TLS that is pinned.
+
+The first question, for the authority's certificates, goes to a server that cannot be verified yet: nothing is told it,
+and its answer is worth what the pin says (RFC 7030, 4.1.1). Everything else needs a verified server.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import http.client
+import socket
+import ssl
+import threading
+import urllib.parse
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+
+from outrider.errors import LinkError, TrustError
+from outrider.trust.certificates import check_roots, pin_of, read_bundle
+from outrider.trust.settings import PATH, Settings, read_settings
+
+TIMEOUT_S: Final = 30.0  # for a whole exchange; mobile links are slow, hanging ones are slower
+MAX_ANSWER_BYTES: Final = 64 * 1024
+EST: Final = "/.well-known/est/"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Exception):  # noqa: N818  an answer, not a fault of ours
+    """The server answered, and not with what was asked for. status: of HTTP; reason: its own words, one line."""
+
+    status: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the enrolment server refused ({self.status}): {self.reason}"
+
+
+class EstClient:
+    """One enrolment server. LinkError: not reached. Refused: it said no. TrustError: it is not to be believed."""
+
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+        parts = urllib.parse.urlsplit(url)
+        self._host = parts.hostname or ""
+        self._port = parts.port or 443
+        self._timeout_s = timeout_s
+
+    def pinned_roots(self, pin: str) -> list[x509.Certificate]:
+        """The authority's certificates, from a server that is not verified. TrustError unless the pin is among them."""
+        blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        blind.check_hostname = False
+        blind.verify_mode = ssl.CERT_NONE
+        found = self.roots(blind)
+        pinned = [root for root in found if hmac.compare_digest(pin_of(root), pin)]
+        if not pinned:
+            raise TrustError("the server's authority is not the one that the provisioning file pins")
+        return pinned
+
+    def roots(self, tls: ssl.SSLContext) -> list[x509.Certificate]:
+        found = read_bundle(self._ask(tls, EST + "cacerts", "application/pkcs7-mime"))
+        check_roots(found)
+        return found
+
+    def enrol(self, tls: ssl.SSLContext, request: bytes, authorization: str | None = None) -> x509.Certificate:
+        """``simpleenroll`` with ``authorization``; without it ``simplereenroll``, by the certificate of ``tls``."""
+        path = EST + ("simpleenroll" if authorization else "simplereenroll")
+        headers = {"Content-Type": "application/pkcs10", "Content-Transfer-Encoding": "base64"}
+        if authorization:
+            headers["Authorization"] = authorization
+        body = base64.encodebytes(request)
+        return read_bundle(self._ask(tls, path, "application/pkcs7-mime", (body, headers)))[0]
+
+    def settings(self, tls: ssl.SSLContext) -> Settings:
+        return read_settings(self._ask(tls, PATH, "application/json"))
+
+    def _ask(
+        self, tls: ssl.SSLContext, path: str, expected: str, sent: tuple[bytes, dict[str, str]] | None = None
+    ) -> bytes:
+        """The body of the answer, of type ``expected``. GET, or POST when a body and headers are ``sent``."""
+        connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_s, context=tls)
+        watchdog = threading.Timer(self._timeout_s, _break, (connection,))
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            if sent is None:
+                connection.request("GET", path)
+            else:
+                connection.request("POST", path, *sent)
+            response = connection.getresponse()
+            answer = response.read(MAX_ANSWER_BYTES + 1)
+        except ssl.SSLCertVerificationError as err:
+            reason = err.verify_message if hasattr(err, "verify_message") else str(err)
+            raise TrustError(f"{self._host}:{self._port} is not to be trusted: {reason}") from None
+        except (OSError, http.client.HTTPException, ValueError) as err:
+            raise LinkError(f"{self._host}:{self._port}: {err or type(err).__name__}") from None
+        finally:
+            watchdog.cancel()
+            connection.close()
+        if len(answer) > MAX_ANSWER_BYTES:
+            raise TrustError(f"the enrolment server's answer has more than {MAX_ANSWER_BYTES} bytes")
+        if response.status != 200:
+            raise Refused(response.status, _one_line(answer))
+        if not (response.getheader("Content-Type") or "").startswith(expected):
+            raise TrustError(f"{self._host}:{self._port} is no enrolment server: {path} is not {expected}")
+        return answer
+
+
+def _break(connection: http.client.HTTPSConnection) -> None:
+    """End an exchange that takes too long as a whole; each single wait has its own limit."""
+    sock = connection.sock
+    if sock is not None:
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
+
+def _one_line(answer: bytes) -> str:
+    text = answer[:200].decode("utf-8", errors="replace")
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split()) or "no reason given"
