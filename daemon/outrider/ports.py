@@ -129,9 +129,10 @@ class RecordLog(Protocol):
         ...
 
     def read(self, epoch: int, lane: Lane, first_seq: int, max_records: int, max_bytes: int) -> list[StoredRecord]:
-        """Durable records from first_seq on, contiguous, at least one if there is one.
+        """Durable records from first_seq on, in order, at least one if there is one.
 
-        The first one may lie beyond first_seq: it is then a GAP record, which carries the last number it names.
+        Each follows the one before (the first one: first_seq) or is a GAP record, which carries the last number it
+        names: no number is passed over without one.
         """
         ...
 

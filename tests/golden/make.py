@@ -216,7 +216,13 @@ def batches() -> dict[str, list[StoredRecord]]:
     mixed.append(stored(1011, Lane.TELEMETRY, BODIES["gap"], 86_410_000_000))
     mixed.append(stored(1012, Lane.TELEMETRY, BODIES["clock"], 86_410_500_000))
     mixed += [telemetry(i, 1003 + i, boot=0xB0071D01, s5=(1 << 62) * (-1) ** i) for i in range(10, 20)]
+    thinned = []
+    for i in range(0, 120, 10):
+        thinned.append(telemetry(i, 2001 + i))
+        gap = Gap(EPOCH, 2002 + i, 2010 + i, GapReason.THINNED)
+        thinned.append(stored(2010 + i, Lane.TELEMETRY, gap, telemetry(i + 9, 1).record.t_us))
     return {
+        "telemetry-thinned": thinned,
         "telemetry-1": [telemetry(0, 1)],
         "telemetry-60": [telemetry(i, 1 + i) for i in range(60)],
         "telemetry-300": [telemetry(i, 61 + i) for i in range(300)],

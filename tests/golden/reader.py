@@ -23,7 +23,8 @@ def read_batch(payload: bytes) -> tuple[str, list[bytes]]:
     batch = fields(message)
     device = batch[1][0].decode()
     epoch = struct.unpack("<Q", batch[2][0])[0] if batch[2] else 0
-    lane, first, count = batch[3][-1] if batch[3] else 0, batch[4][0], batch[5][0]
+    lane, count = batch[3][-1] if batch[3] else 0, batch[5][0]
+    numbers = sequences([n for packed in batch[12] for n in varints(packed)] or [batch[4][0], count])
     heads = [fields(head) for head in batch[6]]
     runs = [n for packed in batch[7] for n in varints(packed)] or [0, count]
     per_record = [heads[at] for at, n in zip(runs[::2], runs[1::2], strict=True) for _ in range(n)]
@@ -39,9 +40,20 @@ def read_batch(payload: bytes) -> tuple[str, list[bytes]]:
             body = next(bodies)
         kind, category, schema = (head[n][0] if head[n] else 0 for n in (1, 2, 3))
         boot = struct.unpack("<I", head[4][0])[0] if head[4] else 0
-        canonical = struct.pack("<QBQBBBIq", epoch, lane, first + index, kind, category, schema, boot, times[index])
+        canonical = struct.pack("<QBQBBBIq", epoch, lane, numbers[index], kind, category, schema, boot, times[index])
         out.append(canonical + body)
     return device, out
+
+
+def sequences(runs: list[int]) -> list[int]:
+    """Pairs (numbers passed over, records) as one number per record."""
+    out: list[int] = []
+    following = 0
+    for skipped, length in zip(runs[::2], runs[1::2], strict=True):
+        following += skipped
+        out += range(following, following + length)
+        following += length
+    return out
 
 
 def read_beacon(payload: bytes) -> dict:

@@ -56,7 +56,8 @@ class FoundCommit:
 class Segment:
     """``file`` is open while the segment is written; readers open it for as long as they read.
 
-    last_seq, boot_id, t_us: of its last accounted number. events: whose evidence it holds, in order.
+    last_seq, boot_id, t_us: of its last accounted number. dense: bytes of its records, without the room between
+    commits. events: whose evidence it holds, in order.
     """
 
     def __init__(self, storage: Storage, name: str, header: SegmentHeader, file: StorageFile | None = None) -> None:
@@ -68,6 +69,7 @@ class Segment:
         self.boot_id = header.boot_id
         self.t_us = 0
         self.records = 0
+        self.dense = 0
         self.next_block = 1
         self.events: list[EvidenceLabel] = []
         self._firsts = array("Q")
@@ -105,6 +107,7 @@ class Segment:
         self.last_seq = commit.last_seq
         self.next_block = commit.block + commit.blocks
         self.records += records
+        self.dense += commit.size
         if stamp is not None:
             self.boot_id, self.t_us = stamp.boot_id, stamp.t_us
 

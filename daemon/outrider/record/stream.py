@@ -56,7 +56,7 @@ class LogStream:
         out: list[StoredRecord] = []
         seq = max(1, first_seq)
         for stored in self._items(seq):
-            if out and (stored.seq != out[-1].seq + 1 or len(out) >= max_records):
+            if out and (len(out) >= max_records or first_number(stored) > out[-1].seq + 1):
                 break
             max_bytes -= record_bytes(stored.record)
             if out and max_bytes < 0:

@@ -1,6 +1,7 @@
 """A batch of records <-> a payload, lossless to the byte.
 
-Records of one (epoch, lane) with contiguous sequences. Heads (kind, category, schema, boot, table) travel once per
+Records of one (epoch, lane) in order, without a hole: each follows the one before, or is a GAP record that names what
+lies between. Heads (kind, category, schema, boot, table) travel once per
 run, times and the values of telemetry rows as columns, all other bodies as they are. A telemetry body that is not a
 canonical row travels as it is, too. What comes in is bounded: bytes after decompression, records, cells.
 """
@@ -10,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from outrider.errors import WireError
-from outrider.model.record import Category, Kind, Lane, Record, StoredRecord, TelemetryRow
+from outrider.model.record import Category, Gap, Kind, Lane, Record, StoredRecord, TelemetryRow
 from outrider.wire import outrider_pb2 as pb
+from outrider.wire.bodies import decode_body
 from outrider.wire.columns import MAX_CELLS, MAX_COLUMNS, Column, decode_columns, encode_columns
 from outrider.wire.framing import MAX_MESSAGE_BYTES, frame, unframe
 from outrider.wire.rows import MAX_VALUE, MIN_VALUE, encode_row, split_row
@@ -31,10 +33,12 @@ _Row = tuple[int, tuple[int, ...], tuple[int, ...]]  # table id, ids, values
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a payload held: records with sequences first..last without holes, all of one (epoch, lane).
+    """What a payload held: records in order, all of one (epoch, lane); every number from the first to the last is a
+    record or named by a GAP record that stands at the last number it names.
 
     behind: the terminal holds no unacknowledged record of this stream below first - behind any more, so a receiver
-    that misses some of those (a new receiver, a lost database) must not wait for them.
+    that misses some of those (a new receiver, a lost database) must not wait for them. historical: newer records of
+    this lane were sent before, or wait: its last row is not the present.
     """
 
     device: str
@@ -42,11 +46,14 @@ class Batch:
     lane: Lane
     records: tuple[StoredRecord, ...]
     behind: int = 0
+    historical: bool = False
 
 
-def encode_batch(device: str, records: Sequence[StoredRecord], *, behind: int = 0, plain: bool = False) -> bytes:
-    """Payload for ``Topics.for_lane``. behind: see ``Batch``; 0 <= behind < first sequence. plain: telemetry rows
-    travel as they are, not in columns; larger, the same records.
+def encode_batch(
+    device: str, records: Sequence[StoredRecord], *, behind: int = 0, plain: bool = False, historical: bool = False
+) -> bytes:
+    """Payload for ``Topics.for_lane``. behind, historical: see ``Batch``; 0 <= behind < first sequence. plain:
+    telemetry rows travel as they are, not in columns; larger, the same records.
 
     WireError: no records or more than MAX_RECORDS, several (epoch, lane), a hole in the sequence, a number out of
     range. The same records give the same bytes with the same library versions.
@@ -58,10 +65,11 @@ def encode_batch(device: str, records: Sequence[StoredRecord], *, behind: int = 
         device=check_device(device),
         epoch=records[0].epoch,
         lane=records[0].record.lane,
-        first_seq=records[0].seq,
         count=len(records),
         behind=behind,
+        historical=historical,
     )
+    _put_numbers(message, records)
     rows: Sequence[_Row | None] = [None] * len(records) if plain else _rows(records)
     heads = [
         (r.kind, r.category, r.schema, r.boot_id, None if row is None else row[0])
@@ -82,13 +90,12 @@ def decode_batch(payload: bytes, *, max_bytes: int = MAX_MESSAGE_BYTES) -> Batch
         message.ParseFromString(unframe(payload, max_bytes))
     except DecodeError:
         raise WireError("batch: not a readable message") from None
-    count, first = message.count, message.first_seq
+    count = message.count
     if not 1 <= count <= MAX_RECORDS:
         raise WireError(f"batch of {count} records, 1 to {MAX_RECORDS} are allowed")
-    if not 1 <= first <= _MAX_U64 - count + 1:
-        raise WireError(f"batch: sequence {first} is out of range")
-    if message.behind >= first:
-        raise WireError(f"batch: {message.behind} records behind sequence {first}")
+    numbers = _get_numbers(message)
+    if message.behind >= numbers[0]:
+        raise WireError(f"batch: {message.behind} records behind sequence {numbers[0]}")
     if message.lane not in Lane.__members__.values():
         raise WireError(f"batch: lane {message.lane} is not known")
     lane = Lane(message.lane)
@@ -99,28 +106,79 @@ def decode_batch(payload: bytes, *, max_bytes: int = MAX_MESSAGE_BYTES) -> Batch
     bodies = iter(message.bodies)
     times, columns = decode_columns(message.columns, count, row_count)
     rows = iter(_row_bodies([head[4] for head in heads if head[4] is not None], columns))
-    stored = []
-    for index, ((kind, category, schema, boot_id, table), t_us) in enumerate(zip(heads, times, strict=True)):
+    stored: list[StoredRecord] = []
+    for seq, (kind, category, schema, boot_id, table), t_us in zip(numbers, heads, times, strict=True):
         body = next(bodies) if table is None else next(rows)
         record = Record(lane, Kind(kind), Category(category), boot_id, t_us, body, schema)
-        stored.append(StoredRecord(message.epoch, first + index, record))
-    return Batch(check_device(message.device), message.epoch, lane, tuple(stored), message.behind)
+        stored.append(StoredRecord(message.epoch, seq, record))
+    if message.seq_runs:
+        _check_order(stored)
+    return Batch(check_device(message.device), message.epoch, lane, tuple(stored), message.behind, message.historical)
 
 
 def _check_range(records: Sequence[StoredRecord]) -> None:
     if not 1 <= len(records) <= MAX_RECORDS:
         raise WireError(f"batch of {len(records)} records, 1 to {MAX_RECORDS} are allowed")
-    epoch, lane, first = records[0].epoch, records[0].record.lane, records[0].seq
-    if not (0 <= epoch <= _MAX_U64 and 1 <= first <= _MAX_U64 - len(records) + 1):
+    epoch, first, last = records[0].epoch, records[0].seq, records[-1].seq
+    if not (0 <= epoch <= _MAX_U64 and 1 <= first <= last <= _MAX_U64):
         raise WireError(f"batch: epoch {epoch} or sequence {first} is out of range")
-    for index, stored in enumerate(records):
+    _check_order(records)
+    for stored in records:
         r = stored.record
-        if stored.epoch != epoch or r.lane != lane or stored.seq != first + index:
-            raise WireError(
-                f"batch: record {stored.seq} does not follow {first + index - 1} in the same epoch and lane"
-            )
         if not (0 <= r.boot_id <= 0xFFFFFFFF and MIN_VALUE <= r.t_us <= MAX_VALUE and 0 <= r.schema <= 255):
             raise WireError(f"batch: record {stored.seq}: boot id, time or schema is out of range")
+
+
+def _check_order(records: Sequence[StoredRecord]) -> None:
+    """One stream, and no number skipped without a GAP record that says so."""
+    for before, stored in pairwise(records):
+        same = stored.epoch == before.epoch and stored.record.lane == before.record.lane
+        if not (same and before.seq < stored.seq and _named_from(stored) <= before.seq + 1):
+            raise WireError(f"batch: record {stored.seq} does not follow {before.seq} in the same epoch and lane")
+
+
+def _named_from(stored: StoredRecord) -> int:
+    """The first number that a record accounts for: its own, or where the gap begins whose last number it carries."""
+    if stored.record.kind != Kind.GAP:
+        return stored.seq
+    with suppress(WireError):
+        gap = decode_body(Kind.GAP, stored.record.body)
+        if isinstance(gap, Gap) and (gap.epoch, gap.last_seq) == (stored.epoch, stored.seq):
+            return min(gap.first_seq, stored.seq)
+    return stored.seq
+
+
+def _put_numbers(message: pb.Batch, records: Sequence[StoredRecord]) -> None:
+    """first_seq when they are contiguous. Else it stays out, so that a reader that knows no runs refuses the batch
+    instead of giving the records other numbers; a single record has no jump, and every reader takes it."""
+    if records[-1].seq - records[0].seq == len(records) - 1:
+        message.first_seq = records[0].seq
+        return
+    runs = [records[0].seq, 1]
+    for before, stored in pairwise(records):
+        if stored.seq == before.seq + 1:
+            runs[-1] += 1
+        else:
+            runs += [stored.seq - before.seq - 1, 1]
+    message.seq_runs.extend(runs)
+
+
+def _get_numbers(message: pb.Batch) -> Sequence[int]:
+    """One sequence per record."""
+    runs = list(message.seq_runs) or [message.first_seq, message.count]
+    if message.seq_runs and message.first_seq:
+        raise WireError("batch: both first_seq and seq_runs")
+    if len(runs) % 2 or len(runs) > 2 * message.count or sum(runs[1::2]) != message.count or 0 in runs[1::2]:
+        raise WireError("batch: runs of sequences do not add up to the records")
+    numbers: list[int] = []
+    at = 0
+    for skipped, length in zip(runs[::2], runs[1::2], strict=True):
+        at += skipped + bool(numbers)
+        if not 1 <= at <= _MAX_U64 - length + 1:
+            raise WireError(f"batch: sequence {at} is out of range")
+        numbers += range(at, at + length)
+        at += length - 1
+    return numbers
 
 
 def _rows(records: Sequence[StoredRecord]) -> list[_Row | None]:

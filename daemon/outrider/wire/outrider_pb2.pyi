@@ -32,7 +32,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class Batch(_message.Message):
     """---- batches of records: terminal -> receiver ----------------------------------------------------------------------
 
-    A contiguous range of records of one (epoch, lane): sequences first_seq .. first_seq + count - 1.
+    Records of one (epoch, lane) in order: sequences first_seq .. first_seq + count - 1 or, where a GAP record names numbers
+    that do not exist any more, as seq_runs tells.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -47,6 +48,8 @@ class Batch(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     BODIES_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
+    SEQ_RUNS_FIELD_NUMBER: _builtins.int
+    HISTORICAL_FIELD_NUMBER: _builtins.int
     device: _builtins.str
     epoch: _builtins.int
     lane: _builtins.int
@@ -56,6 +59,8 @@ class Batch(_message.Message):
     """times of all records, then the signals of telemetry rows (mqtt.md: Columns)"""
     behind: _builtins.int
     """the terminal holds no unacknowledged record below first_seq - behind"""
+    historical: _builtins.bool
+    """newer records of this lane were sent before, or wait"""
     @_builtins.property
     def heads(self) -> _containers.RepeatedCompositeFieldContainer[Global___Head]:
         """the distinct heads, in order of first use"""
@@ -67,6 +72,10 @@ class Batch(_message.Message):
     @_builtins.property
     def bodies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """of the records without a table_id, in order"""
+
+    @_builtins.property
+    def seq_runs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """instead of first_seq: pairs (numbers passed over, records); see mqtt.md"""
 
     def __init__(
         self,
@@ -81,10 +90,12 @@ class Batch(_message.Message):
         columns: _builtins.bytes = ...,
         bodies: _abc.Iterable[_builtins.bytes] | None = ...,
         behind: _builtins.int = ...,
+        seq_runs: _abc.Iterable[_builtins.int] | None = ...,
+        historical: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind", b"behind", "bodies", b"bodies", "columns", b"columns", "count", b"count", "device", b"device", "epoch", b"epoch", "first_seq", b"first_seq", "head_runs", b"head_runs", "heads", b"heads", "lane", b"lane"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind", b"behind", "bodies", b"bodies", "columns", b"columns", "count", b"count", "device", b"device", "epoch", b"epoch", "first_seq", b"first_seq", "head_runs", b"head_runs", "heads", b"heads", "historical", b"historical", "lane", b"lane", "seq_runs", b"seq_runs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

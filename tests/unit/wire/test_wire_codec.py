@@ -99,6 +99,57 @@ def test_how_far_back_the_terminal_still_holds_records() -> None:
             encode_batch("car-1", records, behind=behind)
 
 
+def gap(seq: int, first: int, *, last: int | None = None) -> StoredRecord:
+    """A GAP record at ``seq``."""
+    named = Gap(EPOCH, first, seq if last is None else last, GapReason.THINNED)
+    return other(seq, Kind.GAP, encode_body(named))
+
+
+def thinned(count: int) -> list[StoredRecord]:
+    """One row of ten, and what names the nine between."""
+    starts = range(1, 10 * count, 10)
+    return [each for i in starts for each in (row(i, {0: 500 + i, 1: -i}), gap(i + 9, i + 1))]
+
+
+def test_numbers_that_a_gap_names_are_passed_over() -> None:
+    """Thinned telemetry travels in one batch, wherever it is cut, and costs little more than its rows."""
+    records = thinned(30)
+    check(records)
+    for start in (1, 7):
+        check(records[start:])
+    rows = len(encode_batch("car-1", [row(i, {0: 500 + i, 1: -i}) for i in range(1, 31)]))
+    assert len(encode_batch("car-1", records)) < rows + 30 * 14
+
+
+def test_a_single_gap_reads_for_who_knows_no_jumps() -> None:
+    """A reader of before takes each record alone; several with a jump it refuses instead of giving other numbers."""
+    message = pb.Batch.FromString(unframe(encode_batch("car-1", thinned(1)[1:])))
+    assert (message.first_seq, list(message.seq_runs)) == (10, [])
+    message = pb.Batch.FromString(unframe(encode_batch("car-1", thinned(2))))
+    assert (message.first_seq, list(message.seq_runs)) == (0, [1, 1, 8, 2, 8, 1])
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [[1, 1, 7, 2, 8, 1], [1, 2, 8, 2, 8, 1], [0, 1, 8, 2, 8, 1], [1, 0, 0, 4], [1, 1, 8, 2, 8], [1, 1]],
+)
+def test_jumps_that_no_gap_names_are_refused(runs: list[int]) -> None:
+    """Else a receiver would take numbers for accounted that nobody ever named."""
+    message = pb.Batch.FromString(unframe(encode_batch("car-1", thinned(2))))
+    del message.seq_runs[:]
+    message.seq_runs.extend(runs)
+    with pytest.raises(WireError, match="batch"):
+        decode_batch(frame(message.SerializeToString()))
+
+
+def test_both_ways_to_number_are_refused() -> None:
+    """Whoever reads the one and whoever reads the other must mean the same records."""
+    message = pb.Batch.FromString(unframe(encode_batch("car-1", thinned(2))))
+    message.first_seq = 1
+    with pytest.raises(WireError, match="both"):
+        decode_batch(frame(message.SerializeToString()))
+
+
 def bad_batches() -> dict[str, list[StoredRecord]]:
     good = [row(i, {0: i}) for i in range(1, 4)]
     record = good[0].record
@@ -106,6 +157,8 @@ def bad_batches() -> dict[str, list[StoredRecord]]:
         "0 records": [],
         "10001 records": [row(i, {}) for i in range(1, MAX_RECORDS + 2)],
         "does not follow": [good[0], good[2]],
+        "5 does not follow 1": [good[0], gap(5, 3)],
+        "7 does not follow 1": [good[0], gap(7, 2, last=6)],
         "same epoch": [good[0], dataclasses.replace(good[1], epoch=1)],
         "epoch and lane": [good[0], other(2, Kind.GAP, b"", lane=Lane.BULK)],
         "sequence 0": [dataclasses.replace(good[0], seq=0)],
