@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from outrider.cli.common import Number, emit_json, json_option, note, stop_on_signals
+from outrider.cli.ingest_source import serving_metrics, source_options, with_source
 from outrider.i18n import _
 
 if TYPE_CHECKING:
@@ -55,16 +56,19 @@ def make_broker(client_id: str, *, persistent: bool, **given: Any) -> BrokerOpti
         certificate_file=given["cert_file"],
         key_file=given["cert_key_file"],
         username=given["username"],
-        password=_read_text(given["password_file"]),
+        password=read_secret(given["password_file"]),
         persistent=persistent,
     )
 
 
 @click.command()
 @broker_options
+@source_options
 @click.option("--db", type=_FILE, default=Path("outrider.db"), show_default=True, help=_("SQLite database."))
 @click.option("--key-file", type=_FILE, help=_("Acknowledgement keys (TOML); without, nothing is acknowledged."))
-@click.option("--client-id", default="outrider-ingest", show_default=True, help=_("MQTT client id."))
+@click.option(
+    "--client-id", metavar="ID", help=_("MQTT client id; outrider-ingest unless told, of its own with --shared.")
+)
 @click.option("--interval-s", type=Number(0.1, 86_400), default=5.0, show_default=True, help=_("Between reports."))
 @click.option(
     "--vanished-score",
@@ -76,35 +80,41 @@ def cli(
     *,
     db: Path,
     key_file: Path | None,
-    client_id: str,
+    client_id: str | None,
     interval_s: float,
     vanished_score: float | None,
     as_json: bool,
-    **broker: Any,
+    metrics: str | None,
+    **source: Any,
 ) -> None:
     """Receive, store and acknowledge what terminals send, until SIGTERM or SIGINT; tell when a moving car vanishes."""
     from outrider.clock import SystemClock
     from outrider.ingest.options import ReceiverOptions
     from outrider.ingest.receiver_io import Receiver
-    from outrider.ingest.subscriber_io import make_tls
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     options = ReceiverOptions(
-        broker=make_broker(client_id, persistent=True, **broker),
+        broker=make_broker("outrider-ingest", persistent=True, **source),
         database=db,
         keys=_read_keys(key_file),
         deadman=_deadman(vanished_score),
     )
-    make_tls(options.broker)  # a wrong file is an error now, not a link fault for ever
-    stop = stop_on_signals()
-    receiver = Receiver(options, SystemClock(), on_alarm=lambda news: _tell(news, as_json))
-    reporter = threading.Thread(target=_report, args=(receiver, stop, interval_s, as_json), daemon=True)
-    reporter.start()
-    try:
-        receiver.run(stop)
-    finally:
-        stop.set()
-        reporter.join()
+    with serving_metrics(metrics) as (meter, watch_receiver):
+        receiver = Receiver(
+            with_source(options, source, client_id),
+            SystemClock(),
+            on_alarm=lambda news: _tell(news, as_json),
+            meter=meter,
+        )
+        watch_receiver(receiver)
+        stop = stop_on_signals()
+        reporter = threading.Thread(target=_report, args=(receiver, stop, interval_s, as_json), daemon=True)
+        reporter.start()
+        try:
+            receiver.run(stop)
+        finally:
+            stop.set()
+            reporter.join()
     _show(receiver, as_json, final=True)
 
 
@@ -190,13 +200,13 @@ def _read_keys(path: Path | None) -> KeyRing:
     if path is None:
         note(_("no --key-file: what arrives is stored but not acknowledged, so terminals keep and repeat it"))
         return KeyRing()
-    text = _read_text(path)
+    text = read_secret(path)
     if text is None:
         raise ConfigError("is empty", path=path)
     return parse_keys(text, path)
 
 
-def _read_text(path: Path | None) -> str | None:
+def read_secret(path: Path | None) -> str | None:
     """Content without surrounding white space; None without a path. ConfigError when it cannot be read."""
     from outrider.errors import ConfigError
     from outrider.files_io import read_text

@@ -85,13 +85,17 @@ class JetStreamSource:
         self._error: str | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._closed = False
-        self.pending: int | None = None  # in the stream and not yet handed to any worker, by the newest message's word
+        self._pending: int | None = None
 
     # ---- for the receiver -------------------------------------------------------------------------
 
     @property
     def publishing(self) -> int:
         return 0  # plain NATS messages: nobody confirms them
+
+    def backlog(self) -> int | None:
+        """In the stream and handed to no worker, by the word of the newest message."""
+        return self._pending
 
     def open(self) -> None:
         """Connect, find or make stream and consumer, begin to fetch. LinkError."""
@@ -216,7 +220,7 @@ class JetStreamSource:
     def _take(self, messages: list[Msg]) -> None:
         incoming = [self._incoming(message) for message in messages]
         if messages:
-            self.pending = messages[-1].metadata.num_pending
+            self._pending = messages[-1].metadata.num_pending
         self._held.update({message.reply: message for message in messages})
         with self._changed:
             self._waiting.extend(incoming)

@@ -32,6 +32,7 @@ class BrokerOptions:
     persistent: bool = True
     session_expiry_s: int = 7 * 86_400
     receive_maximum: int = 256  # messages the broker may have with us unconfirmed: the bound of the intake queue
+    qos: int = 1
     shared: str | None = None  # the group among whose members the broker divides the messages; None: all are ours
 
 
@@ -87,3 +88,4 @@ class ReceiverOptions:
     keep_s: float = 10.0
     keep_coverage_s: float = 600.0
     nats: NatsOptions | None = None  # instead of ``broker``
+    watch_only: bool = False  # hear everything for the watch over vanished cars; store and acknowledge no record

@@ -22,7 +22,9 @@ import tenacity
 from outrider.errors import JournalError, LinkError
 from outrider.ingest.connect_io import connector_for
 from outrider.ingest.intake import Intake, Stored, is_urgent
+from outrider.ingest.lookout import Lookout
 from outrider.ingest.meter import Meter, NoMeter
+from outrider.ingest.notify_io import notify
 from outrider.ingest.options import ReceiverOptions
 from outrider.ingest.sink import Sink
 from outrider.ingest.sinks_io import open_sink
@@ -64,12 +66,17 @@ class Receiver:
         self._sink: Sink | None = None
         self._counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
         self._tended_us = 0
+        self._backlog: int | None = None
         self.connected = threading.Event()
 
     def stats(self) -> dict[str, int]:
         """Counters since start; docs/reference/receiver.md says what they mean. From any thread."""
         sink = self._sink
         return dict(self._counters) | ({} if sink is None else dict(sink.counters()))
+
+    def state(self) -> dict[str, float | None]:
+        """Connected (0 or 1); backlog: messages waiting upstream, None where that is not told. From any thread."""
+        return {"connected": float(self.connected.is_set()), "backlog": self._backlog}
 
     def run(self, stop: threading.Event) -> None:
         """Receive until ``stop`` is set. InputError or JournalError when the database cannot be opened,
@@ -81,10 +88,7 @@ class Receiver:
             self._sink = sink
             if self._options.deadman is not None:
                 self._watch = Watchkeeper(sink, self._options.deadman, self._options, self._clock, self._on_alarm)
-            intake = Intake(
-                sink, self._options, self._clock, self._counters, self._meter,
-                watch=self._watch, on_stored=self._on_stored,
-            )  # fmt: skip
+            intake = self._make_intake(sink)
             while not stop.is_set():
                 before = self._counters["commits"]
                 self._connection(intake, stop)
@@ -92,7 +96,15 @@ class Receiver:
                     state.attempt_number = 0
                 state.attempt_number += 1
                 stop.wait(max(0.1, wait(state)))
+            notify("STOPPING=1")
             self._end_watch()
+
+    def _make_intake(self, sink: Sink) -> Intake | Lookout:
+        if self._options.watch_only and self._watch is not None:
+            return Lookout(sink, self._options, self._clock, self._counters, self._watch)
+        return Intake(
+            sink, self._options, self._clock, self._counters, self._meter, watch=self._watch, on_stored=self._on_stored
+        )
 
     def _end_watch(self) -> None:
         """What the database refuses at the end costs some seconds of beacons and minutes of learning."""
@@ -102,12 +114,13 @@ class Receiver:
         except JournalError as err:
             self._fail("store_faults", err)
 
-    def _connection(self, intake: Intake, stop: threading.Event) -> None:
+    def _connection(self, intake: Intake | Lookout, stop: threading.Event) -> None:
         source: Source | None = None
         try:
             source = self._connector.connect(EVERYTHING if self._watch else RECORDS)
             self._counters["connects"] += 1
             self.connected.set()
+            notify("READY=1")
             if self._watch is not None:
                 self._watch.link_up()
             while not stop.is_set():
@@ -130,11 +143,12 @@ class Receiver:
 
     # ---- one group --------------------------------------------------------------------------------
 
-    def _serve(self, intake: Intake, source: Source) -> None:
+    def _serve(self, intake: Intake | Lookout, source: Source) -> None:
         """Wait for messages and handle them; then what is to be done now and then."""
         group, since_us = self._collect(source)
         crowded = len(group) >= self._options.group_messages
         intake.handle(source, group, since_us, crowded=crowded)
+        self._backlog = source.backlog()
         if self._watch is not None and not crowded and source.is_answered():
             self._watch.turn()
             self._counters.update({k: n - self._counters[k] for k, n in self._watch.counters().items()})

@@ -35,6 +35,10 @@ class Source(Protocol):
         """Messages published and not yet taken by the other side."""
         ...
 
+    def backlog(self) -> int | None:
+        """Messages that wait upstream and were handed to nobody, where the other side tells; else None."""
+        ...
+
     def poll(self, timeout_s: float) -> list[Incoming]:
         """Messages that came, after waiting at most timeout_s for the first."""
         ...

@@ -103,6 +103,10 @@ class Subscriber:
         """Messages published and not yet confirmed by the broker."""
         return self._publishing
 
+    def backlog(self) -> None:
+        """MQTT has no word for it."""
+        return
+
     def is_answered(self) -> bool:
         """The broker has been heard lately; false while an answer is overdue."""
         return time.monotonic() - self._heard_s < self._options.probe_s + _ANSWER_S
@@ -132,7 +136,7 @@ class Subscriber:
                 raise NotSpokenError(f"{o.host}:{o.port}: {self._error}")
             if waited > 4 * o.connect_timeout_s:
                 raise LinkError(f"{o.host}:{o.port}: no CONNACK")
-        rc, _mid = self._client.subscribe([(topic, 1) for topic in self._topics])
+        rc, _mid = self._client.subscribe([(topic, o.qos) for topic in self._topics])
         if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise LinkError(f"subscribe: {rc.name}")
 

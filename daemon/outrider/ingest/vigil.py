@@ -85,6 +85,14 @@ class Vigil:
                 if event is not None and self._is_of_this_drive(batch.device, stored):
                     self._deadman.crash(batch.device, now_utc_s, event)
 
+    def sign(self, device: str, now_utc_s: float) -> None:
+        """A message of the terminal that was not read: it is alive, and nobody looks for its place."""
+        self._deadman.seen(device, now_utc_s, None)
+
+    def wants_place(self, device: str) -> bool:
+        """It is missing: what it sends now tells where it is."""
+        return device in self._missing
+
     def link_up(self, now_utc_s: float) -> None:
         self._deadman.link_up(now_utc_s)
 

@@ -70,6 +70,14 @@ class Watchkeeper:
         elif isinstance(content, Birth) and not retained:
             self._vigil.birth(content, now)
 
+    def sign(self, device: str) -> None:
+        """A message that was not read, of a terminal whose place nobody wants to know."""
+        self._vigil.sign(device, self._utc_s())
+
+    def wants_place(self, device: str) -> bool:
+        """What it sends must be read: it is missing."""
+        return self._vigil.wants_place(device)
+
     def link_up(self) -> None:
         self._up_us = self._clock.boottime_us()
         self._vigil.link_up(self._utc_s())
