@@ -6,7 +6,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define SAME_US (10ll * OTR_MO_S) /* an alarm and a pulse this close are one accident */
 

@@ -19,7 +19,7 @@
  */
 #include <string.h>
 
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define MIN_V 2.0
 #define SHORT_S 0.5 /* interval for a broadcast or a quick GNSS */

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define RPM_TAU 0.3
 

@@ -10,7 +10,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define TAU_S 5.0
 #define HELD_COS 0.86603 /* 30 degrees */

@@ -6,7 +6,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define TIME_LIMIT ((int64_t)1 << 60)
 #define SPEED_LIMIT 150.0f /* m/s: nothing on wheels */

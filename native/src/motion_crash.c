@@ -9,7 +9,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define CAPTURE_US 300000
 #define LATE_US 100000 /* grace before a capture ends without samples */

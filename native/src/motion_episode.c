@@ -7,7 +7,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define SLACK_S 1e-6 /* the times of the configuration are floats */
 

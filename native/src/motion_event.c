@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define HEADING_AGE_US (5ll * OTR_MO_S)
 

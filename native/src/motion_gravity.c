@@ -8,7 +8,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define TAU_S 20.0
 #define STILL_VAR 4e-4  /* variance of |a|^2 in g^4: about 0.01 g of noise */

@@ -8,7 +8,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define MIN_V (10 / OTR_MO_KMH)
 #define TURN_SHARE 0.5

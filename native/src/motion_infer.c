@@ -7,7 +7,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define MIN_V0 (20 / OTR_MO_KMH)
 #define CAN_SLOPE (1.3 * OTR_MO_G)

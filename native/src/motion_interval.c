@@ -12,7 +12,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define Z90 1.645
 #define DRIFT 0.10 /* m/s2 */

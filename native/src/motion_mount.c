@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "motion_state.h"
+#include "motion_parts.h"
 
 void otr_motion_get_mount(const otr_motion *m, otr_mount *ret) {
     memset(ret, 0, sizeof *ret);

@@ -6,7 +6,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define STEP_US 1000
 #define BACK_US 300000

@@ -6,7 +6,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define REMEMBER_US (30ll * OTR_MO_S)
 #define SLOWEST_S 0.025 /* below 40 Hz a sample is too long for a pulse */

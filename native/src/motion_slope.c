@@ -7,7 +7,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define SLOW_SPAN_S 0.9
 #define FAST_SPAN_S 0.4

@@ -9,7 +9,7 @@
  */
 #include <string.h>
 
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define SPACING_US 40000
 #define TRACE_US 100000

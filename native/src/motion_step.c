@@ -15,7 +15,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define AXIS_JUMP 8.0              /* m/s2: less reaches no threshold of a crash */
 #define FALLING2 0.15              /* g^2: less is free fall, whatever the axes say */
@@ -181,7 +181,7 @@ static void look_for_dead(otr_motion *m) {
     s->epoch_us = m->imu.last_us + DEAD_US;
 }
 
-/* Called for few samples; the others are dealt with in otr_mo_step_take (motion_state.h). */
+/* Called for few samples; the others are dealt with in otr_mo_step_take (motion_parts.h). */
 OTR_MO_RARE void otr_mo_step_look(otr_motion *m, const double d[3]) {
     otr_mo_step *s = &m->step;
     double *a = m->imu.acc, taken[3] = {s->offset[0], s->offset[1], s->offset[2]};

@@ -9,7 +9,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define ENGINE_US (2ll * OTR_MO_S)
 #define STANDING_US (120ll * OTR_MO_S)

@@ -11,7 +11,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define SPAN_S 0.5
 #define TURN_MIN 0.08 /* rad/s: at 30 km/h a bend of 100 m */

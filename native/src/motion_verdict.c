@@ -2,7 +2,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define STAND_US (5ll * OTR_MO_S)
 #define POWER_US (2ll * OTR_MO_S)

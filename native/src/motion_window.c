@@ -7,7 +7,7 @@
  *
  * Copyright 2026 The Outrider authors. SPDX-License-Identifier: Apache-2.0
  */
-#include "motion_state.h"
+#include "motion_parts.h"
 
 #define MASK (OTR_MO_RING - 1u)
 #define UNIT 1e-6    /* m/s */

@@ -26,7 +26,7 @@ def native() -> tuple[Any, Any]:
     text = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     ffi = cffi.FFI()
     ffi.cdef(text)
-    sources = [mh.NATIVE / "src/recorder.c", mh.NATIVE / "src/recorder_ring.c"]
+    sources = [mh.NATIVE / "src/recorder.c", mh.NATIVE / "src/recorder_ring.c", mh.NATIVE / "src/recorder_window.c"]
     return ffi, ffi.dlopen(str(mh.build("-shared", "-fPIC", out="librecorder.so", sources=sources)))
 
 
