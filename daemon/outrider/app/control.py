@@ -1,9 +1,10 @@
 """The control socket: a program on the terminal asks the running daemon for its state.
 
 A Unix stream socket, mode 0660. One JSON object a line in, one JSON object a line out, then the connection may go on.
-Requests: ``{"cmd": "status"}``, and those that parts of the daemon answer (``commands``). An unknown or malformed request
-gets ``{"error": "..."}``; a silent or endless client is cut off after ``CLIENT_TIMEOUT_S``. Who may open the socket (its
-user and group) may ask and may do the little that commands do; what concerns the car will need authorisation of its own.
+Requests: ``{"cmd": "status"}``, and those that parts of the daemon answer (``commands``). An unknown or malformed
+request gets ``{"error": "..."}``; a silent or endless client is cut off after ``CLIENT_TIMEOUT_S``. Who may open the
+socket (its user and group) may ask, and may do the little that commands do; what concerns the car will need
+authorisation of its own.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ Command = Callable[[dict[str, Any]], dict[str, Any]]  # the request in, the answ
 
 
 class ControlServer:
-    """Answers on its own thread; ``status`` and ``commands`` must be safe to call from there. An InputError of a command
-    is its answer."""
+    """Answers on its own thread; ``status`` and ``commands`` must be safe to call from there. A command's
+    InputError is its answer."""
 
     def __init__(
         self, path: Path, status: Callable[[], dict[str, Any]], commands: Mapping[str, Command] | None = None
@@ -135,7 +136,10 @@ def _make_room(path: Path) -> None:
 
 
 def ask(path: Path, command: str, **more: Any) -> dict[str, Any]:
-    """Client side: one request (``more``: its further members), one answer. LinkError when no daemon listens or the answer is no JSON."""
+    """Client side: one request (``more``: its further members), one answer.
+
+    LinkError when no daemon listens, the answer is no JSON, or it refuses.
+    """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(CLIENT_TIMEOUT_S)

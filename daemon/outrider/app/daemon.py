@@ -25,6 +25,7 @@ from outrider.app.consent import Consent
 from outrider.app.control import ControlServer
 from outrider.app.delivery import Delivery
 from outrider.app.intake import Intake
+from outrider.app.meters import Meters
 from outrider.app.mounting import open_mounting, write_beside
 from outrider.app.notices import NoticeDesk
 from outrider.app.options import (
@@ -110,6 +111,8 @@ class Daemon:
     def _open(self, stack: ExitStack) -> None:
         profile = vehicle_profile(self._config, self._base)
         boot = boot_id()
+        self._meters = Meters()
+        stack.callback(self._meters.close)  # after delivery, so that its last bytes count
         self._delivery = stack.enter_context(Delivery(delivery_options(self._config, self._base, boot), self._clock))
         consent = Consent()
         self._intake = Intake(self._delivery.writer, boot, consent)
@@ -135,6 +138,7 @@ class Daemon:
         )
         self._delivery.describe(self._pipeline.signal_table)
         self._black_box = self._open_black_box(stack, boot)
+        self._meters.open(self._base / self._config.terminal.data_directory, self._delivery, self._clock, boot)
         self._started_us = self._clock.boottime_us()
         self._mounting = open_mounting(
             self._base / self._config.terminal.data_directory / "state",
@@ -148,7 +152,7 @@ class Daemon:
         if captured(self._config):
             self._desk = self._open_capture(stack)
         self._sources = live_sources(self._config, self._drive_clock, self._desk, profile.tables)
-        control = ControlServer(Path(self._config.terminal.control_socket), self.status)
+        control = ControlServer(Path(self._config.terminal.control_socket), self.status, self._meters.commands())
         control.start()  # the sources are there by now, not yet open: who waits for them sees them
         stack.callback(control.stop)
         for source in self._sources:
@@ -260,6 +264,7 @@ class Daemon:
         self._black_box.now()
         self._delivery.writer.hurry()
         self._beacons.supply_fails()
+        self._meters.hurry()
 
     def power_signal(self) -> None:
         """The system says that the supply fails (SIGPWR). From a signal handler: takes no lock."""
@@ -297,6 +302,7 @@ class Daemon:
     def _note(self, output: Output) -> None:
         self._beacons.note(output)
         self._black_box.note(output)
+        self._meters.note(output)
         if isinstance(output, Event):
             self._recent.append(output)
         elif isinstance(output, Snapshot):
@@ -331,6 +337,7 @@ class Daemon:
             "refused": dataclasses.asdict(dataclasses.replace(refused, outputs=dict(refused.outputs))),
             "beacons": self._beacons.status(),
             **self._delivery.status(),
+            **self._meters.status(),
         }
 
 

@@ -22,6 +22,7 @@ from outrider.record.journal import Journal
 from outrider.record.options import JournalOptions
 from outrider.record.storage_io import DirectoryStorage
 from outrider.record.writer_io import JournalWriter, WriterOptions
+from outrider.uplink.budget import Budget, BudgetOptions
 from outrider.uplink.options import UplinkOptions
 from outrider.uplink.session_io import Uplink
 from outrider.wire.birth import Birth
@@ -79,6 +80,7 @@ class DeliveryOptions:
     journal: JournalOptions = field(default_factory=JournalOptions)
     writer: WriterOptions = field(default_factory=WriterOptions)
     uplink: UplinkOptions | None = None
+    budget: BudgetOptions = field(default_factory=BudgetOptions)
 
 
 class Delivery:
@@ -99,6 +101,7 @@ class Delivery:
         self.journal = Journal.open(storage, options.journal, boot_id=options.boot_id, rng=random.SystemRandom())
         self.writer = JournalWriter(self.journal, options.writer, clock, on_durable=on_durable)
         self.uplink: Uplink | None = None
+        self.budget = None if options.uplink is None else Budget(options.budget)
         self._session_id = random.SystemRandom().getrandbits(63)
         self._table: SignalTable | None = None
         if options.uplink is not None:

@@ -67,6 +67,7 @@ def delivery_options(config: Config, base: Path, boot_id: int) -> DeliveryOption
             queue_records=section.queue_records,
         ),
         uplink=None if config.uplink is None else uplink_options(config.uplink, config.terminal.device, base),
+        budget=BudgetOptions() if config.uplink is None else budget_options(config.uplink),
     )
 
 

@@ -18,6 +18,7 @@ from outrider.model.network import NetworkState, Path
 from outrider.model.record import Lane
 
 SETTLE_US: Final = 10_000_000
+LAST_WORD_US: Final = 300_000_000
 _ALL: Final = frozenset(Lane)
 _EVENTS: Final = frozenset({Lane.EMERGENCY, Lane.LEDGER, Lane.EVENT})
 _EMERGENCY: Final = frozenset({Lane.EMERGENCY})
@@ -149,6 +150,7 @@ class Budget:
         self._watched_until_us = 0
         self._parked_since_us: int | None = None
         self._evidence_due = False
+        self._last_word_until_us = 0
         self._configured_watch_ends_us: int | None = None
 
     # ---- what others know -------------------------------------------------------------------------
@@ -169,6 +171,10 @@ class Budget:
         """Evidence of a confirmed crash waits in the bulk lane."""
         self._evidence_due = due
 
+    def last_word(self, now_us: int) -> None:
+        """The limit was reached: for a few minutes events still go, so that the one that says so arrives."""
+        self._last_word_until_us = now_us + LAST_WORD_US
+
     # ---- what may go ------------------------------------------------------------------------------
 
     def rules(self, now_us: int, network: NetworkState) -> SendRules:
@@ -182,7 +188,7 @@ class Budget:
         age_s = portion.age_s
         if plan is not Plan.WATCHED and self._is_parked(now_us, age_s):
             age_s, why = max(age_s, self.options.parked_s), Why.PARKED
-        lanes, hold = self._lanes(network, metered=metered, step=step)
+        lanes, hold = self._lanes(now_us, network, metered=metered, step=step)
         return SendRules(age_s, portion.records, lanes, hold, plan, why, step, metered)
 
     def _plan(self, now_us: int, step: int) -> tuple[Plan, Why]:
@@ -202,10 +208,12 @@ class Budget:
         since = self._parked_since_us
         return since is not None and now_us - since > age_s * 1e6 + SETTLE_US
 
-    def _lanes(self, network: NetworkState, *, metered: bool, step: int) -> tuple[frozenset[Lane], str | None]:
+    def _lanes(
+        self, now_us: int, network: NetworkState, *, metered: bool, step: int
+    ) -> tuple[frozenset[Lane], str | None]:
         held: list[tuple[Hold, frozenset[Lane]]] = []
         if step >= 100:
-            held.append((Hold.LIMIT_100, _EMERGENCY))
+            held.append((Hold.LIMIT_100, _EVENTS if now_us < self._last_word_until_us else _EMERGENCY))
         elif step >= 95:
             held.append((Hold.LIMIT_95, _EVENTS))
         if metered and network.roaming and self.options.roaming is not Reach.ALL:

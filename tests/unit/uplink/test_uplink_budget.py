@@ -85,6 +85,15 @@ def test_the_month_s_limit_comes_in_steps(used: int, plan: Plan, lanes: set[Lane
     assert (free.plan, free.lanes, free.step_percent) == (Plan.MOVING, set(Lane), 0)
 
 
+def test_the_word_that_the_limit_is_reached_still_goes() -> None:
+    """Held back with all other events, it would say so next month."""
+    budget = Budget(BudgetOptions(monthly_bytes=100))
+    budget.used_bytes = 100
+    budget.last_word(10 * S)
+    assert budget.rules(309 * S, CELLULAR).lanes == EVENTS
+    assert budget.rules(310 * S, CELLULAR).lanes == {Lane.EMERGENCY}
+
+
 def test_roaming_is_the_owner_s_choice() -> None:
     """Off by default: SIMs made for machines roam all the time. Emergencies go in any case."""
     assert Budget().rules(0, ROAMING).lanes == set(Lane)
