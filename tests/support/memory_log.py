@@ -49,6 +49,15 @@ class MemoryLog:
             self._version += 1
             self._changed.notify_all()
 
+    def crash(self) -> None:
+        """What was not durable is gone."""
+        with self._changed:
+            for key, records in self._records.items():
+                del records[self._durable[key] :]
+
+    def durable(self, epoch: int, lane: Lane) -> int:
+        return self._durable.get((epoch, lane), 0)
+
     def new_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 

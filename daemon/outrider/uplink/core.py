@@ -2,10 +2,11 @@
 
 The shell (``session_io``) asks ``next``, reads and encodes what was asked for, offers it to ``admit`` and publishes
 what was admitted. PUBACKs move the send window only; acknowledgements move the cursor (the log's own, told here by
-``acknowledged``). Lane order is strict: emergency at once and past everything that waits; then ledger, event,
-telemetry, bulk; within a lane the oldest epoch first, each in sequence. On a new connection each stream begins
-with one batch in the air, until a receiver has acknowledged it: a broker that came back empty drops what nobody has
-subscribed to yet.
+``acknowledged``). Emergencies go at once and past everything that waits. Where more waits than a batch, the newest
+events and the newest telemetry go next: where the car is now comes before where it was. Then lane by lane ledger,
+event, telemetry, bulk; within a lane the oldest epoch first, each in sequence. On a new connection each stream begins
+with one batch in the air (beside one that went ahead), until a receiver has acknowledged it: a broker that came back
+empty drops what nobody has subscribed to yet.
 """
 
 from __future__ import annotations
@@ -16,20 +17,31 @@ from dataclasses import dataclass
 
 from outrider.model.record import Lane
 from outrider.ports import Stream
-from outrider.uplink.flow import Flow
+from outrider.uplink.budget import SendRules
+from outrider.uplink.flow import Batch, Flow
 from outrider.uplink.options import SendOptions
 from outrider.uplink.window import SendWindow
 
 _URGENT = (Lane.EMERGENCY, Lane.LEDGER, Lane.EVENT)
 _RETRY_READ_US = 1_000_000
 _PATIENCE = 3  # strikes of a flow before its batches get smaller
+_URGENT_RECORDS = 16
+_ORDER = (
+    (Lane.EMERGENCY, False),
+    (Lane.EVENT, True),  # True: the newest, ahead of a backlog
+    (Lane.TELEMETRY, True),
+    (Lane.LEDGER, False),
+    (Lane.EVENT, False),
+    (Lane.TELEMETRY, False),
+    (Lane.BULK, False),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """Read these records and offer them: at most max_records and max_bytes (bodies), from first_seq on.
 
-    plain: without columns; nobody took the usual form.
+    plain: without columns; nobody took the usual form. ahead: out of turn, before a backlog.
     """
 
     epoch: int
@@ -38,6 +50,7 @@ class Request:
     max_records: int
     max_bytes: int
     plain: bool = False
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,8 @@ class SendCore:
         self._window = SendWindow(options)
         self._flows: dict[tuple[int, Lane], Flow] = {}
         self._tokens: dict[int, tuple[int, Lane]] = {}
-        self._blocked: dict[Lane, int] = {}  # size that did not fit
+        self._blocked: dict[tuple[Lane, bool], int] = {}  # size that did not fit
+        self._rules = SendRules(options.batch_age_s, options.batch_records, frozenset(Lane))
         self._connected = False
         self.flushing = False
         self.timeouts = 0
@@ -96,6 +110,10 @@ class SendCore:
             flows[key] = flow
         self._flows = flows
 
+    def obey(self, rules: SendRules) -> None:
+        """From now on: which lanes may go, and in what portions telemetry does. Emergencies always go, at once."""
+        self._rules = rules
+
     def puback(self, token: int, now_us: int) -> Position | None:
         """The broker has it. In broker mode: the position that became final, if any."""
         if not self._window.release(token):
@@ -132,17 +150,16 @@ class SendCore:
         """What to read and offer now; None: nothing may or need be sent."""
         if not self._connected:
             return None
-        for lane in (Lane.EMERGENCY,) if urgent_only else Lane:
+        for lane, ahead in _ORDER[:1] if urgent_only else _ORDER:
             urgent = lane is Lane.EMERGENCY
-            if not self._window.has_slot(urgent):
-                if urgent:
-                    continue
-                return None
-            if lane in self._blocked and not self._window.fits(self._blocked[lane], urgent):
+            size = self._blocked.get((lane, ahead))
+            if not self._window.has_slot(urgent) or (size is not None and not self._window.fits(size, urgent)):
                 if urgent:
                     continue
                 return None  # nothing slips in front of a batch that waits for its turn
-            request = self._next_of_lane(lane, now_us)
+            if not urgent and lane not in self._rules.lanes:
+                continue
+            request = self._next_ahead(lane, now_us) if ahead else self._next_of_lane(lane, now_us)
             if request is not None:
                 return request
         return None
@@ -153,11 +170,14 @@ class SendCore:
         flow = self._flows[request.epoch, request.lane]
         token = self._window.take(size, request.lane is Lane.EMERGENCY, now_us)
         if token is None:
-            self._blocked[request.lane] = size
+            self._blocked[request.lane, request.ahead] = size
             return None
-        self._blocked.pop(request.lane, None)
+        self._blocked.pop((request.lane, request.ahead), None)
         self._tokens[token] = (request.epoch, request.lane)
-        flow.record_sent(first, last, size, token, now_us)
+        if request.ahead:
+            flow.record_ahead(Batch(first, last, size, token), self._ack_window(Lane.EVENT), now_us)
+        else:
+            flow.record_sent(first, last, size, token, now_us)
         return token
 
     def admit_status(self, size: int, now_us: int) -> int | None:
@@ -175,6 +195,14 @@ class SendCore:
         flow = self._flows[request.epoch, request.lane]
         return 0 if request.first_seq == flow.floor else first - flow.floor
 
+    def is_historical(self, request: Request, last: int) -> bool:
+        """Newer records of the lane than those up to ``last`` went before, or are more than a batch that waits."""
+        if request.ahead or request.lane is Lane.EMERGENCY:
+            return False
+        flow = self._flows[request.epoch, request.lane]
+        *_older, newest = self._of(request.lane)
+        return newest is not flow or bool(flow.ahead) or flow.durable - last > self._whole(request.lane)
+
     def wake_us(self, now_us: int) -> int | None:
         """The next moment after now when ``tick`` or ``next`` has something new without anything happening."""
         times: list[int | None] = []
@@ -183,8 +211,9 @@ class SendCore:
             times.append(None if oldest is None else oldest + round(self._options.puback_timeout_s * 1e6))
             for flow in self._flows.values():
                 times.append(flow.deadline_us())
-                if flow.unsent and flow.waiting_since_us is not None and flow.lane is Lane.TELEMETRY:
-                    times.append(flow.waiting_since_us + round(self._options.batch_age_s * 1e6))
+                if flow.lane is Lane.TELEMETRY:
+                    waiting = (flow.waiting_since_us if flow.unsent else None, flow.last_ahead_us)
+                    times += (since + self._age_us for since in waiting if since is not None)
         return min((t for t in times if t is not None and t > now_us), default=None)
 
     # ---- state ------------------------------------------------------------------------------------
@@ -223,12 +252,37 @@ class SendCore:
     def _ack_window(self, lane: Lane) -> int:
         return self._options.ack_window_bytes // (4 if lane in _URGENT else 1)
 
+    @property
+    def _age_us(self) -> int:
+        return round(self._rules.batch_age_s * 1e6)
+
+    def _next_ahead(self, lane: Lane, now_us: int) -> Request | None:
+        """The newest records of the lane, while more than a batch waits before them in turn; then the next newest when
+        there are enough of them. Not from a stream that has trouble: its backlog must show what the matter is."""
+        flows = list(self._of(lane))
+        if not flows or sum(flow.unsent for flow in flows) <= self._whole(lane):
+            return None
+        flow, whole = flows[-1], self._whole(lane)
+        if flow.probing or flow.strikes > _PATIENCE or now_us < flow.retry_read_us:
+            return None
+        new = flow.durable - flow.ahead_from + 1
+        since = flow.last_ahead_us
+        is_enough = new >= whole or lane is not Lane.TELEMETRY or since is None or now_us - since >= self._age_us
+        if new <= 0 or not is_enough:
+            return None
+        first = max(flow.ahead_from, flow.durable - whole + 1)
+        return Request(flow.epoch, lane, first, flow.durable - first + 1, self._cut(flow)[1], ahead=True)
+
+    def _whole(self, lane: Lane) -> int:
+        """Records in a usual batch of the lane."""
+        return self._rules.batch_records if lane is Lane.TELEMETRY else _URGENT_RECORDS
+
     def _next_of_lane(self, lane: Lane, now_us: int) -> Request | None:
-        used = sum(flow.unacknowledged_bytes for flow in self._of(lane))
+        used = sum(flow.unacknowledged_bytes - flow.ahead_bytes for flow in self._of(lane))
         if used >= self._ack_window(lane) and not self._broker_final:
             return None
         for flow in self._of(lane):
-            careful = flow.probing or not (flow.proved or self._broker_final)
+            careful = not self._broker_final and (flow.probing or flow.is_settling or not flow.proved)
             waits = careful and flow.sent and not (lane is Lane.EMERGENCY and flow.durable > flow.highest_sent)
             if not waits and not flow.unsent:
                 continue
@@ -239,29 +293,29 @@ class SendCore:
         return None
 
     def _is_ready(self, flow: Flow, now_us: int) -> bool:
-        """Telemetry waits for company; everything else, and what is sent again, goes at once."""
-        if (
-            flow.lane is not Lane.TELEMETRY
-            or self.flushing
-            or flow.resending
-            or flow.unsent >= self._options.batch_records
-        ):
+        """Telemetry waits for company; everything else, and what is sent again or late, goes at once."""
+        if flow.lane is not Lane.TELEMETRY or self.flushing or flow.resending or flow.ahead:
+            return True
+        if flow.unsent >= self._rules.batch_records:
             return True
         since = flow.waiting_since_us
-        return since is not None and now_us - since >= self._options.batch_age_s * 1e6
+        return since is not None and now_us - since >= self._age_us
 
     def _request(self, flow: Flow) -> Request:
         """What is not taken again and again is tried in another form, and in pieces that halve down to one record: a
         limit of the broker, or a record that trips the receiver, holds up no more than it must."""
         records, size = self._cut(flow)
         halvings = max(0, flow.strikes - _PATIENCE)
-        return Request(flow.epoch, flow.lane, flow.next_seq, max(1, records >> halvings), size, plain=halvings > 0)
+        records = max(1, min(records, flow.turn_end - flow.next_seq + 1) >> halvings)
+        return Request(flow.epoch, flow.lane, flow.next_seq, records, size, plain=halvings > 0)
 
     def _cut(self, flow: Flow) -> tuple[int, int]:
         o = self._options
         if flow.lane in _URGENT:
-            return min(flow.unsent, 16), min(o.batch_bytes, o.emergency_bytes // 2)
+            return min(flow.unsent, _URGENT_RECORDS), min(o.batch_bytes, o.emergency_bytes // 2)
+        whole = self._rules.batch_records
         if flow.lane is Lane.BULK:
-            return min(flow.unsent, o.batch_records), min(o.batch_bytes, 8192)
-        whole = o.backfill_records if flow.unsent >= o.backfill_records else o.batch_records
+            return min(flow.unsent, whole), min(o.batch_bytes, 8192)
+        if flow.unsent >= o.backfill_records:
+            whole = max(whole, o.backfill_records)
         return min(flow.unsent, whole), o.batch_bytes

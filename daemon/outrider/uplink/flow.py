@@ -3,6 +3,9 @@
 The acknowledgement timer runs from the PUBACK of the oldest unacknowledged batch (a slow link is the PUBACK time-out's
 business). When it expires the flow goes back to the cursor and *probes*: one batch in the air, at doubling intervals,
 until an acknowledgement moves the cursor. So a receiver that is down costs a batch an interval and no more.
+
+While a backlog drains, the newest records may go *ahead* of it (``record_ahead``). They stay unacknowledged until the
+backlog has reached them, and count as sent then; when anything goes wrong before, they are sent again in their turn.
 """
 
 from __future__ import annotations
@@ -36,8 +39,12 @@ class Flow:
         self.next_seq = stream.acknowledged + 1
         self.floor = stream.acknowledged + 1  # lowest sequence the terminal still holds
         self.highest_sent = stream.acknowledged
-        self.sent: deque[Batch] = deque()
-        self.unacknowledged_bytes = 0
+        self.sent: deque[Batch] = deque()  # in sequence
+        self.ahead: deque[Batch] = deque()  # beyond a stretch that is not sent yet; in sequence
+        self.ahead_bytes = 0
+        self.last_ahead_us: int | None = None
+        self._settled_at = 0  # what went ahead and is in sequence now ends here
+        self.unacknowledged_bytes = 0  # of both
         self.probing = False
         self.strikes = 0  # times it went back to the cursor since that last moved
         self.proved = False  # an acknowledgement moved the cursor on this connection
@@ -61,7 +68,23 @@ class Flow:
 
     @property
     def unsent(self) -> int:
-        return max(0, self.durable - self.next_seq + 1)
+        """In its turn; without what went ahead."""
+        return max(0, self.durable - self.next_seq + 1 - sum(b.last - b.first + 1 for b in self.ahead))
+
+    @property
+    def is_settling(self) -> bool:
+        """What went ahead is in sequence now, and whether it arrived is not known yet: beyond it would be a hole."""
+        return self.acknowledged < self._settled_at
+
+    @property
+    def turn_end(self) -> int:
+        """Last sequence of the stretch that is in turn now."""
+        return self.ahead[0].first - 1 if self.ahead else self.durable
+
+    @property
+    def ahead_from(self) -> int:
+        """The first sequence that neither went ahead nor, without any that did, is next in turn."""
+        return self.ahead[-1].last + 1 if self.ahead else self.next_seq
 
     @property
     def resending(self) -> bool:
@@ -72,12 +95,39 @@ class Flow:
             self.floor = first  # the log does not hold what lay before any more
         self.sent.append(Batch(first, last, size, token))
         self.unacknowledged_bytes += size
-        self.next_seq = last + 1
-        self.highest_sent = max(self.highest_sent, last)
+        self._move_on(last + 1)
         self.waiting_since_us = now_us if self.unsent else None
 
+    def record_ahead(self, batch: Batch, limit_bytes: int, now_us: int) -> None:
+        """``batch`` went out of turn. Beyond limit_bytes the oldest that did are forgotten: sent again in turn."""
+        self.ahead.append(batch)
+        self.ahead_bytes += batch.size
+        self.unacknowledged_bytes += batch.size
+        while self.ahead_bytes > limit_bytes and len(self.ahead) > 1:
+            self._forget_ahead()
+        self.last_ahead_us = now_us
+        self._move_on(self.next_seq)
+        self.waiting_since_us = now_us if self.unsent else None
+
+    def _forget_ahead(self) -> Batch:
+        batch = self.ahead.popleft()
+        self.ahead_bytes -= batch.size
+        self.unacknowledged_bytes -= batch.size
+        return batch
+
+    def _move_on(self, next_seq: int) -> None:
+        """What went ahead is in sequence once all before it is sent."""
+        self.next_seq = max(self.next_seq, next_seq)
+        while self.ahead and self.ahead[0].first <= self.next_seq:
+            batch = self._forget_ahead()
+            self.sent.append(batch)
+            self.unacknowledged_bytes += batch.size
+            self.next_seq = max(self.next_seq, batch.last + 1)
+            self._settled_at = batch.last
+        self.highest_sent = max(self.highest_sent, self.next_seq - 1)
+
     def puback(self, token: int, now_us: int) -> bool:
-        for batch in self.sent:
+        for batch in (*self.sent, *self.ahead):
             if batch.token == token:
                 batch.puback_us = now_us
                 return True
@@ -107,20 +157,22 @@ class Flow:
         self.strikes = 0
         self.acknowledged = up_to
         self.floor = max(self.floor, up_to + 1)
-        self.next_seq = max(self.next_seq, up_to + 1)
-        self.highest_sent = max(self.highest_sent, up_to)
+        self._move_on(up_to + 1)
         while self.sent and self.sent[0].last <= up_to:
             self.unacknowledged_bytes -= self.sent.popleft().size
 
     def lose_link(self) -> None:
         """Back to the cursor. What had no PUBACK yet may be what the broker hung up on."""
-        self.strikes += any(batch.puback_us is None for batch in self.sent)
+        self.strikes += any(batch.puback_us is None for batch in (*self.sent, *self.ahead))
         self.rewind()
 
     def rewind(self) -> None:
         """Everything beyond the cursor will be sent again."""
         self.sent.clear()
-        self.unacknowledged_bytes = 0
+        self.ahead.clear()
+        self.unacknowledged_bytes = self.ahead_bytes = 0
+        self.last_ahead_us = None
+        self._settled_at = 0
         self.next_seq = self.floor
 
     def deadline_us(self) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -42,7 +43,7 @@ class SendOptions:
     batch_records: int = 60
     backfill_records: int = 300  # telemetry batches while at least so many wait
     batch_age_s: float = 60.0  # telemetry waits at most so long for a full batch
-    batch_bytes: int = 16_384  # of record bodies, before encoding
+    batch_bytes: int = 65_536  # of record bodies, before encoding
     window_messages: int = 8  # without PUBACK; the broker's Receive Maximum may lower it
     window_bytes: int = 32_768
     emergency_bytes: int = 8_192  # of window_bytes, kept free for the emergency lane
@@ -74,7 +75,7 @@ class UplinkOptions:
     device: str
     ack_key: bytes = b""
     ack: AckMode = AckMode.RECEIVER
-    tls: TlsOptions | None = None
+    tls: TlsOptions | Callable[[], ssl.SSLContext] | None = None  # callable: a context for the next connection
     username: str | None = None
     password: str | None = None
     keepalive_s: int = 60

@@ -1,6 +1,7 @@
 """From the log to the link: reads what the core asks for, encodes it, hands it over when the window admits it.
 
-Pure but for the seams it is given. At most one encoded batch per lane is kept while the window has no room for it.
+Pure but for the seams it is given. At most one encoded batch per lane, and one ahead of its turn, is kept while the
+window has no room for it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Pump:
         self._topics = topics
         self._counters = counters
         self._sent_bytes = sent_bytes
-        self._kept: dict[Lane, tuple[int, _Encoded]] = {}
+        self._kept: dict[tuple[Lane, bool], tuple[int, _Encoded]] = {}  # (lane, ahead of its turn)
         self._tokens: dict[int, int] = {}
         self._room = NO_LIMIT
         self._told: Request | None = None
@@ -98,7 +99,7 @@ class Pump:
             return
         token = self._core.admit(request, encoded.first, encoded.last, len(encoded.payload), now_us)
         if token is None:
-            self._kept[request.lane] = (request.epoch, encoded)
+            self._kept[request.lane, request.ahead] = (request.epoch, encoded)
             return
         mid = outlet.publish(self._topics.for_lane(request.lane), encoded.payload)
         self._tokens[mid] = token
@@ -107,7 +108,7 @@ class Pump:
 
     def _prepare(self, request: Request) -> _Encoded | None:
         """The batch asked for: kept from before, or read and encoded now; None when the log has none."""
-        epoch, kept = self._kept.pop(request.lane, (0, None))
+        epoch, kept = self._kept.pop((request.lane, request.ahead), (0, None))
         if kept is not None and (epoch, kept.first, kept.plain) == (request.epoch, request.first_seq, request.plain):
             return kept
         try:
@@ -130,9 +131,10 @@ class Pump:
 
     def _encode(self, request: Request, records: list[StoredRecord], behind: int) -> bytes | None:
         """None: not even without columns. A fault of the encoder must not keep the records here for ever."""
+        historical = self._core.is_historical(request, records[-1].seq)
         for plain in (False, True)[request.plain :]:
             try:
-                return encode_batch(self._topics.device, records, behind=behind, plain=plain)
+                return encode_batch(self._topics.device, records, behind=behind, plain=plain, historical=historical)
             except Exception:  # noqa: BLE001  a fault of the encoder must not hold up the lane
                 self._counters["encode_faults"] += 1
                 _log.exception("cannot encode lane %s from %d", request.lane.name, records[0].seq)
