@@ -9,3 +9,5 @@ settings.register_profile(
     "outrider", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow], derandomize=False
 )
 settings.load_profile("outrider")
+
+pytest_plugins = ("tests.support.postgres", "tests.support.sinks")

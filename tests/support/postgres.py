@@ -57,17 +57,18 @@ class PostgresServer:
             self._run(binary("pg_ctl"), "-D", self._data, "-m", "immediate", "-w", "stop")
 
     def _run(self, *command: object) -> None:
-        done = subprocess.run(
-            [*map(str, command)],
-            user=self._user,
-            group=None if self._user is None else pwd.getpwnam(self._user).pw_gid,
-            extra_groups=None if self._user is None else [],
-            cwd=self._directory,
-            stdin=subprocess.DEVNULL,
-            stdout=(self._directory / "out").open("ab"),
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        with (self._directory / "out").open("ab") as out:
+            done = subprocess.run(
+                [*map(str, command)],
+                user=self._user,
+                group=None if self._user is None else pwd.getpwnam(self._user).pw_gid,
+                extra_groups=None if self._user is None else [],
+                cwd=self._directory,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
         assert not done.returncode, (self._directory / "out").read_text(encoding="utf-8", errors="replace")[-2000:]
 
 

@@ -77,6 +77,8 @@ class ReceiverOptions:
 
     broker: BrokerOptions = field(default_factory=BrokerOptions)
     database: Path = Path("outrider.db")
+    sink: str | None = None  # URL of a sink instead of ``database`` (sinks_io)
+    register: str | None = None  # URL of the register of a shelf
     keys: KeyRing = field(default_factory=KeyRing)
     group_delay_s: float = 0.02
     group_messages: int = 256

@@ -51,6 +51,7 @@ class PostgresSql:
         self._loop = asyncio.new_event_loop()
         self._connection: Any = None
         self._in_transaction = False
+        self._elected: Any = None
 
     @classmethod
     def open(cls, url: str, *, read_only: bool = False) -> PostgresSql:
@@ -107,6 +108,13 @@ class PostgresSql:
     def many(self, query: str, rows: Iterable[Sequence[object]]) -> None:
         clean = [[_clean(value) for value in row] for row in rows]
         self._run(lambda: self._connection.executemany(_dollars(query), clean))
+
+    def elect(self) -> bool:
+        """By a lock that PostgreSQL frees with the connection."""
+        if self._elected is None or self._elected is not self._connection:
+            got = self.rows("SELECT pg_try_advisory_lock(?, hashtext(?))", _LOCK, self._schema)[0][0]
+            self._elected = self._connection if got else None
+        return self._elected is not None
 
     def put_records(self, rows: Sequence[Sequence[object]]) -> None:
         for start in range(0, len(rows), _AT_A_TIME):

@@ -40,6 +40,10 @@ class Sql(Protocol):
         """The statement once for each row."""
         ...
 
+    def elect(self) -> bool:
+        """Whether this connection is the one of all workers that does what only one may; it stays so until it ends."""
+        ...
+
     def put_records(self, rows: Sequence[Sequence[object]]) -> None:
         """Rows of ``records``: new ones, or such that replace a gap; a record that is there with another content
         stays."""

@@ -90,6 +90,9 @@ class SqliteSql:
         with refusals():
             self._db.executemany(query, rows)
 
+    def elect(self) -> bool:
+        return True  # one process writes
+
     def put_records(self, rows: Sequence[Sequence[object]]) -> None:
         self.many(_PUT, rows)
 

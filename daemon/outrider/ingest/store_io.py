@@ -37,7 +37,7 @@ class Store:
     def __init__(self, sql: Sql, shelf: Shelf, max_dead_letters: int = 10_000) -> None:
         self.sql = sql
         self._register = Register(sql, max_dead_letters)
-        self._shelf = shelf
+        self.shelf = shelf
         self._draft = Draft(self)
         self._at_close: list[Callable[[], object]] = []
         self.alarms = AlarmTables(sql, self._heard)
@@ -55,7 +55,7 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        self._shelf.close()
+        self.shelf.close()
         self.sql.close()
         while self._at_close:
             self._at_close.pop()()
@@ -116,10 +116,10 @@ class Store:
         self._register.distrust()
 
     def tend(self) -> None:
-        self._shelf.turn()
+        self.shelf.turn()
 
     def counters(self) -> dict[str, int]:
-        return self._shelf.counters()
+        return self.shelf.counters()
 
     def drop_letters(self, letters: Iterable[Letter]) -> None:
         """They are of use after all, or of none at all."""
@@ -136,7 +136,7 @@ class Store:
         return self._register.progress(device, stream)
 
     def held(self, device: Device, stream: StreamKey, first: int, last: int) -> dict[int, StoredRecord]:
-        return self._shelf.held(device, stream, first, last)
+        return self.shelf.held(device, stream, first, last)
 
     # ---- reading (see ``SinkReader``): of an open transaction, too ----------------------------------
 
@@ -156,13 +156,13 @@ class Store:
         """Records of a device by epoch, lane and sequence."""
         self._write()
         number = self._register.number(device)
-        return iter(()) if number is None else self._shelf.records(number, device, epoch, lane)
+        return iter(()) if number is None else self.shelf.records(number, device, epoch, lane)
 
     def runs(self, device: str) -> Iterator[tuple[StreamKey, int, int]]:
         """(stream, first, last): sequences whose record is stored."""
         self._write()
         number = self._register.number(device)
-        return iter(()) if number is None else self._shelf.runs(number, device)
+        return iter(()) if number is None else self.shelf.runs(number, device)
 
     def digest(self, device: str) -> dict[tuple[int, Lane], tuple[int, str]]:
         """{(epoch, lane): (count, hex SHA-256 over StoredRecord.digest() in sequence order)}."""
@@ -200,7 +200,7 @@ class Store:
         """Name, online (None: never told), software, when last heard (UTC us), number of records."""
         self._write()
         return [
-            {**told, "records": self._shelf.count(number, told["device"])} for number, told in self._register.devices()
+            {**told, "records": self.shelf.count(number, told["device"])} for number, told in self._register.devices()
         ]
 
     def signal_table(self, device: str, number: int) -> SignalTable | None:
@@ -222,7 +222,7 @@ class Store:
         if not self.sql.in_transaction:
             return
         draft = self._draft
-        self._shelf.put([(draft.devices[key.device], row) for (key, _seq), row in draft.records.items()])
+        self.shelf.put([(draft.devices[key.device], row) for (key, _seq), row in draft.records.items()])
         self._register.write(draft)
         draft.written()
 
