@@ -121,9 +121,9 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Uplink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The broker. No section = records stay on the terminal."""
+    """The broker. No section = records stay on the terminal. Without ``host``: the one that enrolment gave."""
 
-    host: Annotated[str, msgspec.Meta(min_length=1)]
+    host: str = ""
     port: Port = 8883
     tls: bool = True
     ca_file: str | None = None
@@ -141,6 +141,13 @@ class Uplink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     budget: Budget = Budget()
 
 
+class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A certificate of the terminal's own, enrolled with a claim token. No section = none."""
+
+    provisioning: str | None = None
+    directory: str | None = None
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -153,6 +160,17 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     engine: Engine = Engine()
     journal: Journal = Journal()
     uplink: Uplink | None = None
+    identity: Identity | None = None
+
+    def __post_init__(self) -> None:
+        if self.identity is None:
+            if self.uplink is not None and not self.uplink.host:
+                raise ValueError("uplink.host is missing: the name of the broker; only [identity] can do without")
+            return
+        if self.uplink is not None and (self.uplink.certificate_file or self.uplink.key_file or self.uplink.ca_file):
+            raise ValueError("[identity] brings certificate and roots: remove ca_file, certificate_file and key_file")
+        if self.uplink is not None and not self.uplink.tls:
+            raise ValueError("[identity] is for TLS: remove tls = false from [uplink]")
 
 
 def parse_config(text: str, path: Path) -> Config:
@@ -203,6 +221,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "engine": Engine,
     "journal": Journal,
     "uplink": Uplink,
+    "identity": Identity,
     "uplink.budget": Budget,
 }
 
@@ -237,6 +256,4 @@ def _choices(message: str) -> str:
 
 def _empty(section: str) -> msgspec.Struct:
     kind = _SECTIONS.get(section, Config)
-    if kind is Uplink:
-        return Uplink(host="broker")
     return Imu(device="imu") if kind is Imu else kind()
