@@ -21,9 +21,11 @@ from outrider import __version__
 from outrider.app.beacons import Beacons
 from outrider.app.black_box import BlackBoxKeeper, BlackBoxReport
 from outrider.app.boot_io import boot_id, system_clock_fix
+from outrider.app.connectivity import Connectivity, connectivity_options
 from outrider.app.consent import Consent
 from outrider.app.control import ControlServer
 from outrider.app.delivery import Delivery
+from outrider.app.identity import IdentityKeeper
 from outrider.app.intake import Intake
 from outrider.app.meters import Meters
 from outrider.app.mounting import open_mounting, write_beside
@@ -94,14 +96,17 @@ class Daemon:
         self._power_signal = False
         self._troubles: Counter[str] = Counter()
         self._notices = NoticeDesk(clock)  # what parts say of the terminal: pass its ``put`` to them
+        self._identity = IdentityKeeper(config, base, clock, self._notices.put)
+        self._config = self._identity.config  # device id and broker as enrolled
         self._engine: dict[str, Any] = {}  # the engine's counters, renewed by the owner thread
 
     def run(self, stop: threading.Event) -> None:
-        """Open everything (errors of the parts come out here), run until ``stop``, close in order."""
+        """Open everything (errors of the parts come out here), run until ``stop``, close in order. Returns before
+        ``stop`` once the terminal has been enrolled: to be run anew, with what it is now."""
         with ExitStack() as stack:
             self._open(stack)
             log.info("running: device %s, %d source(s)", self._config.terminal.device, len(self._sources))
-            while not stop.is_set():
+            while not (stop.is_set() or self._identity.restart):
                 self._wait()
                 self._turn()
             log.info("stopping")
@@ -111,9 +116,16 @@ class Daemon:
     def _open(self, stack: ExitStack) -> None:
         profile = vehicle_profile(self._config, self._base)
         boot = boot_id()
+        self._connectivity = Connectivity(
+            connectivity_options(self._config, self._base), self._clock, self._notices.put
+        )
+        stack.callback(self._connectivity.stop)
         self._meters = Meters()
         stack.callback(self._meters.close)  # after delivery, so that its last bytes count
-        self._delivery = stack.enter_context(Delivery(delivery_options(self._config, self._base, boot), self._clock))
+        delivery = delivery_options(self._config, self._base, boot, self._identity.enrolled)
+        self._delivery = stack.enter_context(Delivery(delivery, self._clock))
+        self._identity.start(self._delivery.uplink)
+        stack.callback(self._identity.stop)
         consent = Consent()
         self._intake = Intake(self._delivery.writer, boot, consent)
         self._beacons = Beacons(
@@ -334,6 +346,7 @@ class Daemon:
             "black_box": self._black_box.status(),
             "troubles": dict(self._troubles),
             "notices": self._notices.status(),
+            "identity": self._identity.status(),
             "refused": dataclasses.asdict(dataclasses.replace(refused, outputs=dict(refused.outputs))),
             "beacons": self._beacons.status(),
             **self._delivery.status(),

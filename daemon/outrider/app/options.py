@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import ssl
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from outrider.app.delivery import DeliveryOptions, read_key
 from outrider.config import Budget as BudgetSection
@@ -28,6 +30,9 @@ from outrider.sources.unix_bus_io import UnixBusSource
 from outrider.uplink.budget import BudgetOptions, Plan, Portion, Reach
 from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions
 
+if TYPE_CHECKING:
+    from outrider.trust.identity_io import DeviceIdentity
+
 CAPTURED_INTERFACE: Final = "socketcan"
 UNIX_INTERFACE: Final = "unix"  # sources/unix_bus_io.py
 GATHER_US: Final = 5_000
@@ -50,7 +55,10 @@ def holdup_ms(config: Config, profile: LoadedProfile) -> int:
     return profile.holdup_ms if config.terminal.holdup_ms is None else config.terminal.holdup_ms
 
 
-def delivery_options(config: Config, base: Path, boot_id: int) -> DeliveryOptions:
+def delivery_options(
+    config: Config, base: Path, boot_id: int, identity: DeviceIdentity | None = None
+) -> DeliveryOptions:
+    """identity: of an enrolled terminal; its certificate and key go before the files that [uplink] names."""
     section = config.journal
     return DeliveryOptions(
         directory=base / config.terminal.data_directory / "journal",
@@ -66,20 +74,26 @@ def delivery_options(config: Config, base: Path, boot_id: int) -> DeliveryOption
             telemetry_commit_moving_s=section.telemetry_commit_moving_s,
             queue_records=section.queue_records,
         ),
-        uplink=None if config.uplink is None else uplink_options(config.uplink, config.terminal.device, base),
+        uplink=None if config.uplink is None else uplink_options(config.uplink, config.terminal.device, base, identity),
         budget=BudgetOptions() if config.uplink is None else budget_options(config.uplink),
     )
 
 
-def uplink_options(section: UplinkSection, device: str, base: Path) -> UplinkOptions:
+def uplink_options(
+    section: UplinkSection, device: str, base: Path, identity: DeviceIdentity | None = None
+) -> UplinkOptions:
     """ConfigError for a key or password file that cannot be read."""
     mode = AckMode(section.ack)
-    key = b"" if mode is AckMode.BROKER else read_key(_path(base, section.ack_key_file))
-    tls = TlsOptions(
+    if identity is not None and section.ack_key_file is None:
+        key = bytes.fromhex(identity.settings().ack_key)
+    else:
+        key = b"" if mode is AckMode.BROKER else read_key(_path(base, section.ack_key_file))
+    files = TlsOptions(
         ca_file=_path(base, section.ca_file),
         certificate_file=_path(base, section.certificate_file),
         key_file=_path(base, section.key_file),
     )
+    tls: TlsOptions | Callable[[], ssl.SSLContext] = files if identity is None else identity.tls
     return UplinkOptions(
         host=section.host,
         port=section.port,

@@ -6,13 +6,18 @@ import logging
 import os
 import signal
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from outrider.cli.common import stop_on_signals
 from outrider.config import DEFAULT_PATH
 from outrider.i18n import _
+
+if TYPE_CHECKING:
+    from outrider.app.daemon import Daemon
 
 RIG_NICE = -15
 
@@ -50,9 +55,14 @@ def cli(file: Path, log_level: str, rig_speed: int) -> None:
     stop = stop_on_signals()
     if rig_speed > 1:
         _hurry()
-    daemon = Daemon(config, file.parent.resolve(), SystemClock(), rig_speed=rig_speed)
-    signal.signal(signal.SIGPWR, lambda _number, _frame: daemon.power_signal())
-    daemon.run(stop)
+    while not stop.is_set():  # again once, when the terminal has been enrolled
+        daemon = Daemon(config, file.parent.resolve(), SystemClock(), rig_speed=rig_speed)
+        signal.signal(signal.SIGPWR, partial(_power_fails, daemon))
+        daemon.run(stop)
+
+
+def _power_fails(daemon: Daemon, _number: int, _frame: object) -> None:
+    daemon.power_signal()
 
 
 def _hurry() -> None:

@@ -13,7 +13,6 @@ import socket
 import ssl
 import threading
 import urllib.parse
-from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
@@ -27,15 +26,17 @@ MAX_ANSWER_BYTES: Final = 64 * 1024
 EST: Final = "/.well-known/est/"
 
 
-@dataclass(frozen=True, slots=True)
-class Refused(Exception):  # noqa: N818  an answer, not a fault of ours
-    """The server answered, and not with what was asked for. status: of HTTP; reason: its own words, one line."""
+class Refused(TrustError):  # noqa: N818  an answer of theirs, named as such
+    """The server answered, and said no. status: of HTTP; reason: its own words, one line."""
 
-    status: int
-    reason: str
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"the enrolment server refused ({status}): {reason}")
+        self.status = status
 
-    def __str__(self) -> str:
-        return f"the enrolment server refused ({self.status}): {self.reason}"
+    @property
+    def for_good(self) -> bool:
+        """Whether asking the same again is of no use."""
+        return self.status in {400, 401, 403, 404}
 
 
 class EstClient:

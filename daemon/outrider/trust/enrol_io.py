@@ -147,8 +147,9 @@ def _complete(
     renewed = client.roots(_with(identity, roots, floor_s))
     try:
         settings = client.settings(_with(identity, renewed, floor_s))
-    except Refused:
-        remove(identity.candidate)  # the server knows it no more; the next attempt asks for another
+    except Refused as refused:
+        if refused.for_good:
+            remove(identity.candidate)  # the server knows it no more; the next attempt asks for another
         raise
     if settings.device != device:
         raise TrustError(f"the enrolment server takes this terminal for {settings.device!r}, not {device!r}")

@@ -52,6 +52,17 @@ def read_request(body: bytes) -> Request:
     return Request(_checked_name(name), _proved(request, key))
 
 
+def request_of_pem(pem: bytes) -> Request:
+    """The same from a PEM, as other tools write it (``openssl req -new``)."""
+    lines = [line.strip() for line in pem.splitlines()]
+    bounds = [
+        number for number, line in enumerate(lines) if line.startswith(b"-----") and b"CERTIFICATE REQUEST" in line
+    ]
+    if len(bounds) != 2:
+        raise TrustError("holds no certificate request (PEM)")
+    return read_request(b"".join(lines[bounds[0] + 1 : bounds[1]]))
+
+
 def _proved(request: x509.CertificateSigningRequest, key: PublicKey) -> PublicKey:
     """The key, if the request is signed with it. A request without that could name a key that others hold."""
     try:

@@ -13,6 +13,7 @@ import ssl
 import struct
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -92,6 +93,16 @@ def tls_context(options: TlsOptions) -> ssl.SSLContext:
         except (OSError, ssl.SSLError) as err:
             raise ConfigError(f"certificate and key cannot be used: {err}", path=options.certificate_file) from None
     return context
+
+
+def tls_source(
+    tls: TlsOptions | Callable[[], ssl.SSLContext] | None,
+) -> Callable[[], ssl.SSLContext | None]:
+    """The context of the next connection: one for all (ConfigError now), or whatever the identity gives then."""
+    if tls is None or isinstance(tls, TlsOptions):
+        context = None if tls is None else tls_context(tls)
+        return lambda: context
+    return tls
 
 
 class _Client(Client):

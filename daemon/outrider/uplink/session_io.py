@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from outrider.errors import LinkError
+from outrider.errors import InputError, LinkError
 from outrider.model.record import Lane
 from outrider.ports import Clock, RecordLog
 from outrider.uplink.acks import AckReader
@@ -21,7 +21,7 @@ from outrider.uplink.beacon_io import BeaconSlot
 from outrider.uplink.connection_io import POLL_S, Connection, Sender
 from outrider.uplink.core import SendCore
 from outrider.uplink.dialect import Backoff, Dialect
-from outrider.uplink.link_io import tls_context
+from outrider.uplink.link_io import tls_source
 from outrider.uplink.log_view import LogView
 from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions, UplinkStatus, age_s
 from outrider.uplink.pump import Pump
@@ -56,7 +56,7 @@ class Uplink:
         self._options = options
         self._clock = clock
         self._birth = birth
-        self._tls = None if options.tls is None else tls_context(options.tls)
+        self._tls = tls_source(options.tls)
         self._wake_r, self._wake_w = socket.socketpair()
         self._wake_r.setblocking(False)
         self._wake_w.setblocking(False)
@@ -211,7 +211,11 @@ class Uplink:
 
     def _connect(self) -> None:
         self._emergencies_seen = self._sender.view.emergencies()
-        connection = Connection(self._sender, self._birth(), self._tls, self._dialect, self._backoff)
+        try:
+            tls = self._tls()
+        except (InputError, OSError) as err:  # an identity that cannot be used now; it may be renewed meanwhile
+            raise LinkError(f"TLS: {err}") from None
+        connection = Connection(self._sender, self._birth(), tls, self._dialect, self._backoff)
         self._connection = connection
         connection.run()
 

@@ -1,0 +1,236 @@
+"""The terminal's identity inside the daemon: it enrols when it can, renews when it should, tells when it could not.
+
+``IdentityKeeper`` also says what the rest of the daemon is configured with: device id, broker, key as enrolled. Until
+then there is no uplink and records stay here; once the terminal is enrolled, ``restart`` asks the caller to run the
+daemon anew (once in a terminal's life).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from outrider.config import Config
+from outrider.config import Uplink as UplinkSection
+from outrider.errors import ConfigError, LinkError, OutriderError, TrustError
+from outrider.files_io import read_text
+from outrider.model.notice import Notice, NoticeCode, NoticeLevel
+from outrider.ports import Clock
+
+if TYPE_CHECKING:
+    from outrider.trust.identity_io import DeviceIdentity
+    from outrider.trust.provisioning import Provisioning
+
+LOOK_S: Final = 5.0
+ENROL_RETRY_S: Final = 30.0
+ENROL_RETRY_CAP_S: Final = 600.0
+DAY_US: Final = 86_400_000_000
+
+log = logging.getLogger(__name__)
+
+
+class Connection(Protocol):
+    """What is asked of the uplink: whether the broker has taken the present connection."""
+
+    def status(self) -> Any: ...
+
+
+def identity_directory(config: Config, base: Path) -> Path:
+    """Where the identity is, by the configuration."""
+    named = config.identity.directory if config.identity is not None else None
+    return base / config.terminal.data_directory / "identity" if named is None else base / named
+
+
+def read_provisioning(path: Path) -> Provisioning:
+    """The provisioning file; TrustError names what is wrong with it."""
+    from outrider.trust.provisioning import parse_provisioning
+
+    try:
+        return parse_provisioning(read_text(path, 64 * 1024), path)
+    except OSError as err:
+        raise TrustError(f"cannot be read: {err.strerror}", path=path) from None
+    except UnicodeDecodeError as err:
+        raise TrustError(f"not UTF-8 text at byte {err.start}", path=path) from None
+
+
+def enrolled_config(config: Config, identity: DeviceIdentity) -> Config:
+    """The configuration with what enrolment gave filled in; without an uplink while the terminal is not enrolled."""
+    if not identity.enrolled:
+        return msgspec.structs.replace(config, uplink=None)
+    device, told = identity.device, config.terminal.device
+    if told not in {type(config.terminal)().device, device}:
+        raise ConfigError(f"[terminal] device is {told!r}, the certificate is that of {device!r}; remove one of them")
+    section = config.uplink or UplinkSection()
+    if not section.host:
+        broker = identity.settings().brokers[0]
+        section = msgspec.structs.replace(section, host=broker.host, port=broker.port)
+    terminal = msgspec.structs.replace(config.terminal, device=device)
+    return msgspec.structs.replace(config, terminal=terminal, uplink=section)
+
+
+def describe(identity: DeviceIdentity) -> dict[str, Any]:
+    """What ``outrider identity show --json`` prints. TrustError when the terminal is not enrolled."""
+    from outrider.trust.certificates import ends_s, pin_of
+
+    held = identity.held()
+    now_s, clock_known = identity.now_s()
+    return {
+        "device": identity.device,
+        "fingerprint": held.lifetime.fingerprint,
+        "starts": _day(held.lifetime.starts_s),
+        "ends": _day(held.lifetime.ends_s),
+        "due": _day(held.lifetime.due_s),
+        "state": held.lifetime.state(now_s).value,
+        "clock_known": clock_known,
+        "key": {"kind": "file", "file": str(identity.current), "private": identity.private()},
+        "roots": [{"pin": pin_of(root), "ends": _day(ends_s(root))} for root in identity.trusted()],
+        "brokers": [{"host": one.host, "port": one.port} for one in identity.settings().brokers],
+        "unconfirmed": identity.previous.exists(),
+    }
+
+
+class IdentityKeeper:
+    """See the module. Inert without a section ``[identity]``."""
+
+    def __init__(self, config: Config, base: Path, clock: Clock, on_notice: Callable[[Notice], None]) -> None:
+        self.config = config
+        self.identity: DeviceIdentity | None = None
+        self.restart = False
+        self._base = base
+        self._clock = clock
+        self._on_notice = on_notice
+        self._section = config.identity
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._uplink: Connection | None = None
+        self._next_us = 0  # no attempt at the enrolment server before that
+        self._failures = 0
+        self._told_us: int | None = None
+        self._last_error: str | None = None
+        if config.identity is not None:
+            from outrider.trust.identity_io import DeviceIdentity
+
+            wall_s = lambda: clock.utc_us() / 1e6  # noqa: E731
+            self.identity = DeviceIdentity(identity_directory(config, base), wall_s)
+            self.config = enrolled_config(config, self.identity)
+
+    @property
+    def enrolled(self) -> DeviceIdentity | None:
+        """The identity, if there is one to connect with."""
+        return self.identity if self.identity is not None and self.config.uplink is not None else None
+
+    def start(self, uplink: Connection | None) -> None:
+        if self.identity is None:
+            return
+        self._uplink = uplink
+        self._thread = threading.Thread(target=self._run, name="identity", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """An exchange that hangs is left behind: it holds nothing, and whatever it was at is taken up again."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+
+    def status(self) -> dict[str, Any] | None:
+        if self.identity is None:
+            return None
+        document: dict[str, Any] = {"enrolled": self.identity.enrolled, "last_error": self._last_error}
+        if self.identity.enrolled:
+            try:
+                held = self.identity.held().lifetime
+                document |= {"fingerprint": held.fingerprint, "ends_utc_s": held.ends_s, "due_utc_s": held.due_s}
+                document["state"] = held.state(self.identity.now_s()[0]).value
+            except OutriderError as err:
+                document["last_error"] = str(err)
+        return document
+
+    # ---- its thread -------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        assert self.identity is not None
+        while not self._stop.is_set() and not self.restart:
+            try:
+                self.look(self.identity)
+            except Exception as err:  # noqa: BLE001  whatever it was, the terminal goes on, and tries again later
+                self._failed(err)
+            self._stop.wait(LOOK_S)
+
+    def look(self, identity: DeviceIdentity) -> None:
+        """What is to be done now. Called every LOOK_S."""
+        now_us = self._clock.boottime_us()
+        if not identity.enrolled:
+            if now_us >= self._next_us:
+                self._enrol(identity)
+            return
+        if self._uplink is not None and self._uplink.status().connected and identity.connected():
+            log.info("identity: the broker has taken the renewed certificate; the old one is gone")
+        self._watch_lifetime(identity, now_us)
+
+    def _enrol(self, identity: DeviceIdentity) -> None:
+        from outrider.trust.enrol_io import enrol
+
+        assert self._section is not None
+        if self._section.provisioning is None:
+            self._last_error = "not enrolled; run: outrider identity enrol --from FILE"
+            return
+        try:
+            outcome = enrol(identity, read_provisioning(self._base / self._section.provisioning))
+        except LinkError as err:
+            self._failed(err, min(ENROL_RETRY_CAP_S, ENROL_RETRY_S * 2.0 ** min(self._failures, 8)))
+            return
+        log.info("identity: enrolled as %s", outcome.device)
+        self._last_error = None
+        self.restart = True
+
+    def _watch_lifetime(self, identity: DeviceIdentity, now_us: int) -> None:
+        from outrider.trust.renewal import State
+
+        state = identity.held().lifetime.state(identity.now_s()[0])
+        if state is not State.FRESH and now_us >= self._next_us:
+            try:
+                self._renew(identity)
+                return
+            except (OutriderError, OSError) as err:
+                self._failed(err)
+        if state in {State.EXPIRING, State.EXPIRED} and (self._told_us is None or now_us - self._told_us >= DAY_US):
+            self._told_us = now_us
+            self._tell(NoticeCode.CERTIFICATE_EXPIRING, identity, expired=state is State.EXPIRED)
+
+    def _renew(self, identity: DeviceIdentity) -> None:
+        from outrider.trust.enrol_io import renew
+
+        renew(identity)
+        self._failures = 0
+        self._next_us = 0
+        self._told_us = None
+        self._last_error = None
+        self._tell(NoticeCode.CERTIFICATE_RENEWED, identity)
+
+    def _tell(self, code: NoticeCode, identity: DeviceIdentity, *, expired: bool = False) -> None:
+        held = identity.held().lifetime
+        level = NoticeLevel.INFO if code is NoticeCode.CERTIFICATE_RENEWED else NoticeLevel.WARNING
+        detail = [("certificate", held.fingerprint[:16]), ("ends_utc_s", str(held.ends_s))]
+        if code is NoticeCode.CERTIFICATE_EXPIRING:
+            detail.append(("failures", str(self._failures)))
+        self._on_notice(Notice(code, NoticeLevel.ERROR if expired else level, tuple(detail)))
+
+    def _failed(self, err: Exception, wait_s: float | None = None) -> None:
+        from outrider.trust.renewal import retry_s
+
+        self._failures += 1
+        self._next_us = self._clock.boottime_us() + round((retry_s(self._failures) if wait_s is None else wait_s) * 1e6)
+        if str(err) != self._last_error:
+            log.warning("identity: %s", err)
+        self._last_error = str(err)
+
+
+def _day(utc_s: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(utc_s, UTC).strftime("%Y-%m-%d")
