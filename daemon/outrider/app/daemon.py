@@ -98,6 +98,7 @@ class Daemon:
         self._notices = NoticeDesk(clock)  # what parts say of the terminal: pass its ``put`` to them
         self._identity = IdentityKeeper(config, base, clock, self._notices.put)
         self._config = self._identity.config  # device id and broker as enrolled
+        self._connectivity = Connectivity(connectivity_options(self._config, base), clock, self._notices.put)
         self._engine: dict[str, Any] = {}  # the engine's counters, renewed by the owner thread
 
     def run(self, stop: threading.Event) -> None:
@@ -116,10 +117,6 @@ class Daemon:
     def _open(self, stack: ExitStack) -> None:
         profile = vehicle_profile(self._config, self._base)
         boot = boot_id()
-        self._connectivity = Connectivity(
-            connectivity_options(self._config, self._base), self._clock, self._notices.put
-        )
-        stack.callback(self._connectivity.stop)
         self._meters = Meters()
         stack.callback(self._meters.close)  # after delivery, so that its last bytes count
         delivery = delivery_options(self._config, self._base, boot, self._identity.enrolled)
@@ -128,8 +125,14 @@ class Daemon:
         stack.callback(self._identity.stop)
         consent = Consent()
         self._intake = Intake(self._delivery.writer, boot, consent)
+        self._open_connectivity(stack)
         self._beacons = Beacons(
-            beacon_options(self._config), boot, self._delivery.uplink, self._drive_clock, consent=consent
+            beacon_options(self._config),
+            boot,
+            self._delivery.uplink,
+            self._drive_clock,
+            consent=consent,
+            modem=self._connectivity,
         )
         options = EngineOptions(
             imu_range_g=imu_range_g(self._config, profile),
@@ -150,7 +153,14 @@ class Daemon:
         )
         self._delivery.describe(self._pipeline.signal_table)
         self._black_box = self._open_black_box(stack, boot)
-        self._meters.open(self._base / self._config.terminal.data_directory, self._delivery, self._clock, boot)
+        self._meters.open(
+            self._base / self._config.terminal.data_directory,
+            self._delivery,
+            self._clock,
+            boot,
+            network=self._connectivity,
+            on_notice=self._notices.put,
+        )
         self._started_us = self._clock.boottime_us()
         self._mounting = open_mounting(
             self._base / self._config.terminal.data_directory / "state",
@@ -171,6 +181,12 @@ class Daemon:
             source.start(self._deliver)
             stack.callback(source.stop)
         self._supervision = self._open_supervision(stack)
+
+    def _open_connectivity(self, stack: ExitStack) -> None:
+        if self._delivery.uplink is not None:
+            self._connectivity.follow(self._delivery.uplink.status)
+        self._connectivity.start()
+        stack.callback(self._connectivity.stop)
 
     def _open_black_box(self, stack: ExitStack, boot: int) -> BlackBoxKeeper:
         """What the page of an earlier start tells comes first, and once: when it is on flash the page is closed."""
@@ -321,6 +337,7 @@ class Daemon:
             self._last = output
             self._engine = dataclasses.asdict(self._pipeline.engine.stats())
             self._delivery.writer.set_moving(output.motion == 2)
+            self._connectivity.set_moving(output.motion == 2)
             if self._mounting is not None:
                 self._mounting.note(output.t_us, output.mount)
 
@@ -349,6 +366,7 @@ class Daemon:
             "identity": self._identity.status(),
             "refused": dataclasses.asdict(dataclasses.replace(refused, outputs=dict(refused.outputs))),
             "beacons": self._beacons.status(),
+            **self._connectivity.status(),
             **self._delivery.status(),
             **self._meters.status(),
         }
