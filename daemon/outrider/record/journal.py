@@ -25,9 +25,11 @@ from outrider.record.recovery import Survey, survey
 from outrider.record.repair import QUARANTINE, Random, choose_epoch, set_aside, settle
 from outrider.record.retention import Retention
 from outrider.record.segment import Segment
+from outrider.record.space import Space
 from outrider.record.state import TwoSlotFile
 from outrider.record.stats import JournalStats, LaneStats
 from outrider.record.stream import LogStream
+from outrider.record.tidy import Tidy
 
 __all__ = ["Journal", "JournalOptions", "LaneOptions"]
 
@@ -45,7 +47,7 @@ class Journal:
         self._guard = storage.guard()
         self._cursor_dirty = False
         self._generation = self._seen = 0
-        self._doomed: list[tuple[Segment, bool]] = []  # out of the streams, still on the disk; (segment, keep the file)
+        self._untidy = True  # a segment was begun since everything was tidy
         self._pool = FilePool(storage, options)
         self._streams: dict[StreamKey, LogStream] = found.streams
         self._active: dict[Lane, Segment] = {}
@@ -54,6 +56,10 @@ class Journal:
         self._current = {lane: self._stream(lane) for lane in Lane}
         self._pending = {lane: Pending(self.epoch, lane, s.durable + 1) for lane, s in self._current.items()}
         self._retention = Retention(options, self._streams, self.epoch)
+        tidy = Tidy(storage, options, self._retention, rng)
+        self._space = Space(
+            storage, self._pool, self._retention, tidy, stats=self._stats, save_cursor=self._save_cursor
+        )
 
     def _stream(self, lane: Lane) -> LogStream:
         return self._streams.setdefault((self.epoch, lane), LogStream(self.epoch, lane))
@@ -76,6 +82,7 @@ class Journal:
         self._cursor.read()
         self._save_cursor()
         set_aside(self._storage, found)
+        self._forget(found.superseded)
         for damage in found.damage:
             if damage.lane is not None and damage.last:
                 self._stats.lanes[damage.lane].unreadable += damage.last - damage.first + 1
@@ -88,12 +95,19 @@ class Journal:
                 segment = stream.segments[-1]
                 segment.file = self._storage.open(segment.name)
                 self._active[lane] = segment
-        self._release()
+        self._space.release()
         self._replenish()
         while self._replenish_evidence():
             pass
         if self._options.evidence_segments:
             self._stand_ready()
+
+    def _forget(self, superseded: Sequence[str]) -> None:
+        """Power failed before they could go; the one that stands for them is durable (``settle``)."""
+        for name in superseded:
+            self._storage.unlink(name)
+        if superseded:
+            self._storage.sync_dir()
 
     def _stand_ready(self) -> None:
         """A crash finds open segments: making one takes several syncs, and power may not last so long."""
@@ -142,7 +156,7 @@ class Journal:
         for each in lanes:
             self._commit_lane(each)
         try:
-            self._release()
+            self._space.release()
         except JournalError:
             self._stats.faults += 1  # the records are durable all the same; ``maintain`` tries again
         return sum(self._current[each].durable for each in lanes)
@@ -188,7 +202,7 @@ class Journal:
             self._active.pop(lane).close()
         size = self._options.lanes[lane].segment_bytes
         evidence = any(is_evidence(record) for _seq, record in self._pending[lane].items[:1])
-        while (lanes := self._retention.over_quota(lane, size)) and self._evict(lanes, GapReason.QUOTA):
+        while (lanes := self._retention.over_quota(lane, size)) and self._space.evict(lanes, GapReason.QUOTA):
             pass
         while True:
             try:
@@ -197,7 +211,7 @@ class Journal:
                 self._stats.full = is_full(err)
                 if not is_full(err):
                     raise
-                if not self._evict(self._retention.below(lane, evidence=evidence), GapReason.FULL):
+                if not self._space.evict(self._retention.below(lane, evidence=evidence), GapReason.FULL):
                     if lane in URGENT:
                         raise
                     return None
@@ -211,52 +225,19 @@ class Journal:
         with self._guard:
             stream.segments.append(segment)
         self._active[lane] = segment
+        self._untidy = True
         self._save_cursor()
         return segment
 
     # -- space ---------------------------------------------------------------------------------------
 
-    def _evict(self, lanes: Sequence[Lane], reason: GapReason) -> bool:
-        """Give up the oldest closed segment of the first of these lanes that has one. False: none has."""
-        stream = self._retention.victim(lanes)
-        if stream is None:
-            return False
-        with self._guard:
-            segment, lost = stream.evict_oldest(reason)
-        self._stats.lanes[stream.lane].evicted += lost
-        self._doomed.append((segment, reason is GapReason.QUOTA))
-        self._discard()
-        return True
+    def tidy(self) -> bool:
+        """One bounded piece of work ahead of need: pack, give up, thin. True: call again when nothing else waits.
 
-    def _release(self) -> None:
-        """Let go of segments that the receiver has whole."""
-        with self._guard:
-            gone = self._retention.released()
-        self._doomed += [(segment, True) for segment in gone]
-        if gone:
-            self._discard()
-
-    def _discard(self) -> None:
-        """The cursor goes to flash first. What the disk refuses stays doomed for the next time."""
-        self._save_cursor()
-        self._bury()
-
-    def _bury(self) -> None:
-        doomed, self._doomed = self._doomed, []
-        fault: JournalError | None = None
-        for segment, keep in doomed:
-            segment.close()
-            try:
-                if keep:
-                    self._pool.give_back(segment.name, segment.bytes)
-                else:
-                    self._storage.unlink(segment.name)
-            except JournalError as err:
-                fault = err
-                self._doomed.append((segment, keep))
-        self._storage.sync_dir()
-        if fault is not None:
-            raise fault
+        JournalError: the disk refused; nothing is lost by it.
+        """
+        self._untidy = self._untidy and self._space.tidy()
+        return self._untidy
 
     def _replenish(self) -> None:
         try:
@@ -276,13 +257,14 @@ class Journal:
 
     def maintain(self) -> None:
         """Now and then: free what was acknowledged, refill the reserves, put the cursor on flash."""
-        self._release()
-        if self._doomed:
-            self._discard()
+        self._space.release()
+        self._space.retry()
         self._replenish()
         self._replenish_evidence()  # one file at a time: it takes longer than the others
         if self._cursor_dirty:
             self._save_cursor()
+        self._untidy = True
+        self.tidy()
 
     def _save_cursor(self) -> None:
         with self._guard:
@@ -360,6 +342,7 @@ class Journal:
     def close(self) -> None:
         """Commit, put the cursor on flash, close. What cannot be written any more is an error after closing."""
         try:
+            self._space.close()
             self.commit()
             self._save_cursor()
         finally:

@@ -13,6 +13,7 @@ from outrider.record.format import BLOCK, COMMIT_HEADER_BYTES, MAX_BODY_BYTES, R
 URGENT: Final = frozenset({Lane.EMERGENCY, Lane.LEDGER})
 SHED_ORDER: Final = (Lane.BULK, Lane.TELEMETRY, Lane.EVENT)
 MIN_SEGMENT_BYTES: Final = 4 * BLOCK
+MARGIN_BYTES: Final = 64 * 1024  # of the device, left to others
 
 
 @dataclass(frozen=True, slots=True)

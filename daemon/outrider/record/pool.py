@@ -15,11 +15,10 @@ from outrider.errors import JournalError
 from outrider.model.record import Lane
 from outrider.ports import Storage
 from outrider.record.format import BLOCK, SegmentHeader, pack_segment_header
-from outrider.record.options import URGENT, JournalOptions
+from outrider.record.options import MARGIN_BYTES, URGENT, JournalOptions
 from outrider.record.segment import Segment, segment_name
 
 TMP: Final = "new.tmp"
-MARGIN_BYTES: Final = 64 * 1024
 _NAME: Final = re.compile(r"free-([0-9]+)\.free")
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _ZEROS: Final = bytes(16 * BLOCK)
@@ -36,6 +35,7 @@ class FilePool:
         self._storage = storage
         self._options = options
         self._bulk_bytes = options.lanes[Lane.BULK].segment_bytes
+        self._sizes = {lane.segment_bytes for lane in options.lanes.values()}  # a packed file has any other
         self._urgent_bytes = max(options.lanes[lane].segment_bytes for lane in URGENT)
         self._free: dict[str, int] = {}
         self._next = 0
@@ -119,7 +119,7 @@ class FilePool:
 
     def give_back(self, name: str, size: int) -> None:
         """A file whose records nobody needs any more becomes a spare, or goes. The caller syncs the directory."""
-        if self.count(size) >= self._kept(size) + self._options.spare_segments:
+        if size not in self._sizes or self.count(size) >= self._kept(size) + self._options.spare_segments:
             self._storage.unlink(name)
             return
         free = self._name()

@@ -12,10 +12,11 @@ from typing import Final
 from outrider.model.record import Lane
 from outrider.record.cursor import StreamKey
 from outrider.record.evidence_label import EvidenceLabel
-from outrider.record.options import SHED_ORDER, JournalOptions
+from outrider.record.options import MARGIN_BYTES, SHED_ORDER, JournalOptions
 from outrider.record.segment import Segment
 from outrider.record.stream import LogStream
 
+HEADROOM_SEGMENTS: Final = 4  # so many telemetry segments are to be free before they are needed
 KEPT_EVENTS: Final = 3  # as many as event data recorders must hold (GB 39732-2020)
 
 
@@ -30,6 +31,8 @@ class Retention:
         self._options = options
         self._streams = streams
         self._epoch = epoch
+        largest = options.lanes[Lane.TELEMETRY].segment_bytes
+        self._headroom = min(HEADROOM_SEGMENTS * largest, options.quota_bytes // 8)
 
     def _bytes(self, lane: Lane | None = None) -> int:
         return sum(s.bytes for (_epoch, own), s in self._streams.items() if lane is None or own is lane)
@@ -42,6 +45,37 @@ class Retention:
         if self._bytes() + size > self._options.quota_bytes:
             return SHED_ORDER
         return ()
+
+    def wanted(self, free_bytes: int) -> int:
+        """How many bytes too few are left, of the sum of the quotas or on the device, for what comes soon."""
+        room = min(self._options.quota_bytes - self._bytes(), free_bytes - MARGIN_BYTES)
+        return max(0, self._headroom - room)
+
+    def pressed(self, free_bytes: int) -> Sequence[Lane]:
+        """The lanes that have to make room soon; all that can when the sum or the device is nearly full."""
+        if self.wanted(free_bytes):
+            return SHED_ORDER
+        return [lane for lane in SHED_ORDER if self._is_near_quota(lane)]
+
+    def _is_near_quota(self, lane: Lane) -> bool:
+        own = self._options.lanes[lane]
+        ahead = min(HEADROOM_SEGMENTS * own.segment_bytes, (own.quota_bytes or 0) // 8)
+        return own.quota_bytes is not None and self._bytes(lane) + ahead > own.quota_bytes
+
+    def may_give_up(self, lane: Lane, lanes: Sequence[Lane]) -> bool:
+        """This one of the pressed lanes has something that goes before others lose anything."""
+        return lane in lanes and self.victim([lane]) is not None
+
+    def of(self, lane: Lane) -> list[LogStream]:
+        """The streams of a lane, the current epoch last."""
+        own = [stream for (_epoch, each), stream in self._streams.items() if each is lane]
+        return sorted(own, key=lambda stream: stream.epoch == self._epoch)
+
+    def closed(self, stream: LogStream) -> list[Segment]:
+        """Segments nobody writes to any more and that are not all acknowledged. The newest one of the current epoch is
+        left alone: it proves the end of the log."""
+        ended = stream.segments[:-1] if stream.epoch == self._epoch else stream.segments
+        return [segment for segment in ended if segment.last_seq > stream.acknowledged]
 
     def below(self, lane: Lane, *, evidence: bool = False) -> Sequence[Lane]:
         """Lanes that make room for this one on a full device, the least important first.

@@ -57,7 +57,7 @@ class Segment:
     """``file`` is open while the segment is written; readers open it for as long as they read.
 
     last_seq, boot_id, t_us: of its last accounted number. dense: bytes of its records, without the room between
-    commits. events: whose evidence it holds, in order.
+    commits. stubborn: to write it anew saves nothing. events: whose evidence it holds, in order.
     """
 
     def __init__(self, storage: Storage, name: str, header: SegmentHeader, file: StorageFile | None = None) -> None:
@@ -70,10 +70,15 @@ class Segment:
         self.t_us = 0
         self.records = 0
         self.dense = 0
+        self.stubborn = False
         self.next_block = 1
         self.events: list[EvidenceLabel] = []
         self._firsts = array("Q")
         self._blocks = array("I")
+
+    @property
+    def form(self) -> int:
+        return self.header.form
 
     @property
     def bytes(self) -> int:

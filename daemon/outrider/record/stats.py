@@ -11,7 +11,8 @@ from outrider.model.record import Lane
 
 @dataclass(slots=True)
 class LaneStats:
-    """durable, acknowledged: of the current epoch. shed: refused for lack of space; evicted: given up for space."""
+    """durable, acknowledged: of the current epoch. shed: refused for lack of space; evicted: given up for space;
+    thinned: given up so that the others may stay."""
 
     appended: int = 0
     durable: int = 0
@@ -19,6 +20,7 @@ class LaneStats:
     pending: int = 0
     shed: int = 0
     evicted: int = 0
+    thinned: int = 0
     overrun: int = 0
     unreadable: int = 0
     bytes: int = 0
@@ -27,7 +29,7 @@ class LaneStats:
 @dataclass(slots=True)
 class JournalStats:
     """quarantined: files set aside. full: a lane could not get a segment when it last tried, or only
-    one of the reserve."""
+    one of the reserve. rewritten: segments packed or thinned."""
 
     epoch: int
     lanes: dict[Lane, LaneStats]
@@ -36,6 +38,7 @@ class JournalStats:
     commits: int = 0
     segments_written: int = 0
     segments_reused: int = 0
+    rewritten: int = 0
     cursor_writes: int = 0
     faults: int = 0
 

@@ -41,6 +41,10 @@ class LogStream:
         self.holes.sort(key=lambda hole: hole.first)
         return sum(b - a + 1 for a, b in parts)
 
+    def drop_holes(self, first: int, last: int) -> None:
+        """Records name these holes now."""
+        self.holes = [hole for hole in self.holes if not first <= hole.first <= hole.last <= last]
+
     def evict_oldest(self, reason: GapReason) -> tuple[Segment, int]:
         """Take the oldest segment out; one hole names everything up to its end. (segment, numbers newly lost)"""
         segment = self.segments.pop(0)

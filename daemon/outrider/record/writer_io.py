@@ -104,6 +104,7 @@ class JournalWriter:
         self._gathered: Counter[Lane] = Counter()  # bytes given to the journal since the lane's last commit
         self._retry_us = 0
         self._maintain_us = 0
+        self._untidy = True  # the journal may have work ahead of need
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
 
     def start(self) -> None:
@@ -219,6 +220,7 @@ class JournalWriter:
             self._take(entries)
             done = self._commit_due(everything=flushing)
             self._maintain()
+            self._tidy()
         except Exception as err:  # noqa: BLE001  the last stop of this thread; without it capture would lose its flash
             self._note_fault(f"{type(err).__name__}: {err}")
             _log.exception("the journal's writer goes on after a fault of its own")
@@ -229,7 +231,7 @@ class JournalWriter:
         return self._clock.boottime_us()
 
     def _has_work(self) -> bool:
-        if self._stopping or self._queue:
+        if self._stopping or self._queue or self._untidy:
             return True
         return self._pause_s() <= 0 or (self._flush_to > self._settled and self._now() >= self._retry_us)
 
@@ -306,6 +308,7 @@ class JournalWriter:
             self._note_fault(f"commit of lane {lane.name}: {type(err).__name__}: {err}")
             _log.exception("journal: commit of lane %s", lane.name)
             return False
+        self._untidy = True
         del self._due[lane]
         self._hasty.discard(lane)
         self._gathered[lane] = 0
@@ -322,6 +325,17 @@ class JournalWriter:
             self._journal.maintain()
         except JournalError as err:
             self._note_fault(f"maintenance: {err}")
+
+    def _tidy(self) -> None:
+        """A piece of the work ahead of need, when nothing else is to be done: what comes meanwhile waits for one piece."""
+        with self._wake:
+            if not self._untidy or self._queue or self._stopping:
+                return
+        self._untidy = False
+        try:
+            self._untidy = self._journal.tidy()
+        except JournalError as err:
+            self._note_fault(f"packing: {err}")
 
     def _note_fault(self, text: str) -> None:
         self._retry_us = self._now() + round(self._options.retry_s * 1e6)
