@@ -26,6 +26,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "watch": ("outrider.cli.watch", "Print what terminals send, as it arrives."),
     "alarms": ("outrider.cli.alarms", "List cars that vanished at speed."),
     "status": ("outrider.cli.status", "Show the state of the running daemon."),
+    "data": ("outrider.cli.data", "Show what delivery costs: bytes by month, class and path; the plan in force."),
+    "wear": ("outrider.cli.wear", "Show what is written to flash and how long it may last."),
     "bus": ("outrider.cli.bus", "Look at the links of CAN buses, find bit rates, set links."),
     "identity": ("outrider.cli.identity", "The terminal's certificate: show, enrol, renew."),
     "ca": ("outrider.cli.ca", "A certificate authority for a fleet, with a broker that enforces it."),
