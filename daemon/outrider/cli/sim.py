@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from outrider.cli.common import emit_json, json_option, note
+from outrider.cli.sim_fleet import fleet
 from outrider.i18n import _
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ _MOVING_SHARE = 0.4  # of the bar: computing the motion; the rest is telling it
 
 @click.group()
 def cli() -> None:
-    """Simulate drives: a car on a road, told as CAN log, NMEA file and the truth."""
+    """Simulate drives: a car on a road, told as CAN log, NMEA file and the truth; or a fleet on a broker."""
+
+
+cli.add_command(fleet)
 
 
 @cli.command("list")
