@@ -62,7 +62,9 @@ def running(uplink: Uplink) -> Iterator[Uplink]:
 def receiver(port: int, database: Path, *, group_limit_s: float = 0.25, **changes: object) -> Iterator[Receiver]:
     """A receiver on a thread of this process, connected when the block begins."""
     broker = BrokerOptions(port=port, **changes)  # type: ignore[arg-type]  # test convenience
-    options = ReceiverOptions(broker, database, KeyRing({DEVICE: KEY}), backoff_cap_s=0.5, group_limit_s=group_limit_s)
+    options = ReceiverOptions(
+        broker, database, keys=KeyRing({DEVICE: KEY}), backoff_cap_s=0.5, group_limit_s=group_limit_s
+    )
     made = Receiver(options, SystemClock())
     stop = threading.Event()
     thread = threading.Thread(target=made.run, args=(stop,), daemon=True)
