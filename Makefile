@@ -23,6 +23,7 @@ $(VENV)/.setup: $(PY) pyproject.toml setup.py $(NATIVE)
 	@touch $@
 
 $(VENV)/.dev: $(PY) pyproject.toml setup.py $(NATIVE)
+	@.ci/need /usr/include/dbus-1.0/dbus/dbus.h=libdbus-1-dev /usr/include/glib-2.0/glib.h=libglib2.0-dev pkg-config=pkg-config
 	@echo "Setting up for development (some minutes the first time) ..."
 	@$(PY) -m pip install -q --disable-pip-version-check -e '.[ingest,demo,workstation,test,lint]'
 	@touch $@ $(VENV)/.setup
@@ -34,7 +35,7 @@ demo: $(VENV)/.setup ## Simulate a drive that ends in a crash and follow it to t
 	@$(VENV)/bin/outrider demo
 
 test: $(VENV)/.dev ## Run all tests
-	@.ci/need mosquitto=mosquitto openssl=openssl
+	@.ci/need mosquitto=mosquitto openssl=openssl dbus-daemon=dbus-daemon nats-server=nats-server /usr/lib/postgresql=postgresql
 	@PATH="$$PATH:/usr/sbin" $(PY) -m pytest -n 2 --dist loadgroup -p no:rerunfailures tests || { [ $$? = 1 ] && \
 		echo "Once more, alone: what failed beside other tests (see docs/internals/hacking.md)" && \
 		PATH="$$PATH:/usr/sbin" $(PY) -m pytest -rA -p no:rerunfailures --last-failed --last-failed-no-failures=none tests; }
