@@ -95,6 +95,12 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     tape_directory: str | None = None
 
 
+class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How finely values are told: VSS path or class of signals -> step, in the signal's unit."""
+
+    precision: dict[str, Annotated[float, msgspec.Meta(gt=0, le=1e9)]] = {}
+
+
 class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Group commit and size of the log on flash. Emergency and ledger records are committed at once."""
 
@@ -148,6 +154,26 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     directory: str | None = None
 
 
+class Modem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The cellular modem, behind ModemManager. No section = none is looked after."""
+
+    port: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    interfaces: tuple[str, ...] = ()
+    apn: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
+    signal_s: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 10
+    recover: bool = True
+    steps_per_hour: Annotated[int, msgspec.Meta(ge=0, le=60)] = 4
+    steps_per_day: Annotated[int, msgspec.Meta(ge=0, le=500)] = 12
+    power_command: tuple[str, ...] = ()
+    power_file: str | None = None
+    power_off: Annotated[str, msgspec.Meta(max_length=64)] = "1"
+    power_on: Annotated[str, msgspec.Meta(max_length=64)] = "0"
+    power_off_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
+    power_per_hour: Annotated[int, msgspec.Meta(ge=0, le=12)] = 1
+    power_per_day: Annotated[int, msgspec.Meta(ge=0, le=48)] = 3
+    bus: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -158,8 +184,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     gnss: Gnss | None = None
     imu: Imu | None = None
     engine: Engine = Engine()
+    telemetry: Telemetry = Telemetry()
     journal: Journal = Journal()
     uplink: Uplink | None = None
+    modem: Modem | None = None
     identity: Identity | None = None
 
     def __post_init__(self) -> None:
@@ -219,10 +247,11 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "gnss": Gnss,
     "imu": Imu,
     "engine": Engine,
+    "telemetry": Telemetry,
     "journal": Journal,
     "uplink": Uplink,
-    "identity": Identity,
     "uplink.budget": Budget,
+    "modem": Modem,
 }
 
 

@@ -36,6 +36,8 @@ def test_empty_file_is_the_defaults() -> None:
         ),
         ("[uplink]\nhost='x'\n[uplink.budget]\nplan='fast'", '(at uplink.budget.plan); use "low" or "moving" or'),
         ("[uplink]\nhost='x'\n[uplink.budget]\nmonthly_mb=0", "uplink.budget.monthly_mb"),
+        ("[telemetry.precision]\nspeed=0", "telemetry.precision"),
+        ("[telemetry]\nprecission={}", "did you mean 'precision'"),
         ("[uplink]\nhots='x'", "did you mean 'host'"),
         ("[[can]]\nchanel='can0'", "did you mean 'channel'"),
         ("[journal]\ntelemetry_commit=3", "did you mean 'telemetry_commit_s'"),
@@ -75,3 +77,19 @@ def test_any_text_is_a_config_or_a_config_error(text: str) -> None:
     """No other exception, whatever the file holds."""
     with contextlib.suppress(ConfigError):
         parse_config(text, FILE)
+
+
+def test_what_is_shown_is_a_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``config show`` prints TOML that says the same, nested sections and names with dots included."""
+    from outrider.cli.main import main
+
+    path = tmp_path / "outrider.toml"
+    text = (
+        '[telemetry.precision]\nspeed = 1\n"Vehicle.A.B" = 0.5\n[uplink]\nhost = "x"\n'
+        '[uplink.budget]\nbulk = "wifi"\nmonthly_mb = 20\n'
+    )
+    path.write_text(text, encoding="utf-8")
+    main(["config", "show", str(path)])
+    shown = parse_config(capsys.readouterr().out, FILE)
+    assert shown == load_config(path)
+    assert shown.telemetry.precision == {"speed": 1.0, "Vehicle.A.B": 0.5}

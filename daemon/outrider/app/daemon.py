@@ -41,6 +41,7 @@ from outrider.app.options import (
     imu_range_g,
     live_sources,
     vehicle_profile,
+    warn_of_unknown_paths,
 )
 from outrider.app.pipeline import Output, Pipeline
 from outrider.app.session import boot_info
@@ -149,9 +150,11 @@ class Daemon:
                 options,
                 holdup_ms=holdup_ms(self._config, profile),
                 on_output=self._note,
+                precision=self._config.telemetry.precision,
             )
         )
         self._delivery.describe(self._pipeline.signal_table)
+        warn_of_unknown_paths(self._config, self._pipeline.signal_table)
         self._black_box = self._open_black_box(stack, boot)
         self._meters.open(
             self._base / self._config.terminal.data_directory,

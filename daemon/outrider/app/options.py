@@ -13,8 +13,10 @@ from outrider.config import Budget as BudgetSection
 from outrider.config import CanBus, Config, Imu
 from outrider.config import Uplink as UplinkSection
 from outrider.drive.beacons import BeaconOptions
+from outrider.drive.precision import unknown_paths
 from outrider.errors import ConfigError
 from outrider.files_io import read_text
+from outrider.model.record import SignalTable
 from outrider.model.vehicle import VehicleTables
 from outrider.ports import Clock, LiveSource
 from outrider.profile.load_io import LoadedProfile, load_profile
@@ -106,6 +108,13 @@ def uplink_options(
         keepalive_s=section.keepalive_s,
         send=SendOptions(batch_records=section.batch_records, batch_age_s=section.batch_age_s),
     )
+
+
+def warn_of_unknown_paths(config: Config, table: SignalTable) -> None:
+    """One file may serve cars with different signals, so that is no error."""
+    for path, near in unknown_paths(config.telemetry.precision, {spec.path for spec in table.signals}):
+        hint = f"; did you mean {near}?" if near else ""
+        log.warning("[telemetry.precision] %s: this car has no such signal in its telemetry%s", path, hint)
 
 
 def budget_options(section: UplinkSection) -> BudgetOptions:

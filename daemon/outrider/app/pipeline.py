@@ -7,7 +7,7 @@ owner thread. Nothing here waits for disk or network.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
@@ -52,14 +52,16 @@ class Pipeline:
         *,
         holdup_ms: int = 0,
         on_output: Callable[[Output], None] | None = None,
+        precision: Mapping[str, float] | None = None,
     ) -> None:
+        """precision: steps of telemetry by path or class (``drive/precision``); ConfigError for one that cannot be."""
+        self._telemetry = Telemetry(tables.slots, table_id, precision)
         self.engine = Engine(tables, options)
         self._evidence = EvidenceRecords(tables, boot, self.engine.tables_hash, holdup_ms)
         self.stats = PipelineStats()
         self._intake = intake
         self._boot = boot
         self._trips = TripTracker()
-        self._telemetry = Telemetry(tables.slots, table_id)
         self._on_output = on_output
         self._begun = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -23,7 +24,10 @@ def cli() -> None:
 @json_option
 def check(file: Path, as_json: bool) -> None:
     """Read FILE and say whether it is right. Exit code 78 when it is not."""
+    from outrider.drive.precision import check_precision
+
     config = load_config(file)
+    check_precision(config.telemetry.precision)
     if as_json:
         emit_json({"file": str(file), "ok": True})
         return
@@ -78,5 +82,10 @@ def _toml_value(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml_value(v) for v in value) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_toml_value(v)}" for k, v in value.items()) + " }" if value else "{}"
+        told = [f"{_toml_key(k)} = {_toml_value(v)}" for k, v in value.items() if v is not None]
+        return "{ " + ", ".join(told) + " }" if told else "{}"
     return str(value)
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch("[A-Za-z0-9_-]+", key) else _toml_value(key)

@@ -8,9 +8,10 @@ the same profile always gives the same table. A value that is unknown or stale i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from outrider.drive.precision import check_precision, with_precision
 from outrider.model.event import Snapshot
 from outrider.model.record import Category, SignalSpec, SignalTable, TelemetryRow
 from outrider.model.vehicle import Role, Slot
@@ -54,7 +55,14 @@ _LIMIT: Final = 2**62
 class Telemetry:
     """Turns snapshots into rows. ``table`` describes the columns; ``table_id`` is put into every row."""
 
-    def __init__(self, slots: tuple[Slot, ...], table_id: Callable[[SignalTable], int]) -> None:
+    def __init__(
+        self,
+        slots: tuple[Slot, ...],
+        table_id: Callable[[SignalTable], int],
+        precision: Mapping[str, float] | None = None,
+    ) -> None:
+        """precision: steps by VSS path or class (``precision``). ConfigError for one that cannot be."""
+        check_precision(precision or {})
         own = [SignalSpec(i, path, unit, step, 0.0, cat) for i, (path, unit, step, cat, _g, _f) in enumerate(_OWN, 1)]
         self._slots = [(i, s) for i, s in enumerate(slots) if s.telemetry and s.role not in _COVERED]
         first = len(own) + 1
@@ -62,7 +70,8 @@ class Telemetry:
             SignalSpec(first + n, slot.path, slot.unit, slot.step, 0.0, slot.category, slot.labels)
             for n, (_index, slot) in enumerate(self._slots)
         ]
-        self.table = SignalTable(tuple(own + profile))
+        self.table = SignalTable(tuple(with_precision(spec, precision or {}) for spec in own + profile))
+        self._steps = [spec.step for spec in self.table.signals]
         self.table_id = table_id(self.table)
         self._first_slot_id = first
         self._last_parked_us: int | None = None
@@ -86,18 +95,18 @@ class Telemetry:
     def _own_values(self, snapshot: Snapshot) -> list[tuple[int, int]]:
         fresh = snapshot.fix_t_us > 0 and snapshot.t_us - snapshot.fix_t_us <= FIX_MAX_AGE_US
         values = []
-        for number, (_path, _unit, step, _cat, get, needs_fix) in enumerate(_OWN, 1):
+        for number, (_path, _unit, _step, _cat, get, needs_fix) in enumerate(_OWN, 1):
             if needs_fix and not fresh:
                 continue
-            quantised = quantise(get(snapshot), step)
+            quantised = quantise(get(snapshot), self._steps[number - 1])
             if quantised is not None:
                 values.append((number, quantised))
         return values
 
     def _slot_values(self, snapshot: Snapshot) -> list[tuple[int, int]]:
         values = []
-        for number, (index, slot) in enumerate(self._slots, self._first_slot_id):
-            quantised = quantise(snapshot.values[index], slot.step)
+        for number, (index, _slot) in enumerate(self._slots, self._first_slot_id):
+            quantised = quantise(snapshot.values[index], self._steps[number - 1])
             if quantised is not None:
                 values.append((number, quantised))
         return values
