@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from outrider.ingest.shelf_tiered_io import TieredShelf
 from outrider.ingest.sink import Accepted
 from outrider.ingest.sinks_io import open_store
 from outrider.ingest.store_io import Store
@@ -45,16 +44,10 @@ def _move_before_accepting(store: Store) -> None:
 
     def moved_first(batch: Batch, utc_us: int) -> Accepted:
         store.commit()
-        settle(store)
+        store.settle()
         return accept(batch, utc_us)
 
     store.accept = moved_first  # type: ignore[method-assign]  # of this one object
-
-
-def settle(store: Store) -> None:
-    """Moves everything to the far shelf, where there is one."""
-    if isinstance(store.shelf, TieredShelf):
-        store.shelf.drain()
 
 
 def make_kit(kind: str, directory: Path, request: pytest.FixtureRequest) -> SinkKit:

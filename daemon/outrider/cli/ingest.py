@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from outrider.cli.common import Number, emit_json, json_option, note, stop_on_signals
+from outrider.cli.ingest_sink import COMMANDS, sink_options
 from outrider.cli.ingest_source import serving_metrics, source_options, with_source
 from outrider.i18n import _
 
@@ -61,10 +62,10 @@ def make_broker(client_id: str, *, persistent: bool, **given: Any) -> BrokerOpti
     )
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @broker_options
 @source_options
-@click.option("--db", type=_FILE, default=Path("outrider.db"), show_default=True, help=_("SQLite database."))
+@sink_options
 @click.option("--key-file", type=_FILE, help=_("Acknowledgement keys (TOML); without, nothing is acknowledged."))
 @click.option(
     "--client-id", metavar="ID", help=_("MQTT client id; outrider-ingest unless told, of its own with --shared.")
@@ -76,9 +77,14 @@ def make_broker(client_id: str, *, persistent: bool, **given: Any) -> BrokerOpti
     help=_("Surprise (decades) from which a car silent at speed has vanished; 0: do not watch."),
 )
 @json_option
+@click.pass_context
 def cli(
+    ctx: click.Context,
+    /,
     *,
     db: Path,
+    sink: str | None,
+    register: str | None,
     key_file: Path | None,
     client_id: str | None,
     interval_s: float,
@@ -87,7 +93,14 @@ def cli(
     metrics: str | None,
     **source: Any,
 ) -> None:
-    """Receive, store and acknowledge what terminals send, until SIGTERM or SIGINT; tell when a moving car vanishes."""
+    """Receive, store and acknowledge what terminals send, until SIGTERM or SIGINT; tell when a moving car vanishes.
+
+    With a command: look into what is stored, instead.
+    """
+    if ctx.invoked_subcommand is not None:  # which takes the place from here, unless it is told another
+        given = {"db": db, "sink": sink, "register": register}
+        ctx.default_map = {ctx.invoked_subcommand: {name: value for name, value in given.items() if value is not None}}
+        return
     from outrider.clock import SystemClock
     from outrider.ingest.options import ReceiverOptions
     from outrider.ingest.receiver_io import Receiver
@@ -96,6 +109,8 @@ def cli(
     options = ReceiverOptions(
         broker=make_broker("outrider-ingest", persistent=True, **source),
         database=db,
+        sink=sink,
+        register=register,
         keys=_read_keys(key_file),
         deadman=_deadman(vanished_score),
     )
@@ -116,6 +131,10 @@ def cli(
             stop.set()
             reporter.join()
     _show(receiver, as_json, final=True)
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
 
 
 def _report(receiver: Receiver, stop: threading.Event, interval_s: float, as_json: bool) -> None:

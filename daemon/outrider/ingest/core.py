@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from outrider.errors import WireError
 from outrider.model.beacon import Beacon
-from outrider.model.record import ClockFix, ClockSource, Gap, Kind, Lane, StoredRecord
+from outrider.model.record import ClockFix, ClockSource, Gap, GapReason, Kind, Lane, StoredRecord
 from outrider.wire.beacon import decode_beacon
 from outrider.wire.birth import Birth, decode_birth
 from outrider.wire.bodies import decode_body
@@ -93,3 +93,11 @@ def clock_fix_of(stored: StoredRecord) -> ClockFix | None:
     if not (abs(fix.utc_us) <= MAX_SEQ and 0 <= fix.uncertainty_us <= MAX_SEQ):
         raise WireError(f"clock record {stored.seq} is out of range")
     return None if fix.source is ClockSource.NONE else fix
+
+
+def reason_today(word: str) -> str:
+    """A reason that was a number only when it was stored (``gapreason_99``), by the name it has today."""
+    prefix, _line, number = word.partition("_")
+    if prefix != "gapreason" or not number.isdigit() or int(number) > 255:
+        return word
+    return GapReason(int(number)).name.lower()

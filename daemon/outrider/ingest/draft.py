@@ -130,6 +130,12 @@ class Draft:
             self._account(device, key, begin, end)
         return Accepted(len(batch.records) - duplicates - conflicts, duplicates, conflicts, frozenset(touched))
 
+    def learn_again(self, device: str, stored: StoredRecord, utc_us: int) -> bool:
+        """What a stored record tells beside itself, of which an earlier version made nothing; False: nor does this."""
+        before = len(self.letters), len(self.gaps) + len(self.fixes) + len(self.tables)
+        self._learn(self.device(device, utc_us), stored, utc_us)
+        return len(self.letters) == before[0] and len(self.gaps) + len(self.fixes) + len(self.tables) > before[1]
+
     def birth(self, birth: Birth, utc_us: int) -> Device:
         """A will is heeded for its own session only."""
         device = self.heard(birth.device, utc_us)

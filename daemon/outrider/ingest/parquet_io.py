@@ -13,7 +13,7 @@ import os
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -145,9 +145,10 @@ class ParquetShelf:
                 return
             listed = ",".join(f"'{_quoted(file)}'" for file in files)
             found = f"WITH found AS (SELECT * FROM read_parquet([{listed}], hive_partitioning = false)) "
-            cursor = self._db.cursor().execute(found + query, list(values))
-            while page := cursor.fetchmany(_PAGE):
-                yield from page
+            with closing(self._db.cursor()) as cursor:
+                cursor.execute(found + query, list(values))
+                while page := cursor.fetchmany(_PAGE):
+                    yield from page
 
 
 def _connect(spill: Path | None = None) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from outrider.ingest.clock import FixPoint
-from outrider.ingest.core import StreamKey
+from outrider.ingest.core import StreamKey, reason_today
 from outrider.ingest.draft import Device, Draft
 from outrider.ingest.progress import Progress
 from outrider.ingest.sink import GapRow, Letter
@@ -168,7 +168,7 @@ class Register:
     def gaps(self, device: str | None = None) -> list[GapRow]:
         query = "SELECT name, g.epoch, lane, first_seq, last_seq, reason FROM gaps g JOIN devices USING (device_no)"
         return [
-            GapRow(StreamKey(name, unsigned(epoch), Lane(lane)), first, last, reason)
+            GapRow(StreamKey(name, unsigned(epoch), Lane(lane)), first, last, reason_today(reason))
             for name, epoch, lane, first, last, reason in self._rows_of(
                 device, query, " ORDER BY name, g.epoch, lane, first_seq"
             )
@@ -188,6 +188,10 @@ class Register:
         query = "SELECT body FROM signal_tables JOIN devices USING (device_no) WHERE name = ? AND table_id = ?"
         rows = self._sql.rows(query, device, number)
         return rows[0][0] if rows else None
+
+    def signal_tables(self, device: str) -> list[bytes]:
+        query = "SELECT body FROM signal_tables JOIN devices USING (device_no) WHERE name = ? ORDER BY table_id"
+        return [body for (body,) in self._sql.rows(query, device)]
 
     def fixes(self, device: str, boot_id: int) -> list[FixPoint]:
         query = "SELECT t_us, utc_us, uncertainty_us FROM clock_fixes f JOIN devices USING (device_no)"

@@ -55,6 +55,12 @@ class TableShelf:
     def turn(self) -> None:
         """Nothing to be done: they stay where they are."""
 
+    def waiting(self) -> int:
+        return 0
+
+    def drain(self) -> int:
+        return 0
+
     def counters(self) -> dict[str, int]:
         return {}
 

@@ -90,9 +90,10 @@ class TieredShelf:
         if self._moving is None and time.monotonic() >= self._due_s and self._sql.elect():
             self._begin()
 
-    def drain(self) -> None:
+    def drain(self) -> int:
         """Move everything now, and tidy. JournalError: the far shelf, or the register, refuses."""
-        while self._moving is not None or self._waiting():
+        before = self._counters["shelf_moved"]
+        while self._moving is not None or self.waiting():
             if self._moving is None:
                 self._begin()
             if self._moving is not None:
@@ -102,8 +103,9 @@ class TieredShelf:
                 if future.exception() is not None:
                     raise JournalError(f"shelf: {future.exception()}")
         self._far.tidy()
+        return self._counters["shelf_moved"] - before
 
-    def _waiting(self) -> int:
+    def waiting(self) -> int:
         return int(self._sql.rows(f"SELECT count(*) FROM (SELECT 1 FROM records LIMIT {_COUNTED}) AS some")[0][0])
 
     def _begin(self) -> None:
@@ -113,7 +115,7 @@ class TieredShelf:
         rows = self._sql.rows(f"{query} {order}", self._options.rows)
         now = time.monotonic()
         self._due_s = now if len(rows) == self._options.rows else now + self._options.every_s
-        self._counters["shelf_waiting"] = self._waiting()
+        self._counters["shelf_waiting"] = self.waiting()
         if rows:
             self._moving = self._thread.submit(self._far.add, [_far_row(row) for row in rows]), rows
         elif now >= self._tidy_s:

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from outrider.errors import JournalError
 from outrider.ingest.alarms_io import AlarmTables
-from outrider.ingest.clock import UtcTime, resolve
+from outrider.ingest.clock import FixPoint, UtcTime, resolve
 from outrider.ingest.core import Content, StreamKey
 from outrider.ingest.draft import Device, Draft
 from outrider.ingest.progress import Progress
@@ -121,6 +121,21 @@ class Store:
     def counters(self) -> dict[str, int]:
         return self.shelf.counters()
 
+    def waiting(self) -> int:
+        """Records that are to be moved to the shelf."""
+        return self.shelf.waiting()
+
+    def settle(self) -> int:
+        """Move all of them now, and tidy the shelf; how many were moved. JournalError: it, or the register, refuses."""
+        return self.shelf.drain()
+
+    def learn_again(self, device: str, stored: StoredRecord, utc_us: int) -> bool:
+        """For a record that is stored and was not understood: whether it is now. It must be the one that is stored."""
+        self.sql.begin()
+        key = StreamKey(device, stored.epoch, stored.record.lane)
+        held = self.shelf.held(self._draft.device(device, utc_us), key, stored.seq, stored.seq)
+        return held.get(stored.seq) == stored and self._draft.learn_again(device, stored, utc_us)
+
     def drop_letters(self, letters: Iterable[Letter]) -> None:
         """They are of use after all, or of none at all."""
         self.sql.begin()
@@ -196,6 +211,11 @@ class Store:
         """(topic, reason, payload), oldest first."""
         return [(letter.topic, letter.reason, letter.payload) for letter in self.letters()]
 
+    def device_names(self) -> list[dict[str, Any]]:
+        """As ``devices``, without counting records."""
+        self._write()
+        return [told for _number, told in self._register.devices()]
+
     def devices(self) -> list[dict[str, Any]]:
         """Name, online (None: never told), software, when last heard (UTC us), number of records."""
         self._write()
@@ -207,13 +227,21 @@ class Store:
         """The table a telemetry row names, if it has been received."""
         self._write()
         body = self._register.signal_table(device, number)
-        table = None if body is None else decode_body(Kind.SIGNAL_TABLE, body)
-        return table if isinstance(table, SignalTable) else None
+        return None if body is None else _table(body)
+
+    def signal_tables(self, device: str) -> list[SignalTable]:
+        """All that the terminal has sent."""
+        self._write()
+        return [table for body in self._register.signal_tables(device) if (table := _table(body)) is not None]
 
     def utc_of(self, device: str, boot_id: int, t_us: int) -> UtcTime | None:
         """UTC of a boot time, by the clock fixes received so far; None while there is none of that boot."""
+        return resolve(self.clock_fixes(device, boot_id), t_us)
+
+    def clock_fixes(self, device: str, boot_id: int) -> list[FixPoint]:
+        """What UTC it was in that boot, as received so far."""
         self._write()
-        return resolve(self._register.fixes(device, boot_id), t_us)
+        return self._register.fixes(device, boot_id)
 
     # ---- leaves -------------------------------------------------------------------------------------
 
@@ -230,3 +258,8 @@ class Store:
         """For what is written down later than it was heard: a later time stays. The device's number."""
         self.sql.begin()
         return self._draft.heard(device, max(utc_us, self._draft.device(device, utc_us).seen_utc_us)).number
+
+
+def _table(body: bytes) -> SignalTable | None:
+    table = decode_body(Kind.SIGNAL_TABLE, body)
+    return table if isinstance(table, SignalTable) else None
