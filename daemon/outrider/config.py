@@ -251,6 +251,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "journal": Journal,
     "uplink": Uplink,
     "uplink.budget": Budget,
+    "identity": Identity,
     "modem": Modem,
 }
 
