@@ -101,6 +101,9 @@ class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     precision: dict[str, Annotated[float, msgspec.Meta(gt=0, le=1e9)]] = {}
 
 
+PerDay = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+
+
 class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Group commit and size of the log on flash. Emergency and ledger records are committed at once."""
 
@@ -109,6 +112,10 @@ class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     telemetry_commit_moving_s: Positive = 1.0
     telemetry_segment_kib: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 1024
     quota_mib: Annotated[int, msgspec.Meta(ge=4, le=1_048_576)] = 1024
+    telemetry_quota_mib: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] | None = None
+    event_quota_mib: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] | None = None
+    bulk_quota_mib: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] | None = None
+    emergency_per_day: PerDay | dict[str, PerDay] = 24
     queue_records: Annotated[int, msgspec.Meta(ge=64, le=1_000_000)] = 8192
 
 

@@ -121,11 +121,11 @@ class Daemon:
         self._meters = Meters()
         stack.callback(self._meters.close)  # after delivery, so that its last bytes count
         delivery = delivery_options(self._config, self._base, boot, self._identity.enrolled)
-        self._delivery = stack.enter_context(Delivery(delivery, self._clock))
+        self._delivery = stack.enter_context(Delivery(delivery, self._clock, on_notice=self._notices.put))
         self._identity.start(self._delivery.uplink)
         stack.callback(self._identity.stop)
         consent = Consent()
-        self._intake = Intake(self._delivery.writer, boot, consent)
+        self._intake = Intake(self._delivery.capped, boot, consent)
         self._open_connectivity(stack)
         self._beacons = Beacons(
             beacon_options(self._config),
@@ -250,6 +250,7 @@ class Daemon:
         self._pipeline.advance(self._drive_clock.boottime_us())
         self._write_tape()
         self._pipeline.finish()
+        self._delivery.capped.finish()
         self._notices.turn(self._intake)
         self._beacons.stop()
         self._black_box.close(clean=self._delivery.writer.flush(COMMIT_TIMEOUT_S))
@@ -293,6 +294,7 @@ class Daemon:
     def _supply_fails(self) -> None:
         """All that is in memory goes to flash now; whether there will be another turn is not known."""
         self._black_box.now()
+        self._delivery.capped.release()
         self._delivery.writer.hurry()
         self._beacons.supply_fails()
         self._meters.hurry()

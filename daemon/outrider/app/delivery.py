@@ -16,8 +16,11 @@ from typing import Any, Self
 from outrider import __version__
 from outrider.errors import ConfigError, JournalError
 from outrider.files_io import read_file
+from outrider.model.notice import Notice
 from outrider.model.record import Lane, Record, SignalTable, StoredRecord
 from outrider.ports import Clock, RecordSink
+from outrider.record.capped_sink import CappedSink
+from outrider.record.emergency_cap import CapOptions
 from outrider.record.journal import Journal
 from outrider.record.options import JournalOptions
 from outrider.record.storage_io import DirectoryStorage
@@ -79,6 +82,7 @@ class DeliveryOptions:
     boot_id: int
     journal: JournalOptions = field(default_factory=JournalOptions)
     writer: WriterOptions = field(default_factory=WriterOptions)
+    cap: CapOptions = field(default_factory=CapOptions)
     uplink: UplinkOptions | None = None
     budget: BudgetOptions = field(default_factory=BudgetOptions)
 
@@ -93,13 +97,17 @@ class Delivery:
         *,
         on_durable: Callable[[int, Lane, int], None] | None = None,
         on_acknowledged: Callable[[int, Lane, int, int], None] | None = None,
+        on_notice: Callable[[Notice], None] = lambda _notice: None,
     ) -> None:
         options.directory.mkdir(parents=True, exist_ok=True)
         self._clock = clock
         self._options = options
         storage = DirectoryStorage(options.directory)
         self.journal = Journal.open(storage, options.journal, boot_id=options.boot_id, rng=random.SystemRandom())
-        self.writer = JournalWriter(self.journal, options.writer, clock, on_durable=on_durable)
+        self.writer = JournalWriter(
+            self.journal, options.writer, clock, on_durable=on_durable, save_beside=lambda: self.capped.save()
+        )
+        self.capped = CappedSink(self.writer, options.cap, storage, options.boot_id, on_notice)
         self.uplink: Uplink | None = None
         self.budget = None if options.uplink is None else Budget(options.budget)
         self._session_id = random.SystemRandom().getrandbits(63)
@@ -138,6 +146,7 @@ class Delivery:
         """A writer that hangs in the disk still owns the journal: what is pending is left to the next recovery."""
         if self.writer.stats().alive:
             raise JournalError(f"{self.directory}: the disk does not answer; what was not committed yet is lost")
+        self.capped.close()
         self.journal.close()
 
     def wait_delivered(self, timeout_s: float) -> bool:
@@ -155,7 +164,9 @@ class Delivery:
 
     def lost(self) -> int:
         """Records given to the journal since it was opened that it does not hold and will not: no room for them."""
-        return sum(lane.shed + lane.evicted + lane.overrun for lane in self.journal.stats().lanes.values())
+        return sum(
+            lane.shed + lane.evicted + lane.thinned + lane.overrun for lane in self.journal.stats().lanes.values()
+        )
 
     def status(self) -> dict[str, Any]:
         import dataclasses
@@ -163,6 +174,7 @@ class Delivery:
         return {
             "journal": self.journal.stats().document(),
             "writer": dataclasses.asdict(self.writer.stats()),
+            "emergencies": self.capped.status(),
             "uplink": dataclasses.asdict(self.uplink.status()) if self.uplink else None,
         }
 

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Final
 from outrider.app.delivery import DeliveryOptions, read_key
 from outrider.config import Budget as BudgetSection
 from outrider.config import CanBus, Config, Imu
+from outrider.config import Journal as JournalSection
 from outrider.config import Uplink as UplinkSection
 from outrider.drive.beacons import BeaconOptions
 from outrider.drive.precision import unknown_paths
 from outrider.errors import ConfigError
 from outrider.files_io import read_text
-from outrider.model.record import SignalTable
+from outrider.model.event import EventKind
+from outrider.model.record import Lane, SignalTable
 from outrider.model.vehicle import VehicleTables
 from outrider.ports import Clock, LiveSource
 from outrider.profile.load_io import LoadedProfile, load_profile
+from outrider.record.emergency_cap import CapOptions
 from outrider.record.options import JournalOptions
 from outrider.record.writer_io import WriterOptions
 from outrider.sources.can_io import CanOptions, CanSource
@@ -69,7 +72,13 @@ def delivery_options(
             telemetry_segment_bytes=section.telemetry_segment_kib * 1024,
             quota_bytes=section.quota_mib * 1024 * 1024,
             evidence_reserve_bytes=EVIDENCE_RESERVE_BYTES,
+            quotas={
+                Lane.TELEMETRY: _mib(section.telemetry_quota_mib),
+                Lane.EVENT: _mib(section.event_quota_mib),
+                Lane.BULK: _mib(section.bulk_quota_mib),
+            },
         ),
+        cap=cap_options(section),
         writer=WriterOptions(
             event_commit_s=section.event_commit_s,
             telemetry_commit_s=section.telemetry_commit_s,
@@ -79,6 +88,22 @@ def delivery_options(
         uplink=None if config.uplink is None else uplink_options(config.uplink, config.terminal.device, base, identity),
         budget=BudgetOptions() if config.uplink is None else budget_options(config.uplink),
     )
+
+
+def cap_options(section: JournalSection) -> CapOptions:
+    """ConfigError for a kind of event that is no emergency."""
+    wanted = section.emergency_per_day
+    if isinstance(wanted, int):
+        return CapOptions(wanted)
+    kinds = [kind.name.lower() for kind in EventKind if kind.is_crash]
+    for name in wanted:
+        if name not in kinds:
+            raise ConfigError(f"[journal] emergency_per_day: {name!r} is no emergency; known: {', '.join(kinds)}")
+    return CapOptions(of_kind=wanted)
+
+
+def _mib(number: int | None) -> int | None:
+    return None if number is None else number * 1024 * 1024
 
 
 def uplink_options(

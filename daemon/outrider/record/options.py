@@ -59,15 +59,24 @@ class JournalOptions:
         telemetry_segment_bytes: int = 1024 * 1024,
         quota_bytes: int = 1024 * 1024 * 1024,
         evidence_reserve_bytes: int = 0,
+        quotas: Mapping[Lane, int | None] | None = None,
     ) -> Self:
         """Telemetry and bulk segments of this size, the others a quarter of it (16 KiB to 256 KiB).
 
-        evidence_reserve_bytes: room kept for evidence, in whole bulk segments.
+        evidence_reserve_bytes: room kept for evidence, in whole bulk segments. quotas: of single lanes, bytes; where
+        none is given an eighth of the sum for events, a quarter for bulk, and the sum alone for telemetry.
         """
         large = LaneOptions(telemetry_segment_bytes // BLOCK * BLOCK)
         quarter = telemetry_segment_bytes // 4 // BLOCK * BLOCK
         small = LaneOptions(min(256 * 1024, max(MIN_SEGMENT_BYTES, quarter)))
-        lanes = {lane: small if lane <= Lane.EVENT else large for lane in Lane}
+        usual = {
+            Lane.EVENT: max(quota_bytes // 8, 8 * small.segment_bytes),
+            Lane.BULK: max(quota_bytes // 4, 2 * evidence_reserve_bytes, 4 * large.segment_bytes),
+        }
+        lanes = {
+            lane: LaneOptions((small if lane <= Lane.EVENT else large).segment_bytes, own or usual.get(lane))
+            for lane, own in ((lane, (quotas or {}).get(lane)) for lane in Lane)
+        }
         ready = -(-evidence_reserve_bytes // large.segment_bytes)
         return cls(lanes=lanes, quota_bytes=quota_bytes, evidence_segments=ready)
 

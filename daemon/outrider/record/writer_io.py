@@ -75,7 +75,8 @@ class _Lost:
 
 
 class JournalWriter:
-    """Implements ``ports.RecordSink``. on_durable(epoch, lane, seq): on the writer's thread; may only enqueue."""
+    """Implements ``ports.RecordSink``. on_durable(epoch, lane, seq): on the writer's thread; may only enqueue.
+    save_beside: puts small state on flash that changes with emergencies; likewise, and may raise JournalError."""
 
     def __init__(
         self,
@@ -84,11 +85,13 @@ class JournalWriter:
         clock: Clock,
         *,
         on_durable: OnDurable | None = None,
+        save_beside: Callable[[], None] = lambda: None,
     ) -> None:
         self._journal = journal
         self._options = options
         self._clock = clock
         self._on_durable = on_durable
+        self._save_beside = save_beside
         self._wake = threading.Condition()
         self._queue: deque[Record | _Lost] = deque()
         self._lost: dict[Lane, _Lost] = {}  # the lanes whose newest entry is a loss
@@ -314,6 +317,8 @@ class JournalWriter:
         self._gathered[lane] = 0
         if self._on_durable is not None:
             self._on_durable(self._journal.epoch, lane, seq)
+        if lane is Lane.EMERGENCY:
+            self._maintain_us = min(self._maintain_us, self._now() + round(self._options.retry_s * 1e6))
         return True
 
     def _maintain(self) -> None:
@@ -321,13 +326,14 @@ class JournalWriter:
         if now < self._maintain_us and not self._stopping:
             return
         self._maintain_us = now + round(self._options.maintain_s * 1e6)
-        try:
-            self._journal.maintain()
-        except JournalError as err:
-            self._note_fault(f"maintenance: {err}")
+        for work in (self._journal.maintain, self._save_beside):
+            try:
+                work()
+            except JournalError as err:
+                self._note_fault(f"maintenance: {err}")
 
     def _tidy(self) -> None:
-        """A piece of the work ahead of need, when nothing else is to be done: what comes meanwhile waits for one piece."""
+        """A piece of the work ahead of need, when nothing else is to be done: what comes then waits for one piece."""
         with self._wake:
             if not self._untidy or self._queue or self._stopping:
                 return
