@@ -24,7 +24,8 @@ from outrider.record.inspect import inspect
 from outrider.record.journal import Journal, JournalOptions
 from outrider.record.storage_io import DirectoryStorage
 from outrider.record.writer_io import JournalWriter, WriterOptions
-from tests.support.powercut_journal import OPTIONS, History, ViolationError, check_journal, demand, go_on
+from tests.support.powercut_journal import ViolationError, check_journal, demand, go_on, promised
+from tests.support.powercut_work import OPTIONS, History
 
 DISK_BYTES = 12 << 20
 LOG_BYTES = 192 << 20  # sparse: costs what is written
@@ -178,8 +179,9 @@ def examine(
     except Exception as err:
         raise ViolationError(f"does not open: {type(err).__name__}: {err}") from err
     try:
-        check_journal(journal, history, done)
-        go_on(journal, history, done, rng)
+        promises = promised(history, done)
+        check_journal(journal, promises)
+        go_on(journal, promises, rng)
     finally:
         journal.close()
     found = inspect(DirectoryStorage(directory, read_only=True))

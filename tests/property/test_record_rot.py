@@ -15,7 +15,7 @@ from outrider.record.inspect import inspect
 from outrider.record.journal import Journal
 from outrider.record.storage_memory import MemoryStorage
 from outrider.wire.bodies import decode_body
-from tests.support.powercut_journal import TIGHT, History, run_workload
+from tests.support.powercut_work import TIGHT, History, run_workload
 
 
 @cache

@@ -107,7 +107,7 @@ class DirectoryFile:
 class DirectoryStorage:
     """The directory ``path``. Opening it for writing creates it and locks it; JournalLockedError names the owner.
 
-    lock=False: for a file beside the journal that has an owner of its own.
+    lock=False: for a file beside the journal that has an owner of its own; the directory must be there.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False, lock: bool = True) -> None:
@@ -119,9 +119,9 @@ class DirectoryStorage:
             if not path.is_dir():
                 raise JournalError(f"{path}: no such directory; name the directory of a journal")
             return
-        with _told(path):
-            (path / QUARANTINE).mkdir(parents=True, exist_ok=True)
         if lock:
+            with _told(path):
+                (path / QUARANTINE).mkdir(parents=True, exist_ok=True)
             self._lock()
 
     @property
@@ -156,7 +156,8 @@ class DirectoryStorage:
             (self._path / name).unlink()
 
     def sync_dir(self) -> None:
-        sync_directory(self._path / QUARANTINE)
+        if (self._path / QUARANTINE).is_dir():
+            sync_directory(self._path / QUARANTINE)
         sync_directory(self._path)
 
     def names(self) -> list[str]:
