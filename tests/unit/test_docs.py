@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 SECTIONS = [
     config.Terminal, config.Vehicle, config.CanBus, config.Bus, config.Gnss, config.Engine, config.Journal,
-    config.Uplink, config.Budget, config.Telemetry,
+    config.Uplink, config.Budget, config.Modem, config.Telemetry,
 ]  # fmt: skip
 
 

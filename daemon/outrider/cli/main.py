@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "identity": ("outrider.cli.identity", "The terminal's certificate: show, enrol, renew."),
     "ca": ("outrider.cli.ca", "A certificate authority for a fleet, with a broker that enforces it."),
     "enrol": ("outrider.cli.enrol", "Serve enrolment, make claim tokens."),
+    "modem": ("outrider.cli.modem", "Look at the cellular modem, bring it back by hand."),
     "journal": ("outrider.cli.journal", "Look into the journal on flash."),
     "profile": ("outrider.cli.profile", "Explain vehicle profiles."),
     "config": ("outrider.cli.config", "Check and show the configuration."),

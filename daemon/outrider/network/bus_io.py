@@ -81,11 +81,13 @@ class Bus:
         """LinkError says why there is no bus."""
         try:
             bus = MessageBus(bus_address=self._address, bus_type=BusType.SYSTEM)
-            await asyncio.wait_for(bus.connect(), CONNECT_S)
+            async with asyncio.timeout(CONNECT_S):  # wait_for of Python 3.11 may swallow a cancellation
+                await bus.connect()
         except TimeoutError:
             raise LinkError(f"D-Bus does not answer within {CONNECT_S:.0f} s") from None
         except (OSError, DBusFastError, EOFError, TypeError, ValueError) as err:
-            raise LinkError(f"no connection to D-Bus: {err or type(err).__name__}") from None
+            text = getattr(err, "strerror", None) or str(err) or type(err).__name__
+            raise LinkError(f"no connection to D-Bus ({self._address or 'system bus'}): {text}") from None
         bus.add_message_handler(self._on_message)
         self._bus = bus
 
@@ -125,7 +127,8 @@ class Bus:
         what = f"{target.interface.rpartition('.')[2]}.{member}"
         try:
             message = Message(*target, member, signature=signature, body=list(arguments))
-            answer = await asyncio.wait_for(self._bus.call(message), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                answer = await self._bus.call(message)
         except TimeoutError:
             raise CallError(f"{what}: no answer within {timeout_s:.0f} s") from None
         except (OSError, EOFError, DBusFastError) as err:

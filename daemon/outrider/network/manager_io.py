@@ -36,8 +36,8 @@ RULES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ManagerView:
-    """What is known now. error: why nothing is; None while ModemManager answers. setup_error: why extended signal
-    is not measured."""
+    """What is known now. setup_error: why extended signal is not measured. settled: SIM and bearers of all
+    modems were read, or it is known that nothing can be."""
 
     modems: tuple[Modem, ...] = ()
     version: str | None = None
@@ -45,6 +45,7 @@ class ManagerView:
     manager: bool = False
     manager_error: str | None = None
     setup_error: str | None = None
+    settled: bool = False
     counters: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -77,6 +78,7 @@ class ManagerFollower:
             manager=self._answers,
             manager_error=self._error,
             setup_error=self._setup_error,
+            settled=self._error is not None or (self._answers and self._held is None and not self._follow),
             counters={**self._counters, "objects_refused": self._tree.refused},
         )
 
@@ -88,7 +90,8 @@ class ManagerFollower:
             self._wake.clear()
             wait_s = await self._catch_up()
             try:
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
             except TimeoutError:
                 self._stale = self._stale or not self._answers or wait_s >= RELOAD_S
 

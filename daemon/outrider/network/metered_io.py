@@ -61,7 +61,8 @@ class MeteredFollower:
                 self._known = known
                 self._on_change()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), AGAIN_S)
+                async with asyncio.timeout(AGAIN_S):
+                    await self._wake.wait()
 
     async def _ask(self, interface: str) -> bool | None:
         """None: no NetworkManager, not its interface, or it does not know."""

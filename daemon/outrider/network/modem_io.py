@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, Final
 
@@ -76,17 +77,23 @@ class ModemThread:
 
     def carry_out(self, rung: Rung, path: str, timeout_s: float = STEP_S) -> None:
         """RECONNECT, TOGGLE or RESET of the modem at a path. Waits; LinkError says what went wrong."""
+        self._do(lambda steps: steps.carry_out(rung, path), timeout_s)
+
+    def measure(self, path: str, rate_s: int) -> None:
+        """Asks a modem to measure its signal so often; 0 ends that. Waits; LinkError as ``carry_out``."""
+        self._do(lambda steps: steps.measure(path, rate_s), STEP_S)
+
+    def _do(self, work: Callable[[StepRunner], Coroutine[Any, Any, None]], timeout_s: float) -> None:
         steps, loop = self._steps, self._loop
         if steps is None or loop is None or not self._thread.is_alive():
-            raise LinkError("there is no connection to D-Bus")
-        work: Coroutine[Any, Any, None] = steps.carry_out(rung, path)
-        future = asyncio.run_coroutine_threadsafe(work, loop)
+            raise LinkError(self._view.bus_error or "there is no connection to D-Bus")
+        future = asyncio.run_coroutine_threadsafe(work(steps), loop)
         try:
             future.result(timeout_s)
         except FutureTimeout:
             future.cancel()
             raise LinkError(f"not done within {timeout_s:.0f} s") from None
-        except asyncio.CancelledError:
+        except FutureCancelled:
             raise LinkError("the connection to D-Bus was closed meanwhile") from None
 
     # -- the thread --------------------------------------------------------------------------------------------
@@ -114,7 +121,7 @@ class ModemThread:
                 log.exception("modem")
                 connected, error = False, f"internal fault: {type(err).__name__}: {err}"
             self._follower = self._metered = self._steps = None
-            self._tell(ManagerView(bus_error=error))
+            self._tell(ManagerView(bus_error=error, settled=True))
             wait_s = RETRY_S if connected else min(LONGEST_RETRY_S, wait_s * 2)
             await asyncio.sleep(wait_s)
 

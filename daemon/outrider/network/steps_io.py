@@ -16,7 +16,7 @@ from outrider.errors import LinkError
 from outrider.network.bus_io import PROPERTIES, Bus, CallError, Target
 from outrider.network.manager_io import MANAGER, ManagerView
 from outrider.network.metered_io import DEVICE, NETWORK, NETWORK_MANAGER
-from outrider.network.modem import BEARER, MODEM, SIMPLE, Modem
+from outrider.network.modem import BEARER, MODEM, SIGNAL, SIMPLE, Modem
 from outrider.network.names import ModemState
 from outrider.network.trouble import Rung
 
@@ -47,6 +47,10 @@ class StepRunner:
             await self._bus.call(Target(MANAGER, path, MODEM), "Reset", timeout_s=RESET_S)
         else:
             raise LinkError("cutting the power is not done over D-Bus")
+
+    async def measure(self, path: str, rate_s: int) -> None:
+        """Extended signal every ``rate_s`` seconds, for all who listen; 0 ends it."""
+        await self._bus.call(Target(MANAGER, path, SIGNAL), "Setup", "u", rate_s)
 
     def _modem(self, path: str) -> Modem | None:
         return next((modem for modem in self._view().modems if modem.path == path), None)
