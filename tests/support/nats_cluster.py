@@ -1,4 +1,4 @@
-"""Real nats-servers on loopback, alone or as a cluster, each with an MQTT listener; killed and started again on demand."""
+"""Real nats-servers on loopback, alone or as a cluster, each with an MQTT listener; killed and started on demand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def nats_path() -> str:
 
 
 class NatsCluster:
-    """``size`` servers, started in the constructor. ``kill`` is SIGKILL; ``start`` brings a server back with its disk."""
+    """``size`` servers, started in the constructor. ``kill`` is SIGKILL; ``start`` brings one back with its disk."""
 
     def __init__(self, directory: Path, size: int = 3, extra: str = "") -> None:
         self._path = nats_path()

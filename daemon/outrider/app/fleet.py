@@ -188,10 +188,12 @@ class Fleet:
         if key is None:
             raise ConfigError(f"no acknowledgement key for {device}: the key file needs a master key")
         tls = TlsOptions(o.broker.ca_file, o.broker.certificate_file, o.broker.key_file) if o.broker.tls else None
-        send = SendOptions(batch_age_s=max(0.2, 60 / o.speed), ack_timeout_s=5.0, ack_timeout_cap_s=20.0)
+        send = o.send or SendOptions(
+            batch_age_s=max(0.2, 60 / o.speed), ack_timeout_s=5.0, ack_timeout_cap_s=20.0, puback_timeout_s=10.0
+        )
         return UplinkOptions(
-            host, port, device, key, tls=tls, username=o.broker.username, password=o.broker.password,
-            backoff_cap_s=10.0, send=send,
+            host=host, port=port, device=device, ack_key=key, tls=tls, username=o.broker.username,
+            password=o.broker.password, backoff_cap_s=10.0, send=send,
         )  # fmt: skip
 
     def _drive(self, members: Sequence[_Member]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from outrider.errors import ConfigError
 from outrider.ingest.keys import KeyRing
 from outrider.ingest.options import BrokerOptions
+from outrider.uplink.options import SendOptions
 
 MAX_TERMINALS = 1000  # of one process: two threads and, in the clear, four sockets each
 
@@ -39,6 +40,7 @@ class FleetOptions:
     journal: Path | None = None
     sink: str | None = None
     register: str | None = None
+    send: SendOptions | None = None  # instead of the usual ones in the terminals' time
 
     def __post_init__(self) -> None:
         if not 1 <= self.terminals <= MAX_TERMINALS:
