@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from outrider.trust.identity_io import DeviceIdentity
     from outrider.trust.provisioning import Provisioning
 
-LOOK_S: Final = 5.0
+LOOK_S: Final = 2.0
 ENROL_RETRY_S: Final = 30.0
 ENROL_RETRY_CAP_S: Final = 600.0
 DAY_US: Final = 86_400_000_000

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-RELEASED_UTC_S: Final = 1_795_305_600  # 2026-11-22: no terminal with this software runs before it was written
+RELEASED_UTC_S: Final = 1_790_812_800  # 2026-10-01: this software was not there before
 RETRY_S: Final = 3600.0
 RETRY_CAP_S: Final = 86_400.0
 _EXPIRING: Final = 1 / 6  # of the lifetime left: a third of it has passed in trying

@@ -13,7 +13,6 @@ import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
@@ -122,14 +121,15 @@ class EnrolmentServer:
 
     async def _watch(self, server: web.Server) -> None:
         """An exchange takes a second; what lives longer than ``life_s`` is not one."""
-        seen: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
-        clock = asyncio.get_running_loop().time
+        since: dict[Any, float] = {}
         while True:
             await asyncio.sleep(self._look_s)
-            for number, connection in enumerate(list(server.connections)):
-                since = seen.setdefault(connection, clock())
-                if clock() - since > self._life_s or number >= MAX_CONNECTIONS:
+            now = asyncio.get_running_loop().time()
+            since = {connection: since.get(connection, now) for connection in server.connections}
+            for number, (connection, start) in enumerate(list(since.items())):
+                if now - start > self._life_s or number >= MAX_CONNECTIONS:
                     self.closed_late += 1
+                    del since[connection]
                     connection.force_close()
 
     async def _reload(self) -> None:
