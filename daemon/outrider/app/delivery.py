@@ -105,7 +105,7 @@ class Delivery:
         storage = DirectoryStorage(options.directory)
         self.journal = Journal.open(storage, options.journal, boot_id=options.boot_id, rng=random.SystemRandom())
         self.writer = JournalWriter(
-            self.journal, options.writer, clock, on_durable=on_durable, save_beside=lambda: self.capped.save()
+            self.journal, options.writer, clock, on_durable=on_durable, save_beside=self._save_beside
         )
         self.capped = CappedSink(self.writer, options.cap, storage, options.boot_id, on_notice)
         self.uplink: Uplink | None = None
@@ -123,6 +123,9 @@ class Delivery:
     def patient(self) -> PatientSink:
         """The writer for those who may wait."""
         return PatientSink(self.writer)
+
+    def _save_beside(self) -> None:
+        self.capped.save()
 
     def describe(self, table: SignalTable) -> None:
         """The signal table that the retained birth document carries."""
@@ -164,9 +167,8 @@ class Delivery:
 
     def lost(self) -> int:
         """Records given to the journal since it was opened that it does not hold and will not: no room for them."""
-        return sum(
-            lane.shed + lane.evicted + lane.thinned + lane.overrun for lane in self.journal.stats().lanes.values()
-        )
+        lanes = self.journal.stats().lanes.values()
+        return sum(lane.shed + lane.evicted + lane.thinned + lane.overrun for lane in lanes)
 
     def status(self) -> dict[str, Any]:
         import dataclasses
