@@ -37,7 +37,7 @@ def proxy(broker: Broker) -> Iterator[ChaosProxy]:
 
 
 def assert_in_order(database: Path) -> None:
-    """Each lane's records were first stored in the order of their sequence, and nothing is missing or in doubt."""
+    """Nothing is missing or in doubt; lanes of which nothing goes ahead were stored in the order of their sequence."""
     with Store.open(database, read_only=True) as store:
         assert store.dead_letters() == []
         assert store.gaps() == []
@@ -46,7 +46,7 @@ def assert_in_order(database: Path) -> None:
         for epoch, lane, seq, when in store.sql.rows(query):
             before = last.get((epoch, lane), (0, 0))
             assert seq == before[0] + 1
-            assert when >= before[1]
+            assert lane in (Lane.EVENT, Lane.TELEMETRY) or when >= before[1]
             last[epoch, lane] = (seq, when)
 
 
@@ -68,7 +68,8 @@ def test_everything_arrives_with_equal_content(broker: Broker, tmp_path: Path) -
             assert status.connected
             assert not any(status.backlog.values())
             assert status.received_bytes["link"] > 0
-            assert status.sent_bytes["link"] > sum(v for k, v in status.sent_bytes.items() if k != "link")
+            classes = {k: v for k, v in status.sent_bytes.items() if k not in ("link", "segments")}
+            assert status.sent_bytes["link"] > sum(classes.values()) > 0
         assert received.stats()["dead_letters"] == 0
     assert stored(database) == log.digest()
     assert (0xFFFFFFFFFFFFFFFE, Lane.EMERGENCY, 1) in {position[:3] for position in heard}
@@ -306,12 +307,16 @@ def test_tls_with_client_certificates(tmp_path: Path) -> None:
 def test_the_socket_is_set_up_and_can_be_broken(broker: Broker) -> None:
     """NODELAY and NOTSENT_LOWAT are on the socket paho uses; ``abort`` ends the connection."""
     import socket
+    from collections import Counter
 
-    from outrider.uplink.dialect import Version
+    from outrider.uplink.dial_io import Dial
     from outrider.uplink.link_io import Closed, Connected, Link
+    from outrider.uplink.resolve_io import Resolver
 
     wake, _other = socket.socketpair()
-    link = Link(uplink_options(broker.port), None, Version.V5, (f"t/{DEVICE}/s", b"gone"))
+    options = uplink_options(broker.port)
+    dial = Dial(Resolver(Counter()), None, 5.0)
+    link = Link(options, (options.host, options.port), dial, None, (f"t/{DEVICE}/s", b"gone"))
     try:
         link.open()
         sock = link._client.socket()
@@ -392,7 +397,7 @@ def test_an_emergency_does_not_wait_for_the_next_connection(broker: Broker, tmp_
     """The broker was away and the uplink would wait for ten minutes: a new emergency makes it try at once."""
     log, rng, database = MemoryLog(), random.Random(14), tmp_path / "r.db"
     uplink = make_uplink(log, broker.port)
-    uplink._backoff.next_s = lambda: 600.0  # type: ignore[method-assign]  # the longest wait, for certain
+    uplink._brokers.first.backoff.next_s = lambda: 600.0  # type: ignore[method-assign]  # the longest wait, for certain
     with receiver(broker.port, database), running(uplink):
         log.append(opaque(Lane.EVENT, 1, 50, rng))
         assert log.wait_acknowledged(30)

@@ -16,6 +16,7 @@ from outrider.uplink.acks import AckReader, ReplayedError
 from outrider.uplink.core import Position, SendCore
 from outrider.uplink.pump import Pump
 from outrider.uplink.tally import Tally
+from outrider.uplink.traffic import PUBACK_BYTES, publish_bytes
 
 _log = logging.getLogger(__name__)
 
@@ -48,14 +49,15 @@ class Answers:
             self._tally.counters["puback_refused"] += 1
             raise LinkError(f"broker refused a message: {reason}")
         self._tally.counters["pubacks"] += 1
+        self._tally.received["puback"] += PUBACK_BYTES
         self._tally.last_puback_us = now_us
         token = self._pump.token(mid)
         if token is not None and (position := self._core.puback(token, now_us)) is not None:
             self._advance(position, now_us)
 
-    def acknowledgement(self, payload: bytes, now_us: int) -> bool:
+    def acknowledgement(self, topic: str, payload: bytes, now_us: int) -> bool:
         """What came on the acknowledgement topic. False: not believed."""
-        self._tally.received["ack"] += len(payload)
+        self._tally.received["ack"] += publish_bytes(topic, len(payload), qos=0, v5=True)
         try:
             ack = self._acks.read(payload)
         except ReplayedError:
@@ -82,5 +84,9 @@ class Answers:
             self._tally.counters["acks_absurd"] += 1
             _log.warning("uplink: absurd acknowledgement refused: %s", position)
             return
-        if self._core.acknowledged(position.epoch, position.lane, position.up_to_seq, now_us) and self._on_acknowledged:
+        if not self._core.acknowledged(position.epoch, position.lane, position.up_to_seq, now_us):
+            return
+        self._tally.progress_us = now_us
+        self._tally.trouble = None
+        if self._on_acknowledged is not None:
             self._on_acknowledged(position.epoch, position.lane, position.up_to_seq, now_us)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
+from outrider.uplink.traffic import publish_bytes
+
 
 class BeaconOutlet(Protocol):
     """The link, or a test's list."""
@@ -57,7 +59,7 @@ class BeaconSlot:
                 return
             payload, self._payload = self._payload, None
             self._sent += 1
-            self._sent_bytes += len(payload)
+            self._sent_bytes += publish_bytes(self._topic, len(payload), qos=0, v5=True)
         outlet.publish_once(self._topic, payload)
 
     def is_waiting(self) -> bool:
@@ -69,5 +71,6 @@ class BeaconSlot:
             return {"beacons": self._sent, "beacons_dropped": self._dropped}
 
     def sent_bytes(self) -> int:
+        """Whole MQTT packets."""
         with self._lock:
             return self._sent_bytes

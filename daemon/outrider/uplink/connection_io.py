@@ -18,14 +18,19 @@ from outrider.ports import Clock
 from outrider.uplink import link_io
 from outrider.uplink.answers import Answers
 from outrider.uplink.beacon_io import BeaconSlot
+from outrider.uplink.brokers import Broker
 from outrider.uplink.core import SendCore
-from outrider.uplink.dialect import Backoff, Dialect
+from outrider.uplink.dial_io import Dial
+from outrider.uplink.dialect import Version
 from outrider.uplink.greeting import Greeting
 from outrider.uplink.link_io import Link, LinkEvent
 from outrider.uplink.log_view import LogView
 from outrider.uplink.options import AckMode, UplinkOptions
 from outrider.uplink.pump import Pump
+from outrider.uplink.resolve_io import Resolver
+from outrider.uplink.stall import Why
 from outrider.uplink.tally import Tally
+from outrider.uplink.traffic import TcpCount
 from outrider.wire.birth import Birth
 from outrider.wire.topics import Topics
 
@@ -37,7 +42,8 @@ _GOODBYE_US: Final = 1_000_000
 class Sender:
     """What outlives a connection. lock: held while core, pump or tally are used; wake: readable = look again.
 
-    is_done: nothing more is to be sent, say goodbye.
+    is_done: nothing more is to be sent, say goodbye. on_up: a broker has accepted. on_turn: once a turn, under the
+    lock; its LinkError ends the connection.
     """
 
     options: UplinkOptions
@@ -51,28 +57,32 @@ class Sender:
     answers: Answers
     lock: threading.Lock
     wake: socket.socket
+    resolver: Resolver
     is_done: Callable[[], bool]
+    on_up: Callable[[Broker], None]
+    on_turn: Callable[[], None]
 
 
 class Connection:
     """``run`` until it is done or the link is. is_up: CONNACK came and it has not ended."""
 
-    def __init__(
-        self, sender: Sender, birth: Birth, tls: ssl.SSLContext | None, dialect: Dialect, backoff: Backoff
-    ) -> None:
+    def __init__(self, sender: Sender, birth: Birth, tls: ssl.SSLContext | None, broker: Broker) -> None:
         self.is_up = False
+        self.broker = broker
         self._s = sender
-        self._dialect = dialect
-        self._backoff = backoff
         self._now = sender.clock.boottime_us
         self._greeting = Greeting(birth, sender.topics, sender.pump)
-        self._link = Link(sender.options, tls, dialect.version, self._greeting.will())
+        dial = Dial(sender.resolver, sender.options.proxy, sender.options.connect_timeout_s)
+        address = (broker.host, broker.port)
+        self._link = Link(sender.options, address, dial, tls, self._greeting.will(), version=broker.dialect.version)
+        self._trouble_before: Why | None = None
         self._birth_due = False
         self._birth_mid: int | None = None
         self._goodbye_mid: int | None = None
 
     def run(self) -> None:
         """LinkError when it fails or ends; returns when all is done and said."""
+        self._trouble_before, self._s.tally.trouble = self._s.tally.trouble, Why.NO_CONNECTION
         self._link.open()
         self._await_connack()
         self._s.tally.counters["connects"] += 1
@@ -83,9 +93,9 @@ class Connection:
         """Break it, also while it is being made; from any thread."""
         self._link.abort()
 
-    def counted(self) -> tuple[int, int]:
-        """TCP bytes (sent, received)."""
-        return self._link.counted()
+    def counted(self) -> tuple[TcpCount, tuple[int, int]]:
+        """TCP traffic; pings (sent, answered)."""
+        return self._link.counted(), self._link.pings()
 
     def close(self) -> None:
         """The caller holds the lock. Whatever fails here, the books are closed."""
@@ -94,9 +104,7 @@ class Connection:
         try:
             self._link.close()
         finally:
-            sent, received = self._link.counted()
-            tally.sent["link"] += sent
-            tally.received["link"] += received
+            tally.ended(*self.counted())
             tally.counters["disconnects"] += is_up
             self._s.beacons.close()
             self._s.core.disconnected()
@@ -117,6 +125,7 @@ class Connection:
         """One turn: timers, sending, network. True when the uplink is done. LinkError when the link is."""
         s, link, now = self._s, self._link, self._now
         with s.lock:
+            s.on_turn()
             self._run_timers()
             if s.is_done():
                 return self._say_goodbye()
@@ -140,7 +149,8 @@ class Connection:
         timeouts = s.core.timeouts
         if s.core.tick(self._now()):
             s.tally.counters["puback_timeouts"] += 1
-            raise LinkError(f"no PUBACK for {s.options.send.puback_timeout_s:g} s")
+            s.tally.trouble = Why.NO_PUBACK
+            raise LinkError("no PUBACK in time")
         if s.core.timeouts != timeouts:
             s.answers.forget()
 
@@ -165,32 +175,38 @@ class Connection:
         counters = self._s.tally.counters
         match event:
             case link_io.Connected(receive_maximum, packet_maximum):
-                self._s.pump.connected(packet_maximum)
+                self._s.pump.connected(packet_maximum, v5=self.broker.dialect.version is Version.V5)
                 self._on_connected(receive_maximum)
             case link_io.Refused(reason, wrong_version):
                 counters["refused"] += 1
+                self._s.tally.trouble = Why.REFUSED
                 if wrong_version:
-                    self._dialect.refused()
+                    self.broker.dialect.refused()
                 raise LinkError(f"broker refused: {reason}")
             case link_io.Published(mid, reason):
                 self._on_puback(mid, reason)
             case link_io.Subscribed(reason) if reason is not None:
                 counters["refused"] += 1
+                self._s.tally.trouble = Why.REFUSED
                 raise LinkError(f"broker refused the subscription to {self._s.topics.ack}: {reason}")
-            case link_io.Message(_topic, payload):
-                if self._s.answers.acknowledgement(payload, self._now()):
-                    self._backoff.reset()
+            case link_io.Message(topic, payload) if topic == self._s.topics.ack:
+                if self._s.answers.acknowledgement(topic, payload, self._now()):
+                    self.broker.backoff.reset()
+            case link_io.Message():
+                counters["unasked"] += 1
             case link_io.Closed(reason):
                 if not self.is_up:
                     counters["hang_ups"] += 1
-                    self._dialect.hung_up()
+                    self.broker.dialect.hung_up()
                 raise LinkError(f"connection closed: {reason}")
 
     def _on_connected(self, receive_maximum: int) -> None:
         self.is_up = True
         self._s.beacons.open()
         self._birth_due = True
-        self._dialect.accepted()
+        self.broker.dialect.accepted()
+        self._s.tally.trouble = self._trouble_before if self._trouble_before is Why.NO_PUBACK else None
+        self._s.on_up(self.broker)
         self._s.core.connected(receive_maximum)
         if self._s.options.ack is AckMode.RECEIVER:
             self._link.subscribe(self._s.topics.ack)
@@ -198,6 +214,6 @@ class Connection:
     def _on_puback(self, mid: int, reason: str | None) -> None:
         self._s.answers.puback(mid, reason, self._now())
         if mid != self._birth_mid:  # a broker that takes the greeting and then kicks is no success
-            self._backoff.reset()
+            self.broker.backoff.reset()
         if mid == self._goodbye_mid:
             self._goodbye_mid = None

@@ -73,6 +73,7 @@ class SendCore:
         self._blocked: dict[tuple[Lane, bool], int] = {}  # size that did not fit
         self._rules = SendRules(options.batch_age_s, options.batch_records, frozenset(Lane))
         self._connected = False
+        self._puback_us = 0  # the last one of any message
         self.flushing = False
         self.timeouts = 0
 
@@ -118,6 +119,7 @@ class SendCore:
         """The broker has it. In broker mode: the position that became final, if any."""
         if not self._window.release(token):
             return None
+        self._puback_us = now_us
         self._blocked.clear()
         flow = self._flows.get(self._tokens.pop(token, (0, Lane.BULK)))
         if flow is None or not flow.puback(token, now_us) or not self._broker_final:
@@ -141,8 +143,8 @@ class SendCore:
             if deadline is not None and now_us >= deadline and not self._broker_final:
                 flow.time_out(self._rng.uniform(0.9, 1.1))
                 self.timeouts += 1
-        oldest = self._window.oldest_us()
-        return oldest is not None and now_us - oldest >= self._options.puback_timeout_s * 1e6
+        deadline = self._puback_deadline_us()
+        return deadline is not None and now_us >= deadline
 
     # ---- what to do -------------------------------------------------------------------------------
 
@@ -207,8 +209,7 @@ class SendCore:
         """The next moment after now when ``tick`` or ``next`` has something new without anything happening."""
         times: list[int | None] = []
         if self._connected:
-            oldest = self._window.oldest_us()
-            times.append(None if oldest is None else oldest + round(self._options.puback_timeout_s * 1e6))
+            times.append(self._puback_deadline_us())
             for flow in self._flows.values():
                 times.append(flow.deadline_us())
                 if flow.lane is Lane.TELEMETRY:
@@ -238,6 +239,16 @@ class SendCore:
         return {lane: sum(f.durable - f.acknowledged for f in self._of(lane)) for lane in Lane}
 
     # ---- leaves -----------------------------------------------------------------------------------
+
+    def _puback_deadline_us(self) -> int | None:
+        """The oldest message's; sooner where an emergency is on the way and the broker says nothing at all."""
+        oldest, urgent = self._window.oldest_us(), self._window.oldest_us(urgent=True)
+        if oldest is None:
+            return None
+        deadline = oldest + round(self._options.puback_timeout_s * 1e6)
+        if urgent is None:
+            return deadline
+        return min(deadline, max(urgent, self._puback_us) + round(self._options.emergency_puback_timeout_s * 1e6))
 
     def _of(self, lane: Lane) -> Iterator[Flow]:
         return (flow for flow in self._flows.values() if flow.lane is lane)

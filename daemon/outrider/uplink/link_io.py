@@ -22,14 +22,17 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.reasoncodes import ReasonCode
 
 from outrider.errors import ConfigError, LinkError
+from outrider.uplink.dial_io import Dial
 from outrider.uplink.dialect import Version
 from outrider.uplink.options import TlsOptions, UplinkOptions
 from outrider.uplink.pump import NO_LIMIT
+from outrider.uplink.traffic import TcpCount
 
 _NOTSENT_LOWAT: Final = 25  # TCP_NOTSENT_LOWAT of linux/tcp.h; the socket module of 3.11 does not have it
 _NOTSENT_BYTES: Final = 4096
 _THIN_LINEAR_TIMEOUTS: Final = 16  # TCP_THIN_LINEAR_TIMEOUTS, likewise
-_TCP_INFO_BYTES: Final = struct.Struct("=120xQQ")  # tcpi_bytes_acked, tcpi_bytes_received of linux/tcp.h
+# of linux/tcp.h: tcpi_bytes_received, tcpi_segs_out, tcpi_segs_in, tcpi_bytes_sent
+_TCP_INFO: Final = struct.Struct("=128xQII56xQ")
 _UNSUPPORTED_VERSION: Final = ("Unsupported protocol version",)
 
 
@@ -109,17 +112,19 @@ class _Client(Client):
     """paho's client on a socket of our making: options set before TLS, closed when the handshake fails, and ``raw``,
     a handle to break the connection with while it is still being made."""
 
+    dial: Dial
     raw: socket.socket | None = None
-    timeout_s = 15.0
     context: ssl.SSLContext | None = None
+    pings = 0
+    pongs = 0
 
     def _create_socket(self) -> Any:  # overrides paho's; the tests of this module notice if paho renames it
-        sock = socket.create_connection((self.host, self.port), timeout=self.timeout_s)
+        sock = self.dial.open(self.host, self.port)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _NOTSENT_BYTES)
         # after a gap in radio coverage the next attempt comes within a retransmission's time, not up to the gap's own
         sock.setsockopt(socket.IPPROTO_TCP, _THIN_LINEAR_TIMEOUTS, 1)
-        self.raw = sock.dup()
+        self.raw = self.dial.release()
         if self.context is None:
             return sock
         secure = self.context.wrap_socket(sock, server_hostname=self.host, do_handshake_on_connect=False)
@@ -130,16 +135,32 @@ class _Client(Client):
             raise
         return secure
 
+    def _send_pingreq(self) -> MQTTErrorCode:  # as above
+        self.pings += 1
+        return super()._send_pingreq()
+
+    def _handle_pingresp(self) -> MQTTErrorCode:  # as above
+        self.pongs += 1
+        return super()._handle_pingresp()
+
 
 class Link:
-    """See the module. Not thread-safe, but for ``abort``."""
+    """See the module. Not thread-safe, but for ``abort``. address: (host, port) of the broker."""
 
     def __init__(
-        self, options: UplinkOptions, tls: ssl.SSLContext | None, version: Version, will: tuple[str, bytes]
+        self,
+        options: UplinkOptions,
+        address: tuple[str, int],
+        dial: Dial,
+        tls: ssl.SSLContext | None,
+        will: tuple[str, bytes],
+        *,
+        version: Version = Version.V5,
     ) -> None:
         self.events: deque[LinkEvent] = deque()
         self.version = version
         self._options = options
+        self._host, self._port = address
         clean = None if version is Version.V5 else True
         self._client = _Client(
             CallbackAPIVersion.VERSION2,
@@ -148,7 +169,7 @@ class Link:
             protocol=MQTTProtocolVersion(int(version)),
             reconnect_on_failure=False,
         )
-        self._client.timeout_s = options.connect_timeout_s
+        self._client.dial = dial
         self._client.context = tls
         self._client.max_inflight_messages_set(0)
         self._client.will_set(will[0], will[1], qos=1, retain=True)
@@ -156,8 +177,7 @@ class Link:
             self._client.username_pw_set(options.username, options.password)
         self._selector = selectors.DefaultSelector()
         self._registered: tuple[int, int] | None = None
-        self._sent = 0
-        self._received = 0
+        self._count = TcpCount()
         self._awaited: set[int] = set()  # message ids that want a PUBACK; paho tells of QoS 0 as well
         self._hook()
 
@@ -166,18 +186,20 @@ class Link:
         watchdog = threading.Timer(self._options.connect_timeout_s, self.abort)
         watchdog.daemon = True
         watchdog.start()
+        name = f"{self._host}:{self._port}"
         try:
-            self._client.connect(self._options.host, self._options.port, keepalive=self._options.keepalive_s)
-        except (OSError, ValueError) as err:  # ValueError: host name that no certificate can be for
+            self._client.connect(self._host, self._port, keepalive=self._options.keepalive_s)
+        except (LinkError, OSError, ValueError) as err:  # ValueError: host name that no certificate can be for
             self.close()
-            raise LinkError(f"{self._options.host}:{self._options.port}: {err}") from None
+            raise LinkError(f"{name}: {err}") from None
         finally:
             watchdog.cancel()
         if self._client.socket() is None:
-            raise LinkError(f"{self._options.host}:{self._options.port}: connection closed")
+            raise LinkError(f"{name}: connection closed")
 
     def abort(self) -> None:
         """Break the connection, also while it is being made; from any thread."""
+        self._client.dial.abort()
         raw = self._client.raw
         if raw is not None:
             try:
@@ -200,7 +222,8 @@ class Link:
             raise LinkError(f"publish: {info.rc.name}")
 
     def subscribe(self, topic: str) -> None:
-        rc, _mid = self._client.subscribe(topic, qos=1)
+        """At QoS 0: the session ends with the connection, and what is lost with it is acknowledged again."""
+        rc, _mid = self._client.subscribe(topic, qos=0)
         if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise LinkError(f"subscribe: {rc.name}")
 
@@ -234,9 +257,13 @@ class Link:
         self._serve(ready.get(sock, 0), bool(getattr(sock, "pending", lambda: 0)()))
         self._count_bytes()
 
-    def counted(self) -> tuple[int, int]:
-        """TCP payload bytes since the connection was made: (sent and confirmed, received). TLS and MQTT included."""
-        return self._sent, self._received
+    def counted(self) -> TcpCount:
+        """Since the connection was made."""
+        return self._count
+
+    def pings(self) -> tuple[int, int]:
+        """Sent, answered."""
+        return self._client.pings, self._client.pongs
 
     def farewell(self) -> None:
         """Send DISCONNECT: the broker drops the will."""
@@ -244,7 +271,11 @@ class Link:
 
     def close(self) -> None:
         """Close at once; without ``farewell`` before, the broker publishes the will. Idempotent."""
+        self._count_bytes()
         self.abort()
+        handle = self._client.dial.release()
+        if handle is not None:
+            handle.close()
         raw, self._client.raw = self._client.raw, None
         if raw is not None:
             raw.close()
@@ -278,11 +309,12 @@ class Link:
         if raw is None:
             return
         try:
-            self._sent, self._received = _TCP_INFO_BYTES.unpack(
-                raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES.size)
+            received, segments_out, segments_in, sent = _TCP_INFO.unpack(
+                raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
             )
+            self._count = TcpCount(sent, received, segments_out, segments_in)
         except (OSError, struct.error):
-            return  # not a TCP socket, or closed meanwhile: the last count stands
+            return  # not a TCP socket, an old kernel, or closed meanwhile: the last count stands
 
     def _hook(self) -> None:
         put = self.events.append

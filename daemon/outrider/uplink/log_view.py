@@ -31,3 +31,17 @@ class LogView:
     def emergencies(self) -> int:
         """Number of the newest emergency record, over all epochs: grows with each new one."""
         return sum(s.durable for s in self.streams() if s.lane is Lane.EMERGENCY)
+
+    def oldest(self, boot_id: int, now_us: int) -> dict[str, float]:
+        """Age in seconds of the oldest unacknowledged record, by lane name; of an earlier boot: at least so old."""
+        ages: dict[str, float] = {}
+        for stream in self.streams():
+            try:
+                records = self._log.read(stream.epoch, stream.lane, stream.acknowledged + 1, 1, 1)
+            except Exception:  # noqa: BLE001  as above; the sender meets it too, and tells
+                continue
+            for stored in records[:1]:
+                since = stored.record.t_us if stored.record.boot_id == boot_id else 0
+                name = stream.lane.name.lower()
+                ages[name] = max(ages.get(name, 0.0), (now_us - since) / 1e6)
+        return ages

@@ -37,6 +37,17 @@ class TlsOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """kind: "http" (CONNECT) or "socks5". It is told the broker's name, not its address."""
+
+    kind: str
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SendOptions:
     """Sizes and times of sending. ConfigError for a combination that could never send."""
 
@@ -53,6 +64,7 @@ class SendOptions:
     emergency_ack_timeout_s: float = 5.0
     emergency_ack_timeout_cap_s: float = 60.0
     puback_timeout_s: float = 30.0
+    emergency_puback_timeout_s: float = 10.0  # of an emergency, while no other PUBACK comes either
 
     def __post_init__(self) -> None:
         if self.batch_records < 1 or self.backfill_records < 1 or self.batch_bytes < 1:
@@ -73,6 +85,9 @@ class UplinkOptions:
     host: str
     port: int
     device: str
+    others: tuple[tuple[str, int], ...] = ()  # (host, port) to go to while host does not answer, in this order
+    prefer_s: float = 900.0  # on another one: look after about so long whether host is there again
+    proxy: Proxy | None = None
     ack_key: bytes = b""
     ack: AckMode = AckMode.RECEIVER
     tls: TlsOptions | Callable[[], ssl.SSLContext] | None = None  # callable: a context for the next connection
@@ -83,6 +98,7 @@ class UplinkOptions:
     backoff_s: float = 1.0
     backoff_cap_s: float = 300.0
     emergency_backoff_cap_s: float = 10.0  # while something in the emergency lane waits
+    stall_s: float = 900.0  # nothing acknowledged for so long although something waits: the upload stalls
     send: SendOptions = SendOptions()
 
     def __post_init__(self) -> None:
@@ -102,13 +118,17 @@ class UplinkStatus:
     last_puback_age_s: float | None
     last_ack_age_s: float | None
     backlog: Mapping[str, int]  # durable records not acknowledged, by lane
+    oldest_age_s: Mapping[str, float]  # of the oldest of them, by lane; of an earlier boot: at least so old
+    broker: str | None  # HOST:PORT of the connection, or of the next one
+    stalled: str | None  # why the upload does not get on (stall.Why); None: it does, or nothing waits
+    paused: str | None  # what the data budget holds back now (budget.Hold)
     in_flight_messages: int
     in_flight_bytes: int
     unacknowledged_bytes: int  # sent beyond the cursor
     probing: bool  # acknowledgements do not come: one batch at a time, at growing intervals
     last_error: str | None
     counters: Mapping[str, int]
-    sent_bytes: Mapping[str, int]  # payload bytes by lane name, "status" and "link" (TCP, both ways counted apart)
+    sent_bytes: Mapping[str, int]  # traffic.py says by what names
     received_bytes: Mapping[str, int]
 
 

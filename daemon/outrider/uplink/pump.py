@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from outrider.model.record import Lane, StoredRecord
 from outrider.ports import RecordLog
 from outrider.uplink.core import Request, SendCore
+from outrider.uplink.traffic import publish_bytes
 from outrider.wire.codec import encode_batch
 from outrider.wire.topics import Topics
 
@@ -55,10 +56,12 @@ class Pump:
         self._kept: dict[tuple[Lane, bool], tuple[int, _Encoded]] = {}  # (lane, ahead of its turn)
         self._tokens: dict[int, int] = {}
         self._room = NO_LIMIT
+        self._v5 = True
         self._told: Request | None = None
 
-    def connected(self, packet_maximum: int = NO_LIMIT) -> None:
-        """packet_maximum: bytes the broker takes in one packet."""
+    def connected(self, packet_maximum: int = NO_LIMIT, *, v5: bool = True) -> None:
+        """packet_maximum: bytes the broker takes in one packet. v5: MQTT 5 is spoken."""
+        self._v5 = v5
         self._room = packet_maximum - _PACKET_OVERHEAD
         self._kept.clear()
         self._tokens.clear()
@@ -89,7 +92,7 @@ class Pump:
             return None
         mid = outlet.publish(self._topics.status, payload, retain=True)
         self._tokens[mid] = token
-        self._sent_bytes["status"] += len(payload)
+        self._sent_bytes["status"] += publish_bytes(self._topics.status, len(payload), qos=1, v5=self._v5)
         return mid
 
     def _send(self, outlet: Outlet, request: Request, now_us: int) -> None:
@@ -101,10 +104,11 @@ class Pump:
         if token is None:
             self._kept[request.lane, request.ahead] = (request.epoch, encoded)
             return
-        mid = outlet.publish(self._topics.for_lane(request.lane), encoded.payload)
+        topic = self._topics.for_lane(request.lane)
+        mid = outlet.publish(topic, encoded.payload)
         self._tokens[mid] = token
         self._counters["published"] += 1
-        self._sent_bytes[request.lane.name.lower()] += len(encoded.payload)
+        self._sent_bytes[request.lane.name.lower()] += publish_bytes(topic, len(encoded.payload), qos=1, v5=self._v5)
 
     def _prepare(self, request: Request) -> _Encoded | None:
         """The batch asked for: kept from before, or read and encoded now; None when the log has none."""

@@ -2,7 +2,8 @@
 
 Two threads: one owns core, pump and connection and does everything; the other waits for the log's durable mark to move
 and wakes the first. Hooks are called on the first and must only enqueue. A fault inside is logged, counted and answered
-with a new connection, never with the end of sending.
+with a new connection, never with the end of sending; each thread starts the other again should it have ended, and a
+connection that hangs is broken off.
 """
 
 from __future__ import annotations
@@ -12,20 +13,26 @@ import socket
 import threading
 from collections.abc import Callable
 
-from outrider.errors import InputError, LinkError
+from outrider.errors import LinkError, OutriderError
+from outrider.model.notice import Notice
 from outrider.model.record import Lane
-from outrider.ports import Clock, RecordLog
+from outrider.ports import Clock, NetworkMeter, RecordLog
 from outrider.uplink.acks import AckReader
 from outrider.uplink.answers import Answers, OnAcknowledged
 from outrider.uplink.beacon_io import BeaconSlot
+from outrider.uplink.brokers import Broker, Brokers
+from outrider.uplink.budget import Budget
 from outrider.uplink.connection_io import POLL_S, Connection, Sender
 from outrider.uplink.core import SendCore
-from outrider.uplink.dialect import Backoff, Dialect
 from outrider.uplink.link_io import tls_source
 from outrider.uplink.log_view import LogView
 from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions, UplinkStatus, age_s
 from outrider.uplink.pump import Pump
+from outrider.uplink.resolve_io import Resolver
+from outrider.uplink.scout_io import DialScout
+from outrider.uplink.steering import Steering
 from outrider.uplink.tally import Tally
+from outrider.uplink.traffic import TcpCount
 from outrider.wire.birth import Birth
 from outrider.wire.topics import Topics
 
@@ -33,14 +40,16 @@ __all__ = ["AckMode", "SendOptions", "TlsOptions", "Uplink", "UplinkOptions", "U
 
 _log = logging.getLogger(__name__)
 _WATCH_S = 0.5
+_HANGS_S = 30.0
 
 
 class Uplink:
     """Sends what is durable in ``log`` until it is acknowledged.
 
     birth: makes the retained status document, called at each connection; its session_id is chosen here.
-    on_acknowledged(epoch, lane, up_to_seq, boottime_us): the log's cursor moved; only enqueue. ConfigError for
-    certificates that cannot be used.
+    on_acknowledged(epoch, lane, up_to_seq, boottime_us): the log's cursor moved; only enqueue. budget: what may be sent
+    and in what portions; None: everything. network: its changes are followed at once. ConfigError for certificates
+    that cannot be used.
     """
 
     def __init__(
@@ -51,6 +60,9 @@ class Uplink:
         birth: Callable[[], Birth],
         *,
         on_acknowledged: OnAcknowledged | None = None,
+        budget: Budget | None = None,
+        network: NetworkMeter | None = None,
+        on_notice: Callable[[Notice], None] | None = None,
     ) -> None:
         self._log = log
         self._options = options
@@ -61,16 +73,32 @@ class Uplink:
         self._wake_r.setblocking(False)
         self._wake_w.setblocking(False)
         self._lock = threading.Lock()
+        self._brokers = Brokers(
+            ((options.host, options.port), *options.others),
+            backoff_s=options.backoff_s,
+            cap_s=options.backoff_cap_s,
+            prefer_s=options.prefer_s,
+        )
         self._sender = self._make_sender(on_acknowledged)
         self._tally = self._sender.tally
         self._core = self._sender.core
-        self._dialect = Dialect()
-        self._backoff = Backoff(options.backoff_s, options.backoff_cap_s)
+        scout = DialScout(options, Resolver(self._tally.counters))
+        self._steering = Steering(
+            options,
+            self._core,
+            self._tally,
+            self._brokers,
+            scout,
+            budget=budget,
+            network=network,
+            on_notice=on_notice,
+        )
         self._threads: list[threading.Thread] = []
         self._stop_us: int | None = None  # set: finish, at the latest then
         self._ended = threading.Event()
         self._connection: Connection | None = None
         self._emergencies_seen = 0
+        self._beat_us = 0  # when the sending thread last went round
 
     def _make_sender(self, on_acknowledged: OnAcknowledged | None) -> Sender:
         options, tally, topics = self._options, Tally(), Topics(self._options.device)
@@ -91,18 +119,21 @@ class Uplink:
             ),
             lock=self._lock,
             wake=self._wake_r,
+            resolver=Resolver(tally.counters),
             is_done=self._is_done,
+            on_up=self._on_up,
+            on_turn=self._on_turn,
         )
 
     # ---- for the house ----------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._threads = [
-            threading.Thread(target=self._run, name="uplink", daemon=True),
-            threading.Thread(target=self._watch, name="uplink-watch", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._beat_us = self._clock.boottime_us()
+        self._threads = [_started("uplink", self._run), _started("uplink-watch", self._watch)]
+
+    def attach(self, network: NetworkMeter | None = None, on_notice: Callable[[Notice], None] | None = None) -> None:
+        """What is not there yet when the uplink is made. From any thread."""
+        self._steering.attach(network, on_notice)
 
     def flush(self) -> None:
         """Send partial telemetry batches from now on instead of waiting for company; returns at once."""
@@ -126,17 +157,23 @@ class Uplink:
     def status(self) -> UplinkStatus:
         """A consistent moment; from any thread."""
         now = self._clock.boottime_us()
+        oldest = self._sender.view.oldest(self._birth().boot_id, now)
         with self._lock:
             connection, core, tally, beacons = self._connection, self._core, self._tally, self._sender.beacons
             is_up = connection is not None and connection.is_up
-            link = connection.counted() if connection is not None else (0, 0)
-            own = {"link": tally.sent["link"] + link[0], "beacon": beacons.sent_bytes()}
+            sent, received = tally.traffic(*(connection.counted() if connection is not None else (TcpCount(), (0, 0))))
+            broker = self._brokers.choose(now) if connection is None else connection.broker
+            rules = self._steering.rules
             return UplinkStatus(
                 connected=is_up,
-                protocol=self._dialect.version.text if is_up else None,
+                protocol=broker.dialect.version.text if is_up else None,
+                broker=broker.name,
                 last_puback_age_s=age_s(tally.last_puback_us, now),
                 last_ack_age_s=age_s(tally.last_ack_us, now),
                 backlog={lane.name.lower(): count for lane, count in core.backlog().items()},
+                oldest_age_s=oldest,
+                stalled=self._steering.stalled,
+                paused=None if rules is None else rules.pause_reason,
                 in_flight_messages=core.window.messages,
                 in_flight_bytes=core.window.bytes,
                 unacknowledged_bytes=core.unacknowledged_bytes,
@@ -144,8 +181,8 @@ class Uplink:
                 last_error=tally.last_error,
                 counters=dict(tally.counters) | {"ack_timeouts": core.timeouts} | beacons.counters(),
                 alive=bool(self._threads) and all(thread.is_alive() for thread in self._threads),
-                sent_bytes=dict(tally.sent) | own,
-                received_bytes=dict(tally.received) | {"link": tally.received["link"] + link[1]},
+                sent_bytes=sent | {"beacon": beacons.sent_bytes()},
+                received_bytes=received,
             )
 
     # ---- threads ----------------------------------------------------------------------------------
@@ -173,6 +210,23 @@ class Uplink:
                 news = not self._ended.wait(POLL_S)
             if news:
                 self._wake()
+            self._see_to_sender()
+
+    def _see_to_sender(self) -> None:
+        """A sender that has ended is started again; what it hangs in is broken off."""
+        if self._stop_us is not None or len(self._threads) < 2:
+            return
+        if not self._threads[0].is_alive():
+            self._tally.counters["restarts"] += 1
+            _log.error("uplink: the sending thread had ended; it is started again")
+            self._threads[0] = _started("uplink", self._run)
+        limit_us = round((_HANGS_S + 2 * self._options.connect_timeout_s) * 1e6)
+        if self._clock.boottime_us() - self._beat_us > limit_us:
+            self._beat_us = self._clock.boottime_us()
+            self._tally.counters["hangs"] += 1
+            connection = self._connection
+            if connection is not None:
+                connection.abort()
 
     def _wake(self) -> None:
         try:
@@ -181,6 +235,7 @@ class Uplink:
             return  # full: it will wake anyway; closed: nobody sleeps
 
     def _run(self) -> None:
+        self._drop_connection()  # of a thread that ended before
         while not self._is_done():
             try:
                 self._connect()
@@ -210,14 +265,31 @@ class Uplink:
     # ---- connections ------------------------------------------------------------------------------
 
     def _connect(self) -> None:
+        self._beat_us = self._clock.boottime_us()
         self._emergencies_seen = self._sender.view.emergencies()
+        broker = self._brokers.choose(self._beat_us)
         try:
             tls = self._tls()
-        except (InputError, OSError) as err:  # an identity that cannot be used now; it may be renewed meanwhile
+        except (OutriderError, OSError) as err:  # an identity that cannot be used now; it may be renewed meanwhile
+            self._brokers.failed(broker, self._clock.boottime_us())
             raise LinkError(f"TLS: {err}") from None
-        connection = Connection(self._sender, self._birth(), tls, self._dialect, self._backoff)
+        connection = Connection(self._sender, self._birth(), tls, broker)
         self._connection = connection
-        connection.run()
+        try:
+            connection.run()
+        finally:
+            self._brokers.failed(broker, self._clock.boottime_us())
+
+    def _on_up(self, broker: Broker) -> None:
+        self._steering.accepted(broker, self._clock.boottime_us())
+
+    def _on_turn(self) -> None:
+        """Under the lock, on the sending thread."""
+        self._beat_us = self._clock.boottime_us()
+        if len(self._threads) > 1 and not self._threads[1].is_alive() and not self._ended.is_set():
+            self._tally.counters["restarts"] += 1
+            self._threads[1] = _started("uplink-watch", self._watch)
+        self._steering.turn(self._beat_us)
 
     def _drop_connection(self) -> None:
         with self._lock:
@@ -228,15 +300,18 @@ class Uplink:
     def _pause(self) -> None:
         """Wait before the next connection: less while an emergency waits, not at all for a new one or a flush."""
         start = self._clock.boottime_us()
-        delay = self._backoff.next_s()
         flushing = self._core.flushing
         while not self._is_done() and self._core.flushing == flushing:
+            now = self._beat_us = self._clock.boottime_us()
             with self._lock:
-                self._core.refresh(self._sender.view.streams(), self._clock.boottime_us())
+                self._core.refresh(self._sender.view.streams(), now)
+                self._steering.idle(now)
             if self._sender.view.emergencies() > self._emergencies_seen:
+                self._brokers.hurry(now)
                 return
-            limit = min(delay, self._options.emergency_backoff_cap_s) if self._core.unsent(Lane.EMERGENCY) else delay
-            rest = limit - (self._clock.boottime_us() - start) / 1e6
+            rest = self._brokers.rest_s(now)
+            if self._core.unsent(Lane.EMERGENCY):
+                rest = min(rest, self._options.emergency_backoff_cap_s - (now - start) / 1e6)
             if rest <= 0:
                 return
             self._wait_for_news(min(rest, POLL_S))
@@ -249,3 +324,9 @@ class Uplink:
             return
         finally:
             self._wake_r.setblocking(False)
+
+
+def _started(name: str, target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread

@@ -67,9 +67,9 @@ class SendWindow:
         self._bytes[slot.urgent] -= slot.size
         return True
 
-    def oldest_us(self) -> int | None:
-        """When the message that waits longest was sent."""
-        return next(iter(self._slots.values())).since_us if self._slots else None
+    def oldest_us(self, *, urgent: bool = False) -> int | None:
+        """When the message that waits longest was sent; urgent: of the emergency lane."""
+        return next((slot.since_us for slot in self._slots.values() if slot.urgent or not urgent), None)
 
     @property
     def limit(self) -> int:

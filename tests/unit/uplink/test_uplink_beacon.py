@@ -28,7 +28,7 @@ def test_it_goes_out_on_the_connection_there_is() -> None:
     slot.send(socket)
     assert socket.sent == [("t/car/b", b"one")]
     assert slot.counters() == {"beacons": 1, "beacons_dropped": 0}
-    assert slot.sent_bytes() == 3
+    assert slot.sent_bytes() == 3 + 5 + len("t/car/b")
 
 
 def test_without_a_connection_it_is_dropped() -> None:

@@ -238,6 +238,19 @@ def test_an_overdue_puback_drops_the_link() -> None:
     assert made.tick(30 * S)
 
 
+def test_an_emergency_does_not_wait_long_for_a_dead_broker() -> None:
+    """10 s without any PUBACK; a broker that confirms other messages meanwhile is only slow."""
+    made = core()
+    made.refresh([Stream(1, Lane.EMERGENCY, 0, 1), Stream(1, Lane.LEDGER, 0, 1)], 0)
+    take(made, 0)
+    _request, token = take(made, 0)
+    assert made.wake_us(0) == 10 * S
+    assert not made.tick(10 * S - 1)
+    made.puback(token, 8 * S)
+    assert not made.tick(18 * S - 1)
+    assert made.tick(18 * S)
+
+
 def test_broker_mode_advances_without_holes_only() -> None:
     """The second PUBACK first: nothing is final until the first one is here."""
     made = SendCore(SendOptions(), broker_final=True)

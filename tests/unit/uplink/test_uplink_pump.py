@@ -64,7 +64,8 @@ def test_a_full_socket_stops_all_but_emergencies() -> None:
     bench.outlet.writable = True
     assert bench.run() is False
     assert [topic for topic, _payload, _retain in bench.outlet.sent] == ["t/car/e", "t/car/d"]
-    assert bench.sent_bytes["emergency"] == len(bench.outlet.sent[0][1])
+    header = 2 + (2 + len("t/car/e")) + 2 + 1  # type and length, topic, message id, no properties
+    assert bench.sent_bytes["emergency"] == header + len(bench.outlet.sent[0][1])
 
 
 def test_urgent_only_sends_nothing_else() -> None:
