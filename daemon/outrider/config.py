@@ -138,6 +138,11 @@ class Uplink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     host: str = ""
     port: Port = 8883
+    brokers: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=260)], ...] = ()
+    return_s: Positive = 900.0
+    proxy: str | None = None
+    proxy_username: str | None = None
+    proxy_password_file: str | None = None
     tls: bool = True
     ca_file: str | None = None
     certificate_file: str | None = None
@@ -148,7 +153,8 @@ class Uplink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ack_key_file: str | None = None
     batch_records: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
     batch_age_s: Positive = 60.0
-    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=1800)] = 60
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=1800)] = 120
+    stall_s: Positive = 900.0
     beacon_kmh: Annotated[float, msgspec.Meta(ge=5, le=400)] = 60.0
     beacon_s: Annotated[int, msgspec.Meta(ge=0, le=60)] = 5
     budget: Budget = Budget()

@@ -188,6 +188,7 @@ class Daemon:
     def _open_connectivity(self, stack: ExitStack) -> None:
         if self._delivery.uplink is not None:
             self._connectivity.follow(self._delivery.uplink.status)
+            self._delivery.uplink.attach(network=self._connectivity, on_notice=self._notices.put)
         self._connectivity.start()
         stack.callback(self._connectivity.stop)
 

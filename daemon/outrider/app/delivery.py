@@ -113,7 +113,14 @@ class Delivery:
         self._session_id = random.SystemRandom().getrandbits(63)
         self._table: SignalTable | None = None
         if options.uplink is not None:
-            self.uplink = Uplink(self.journal, options.uplink, clock, self._birth, on_acknowledged=on_acknowledged)
+            self.uplink = Uplink(
+                self.journal,
+                options.uplink,
+                clock,
+                self._birth,
+                on_acknowledged=on_acknowledged,
+                budget=self.budget,
+            )
 
     @property
     def directory(self) -> Path:

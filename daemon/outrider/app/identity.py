@@ -67,8 +67,11 @@ def enrolled_config(config: Config, identity: DeviceIdentity) -> Config:
         raise ConfigError(f"[terminal] device is {told!r}, the certificate is that of {device!r}; remove one of them")
     section = config.uplink or UplinkSection()
     if not section.host:
-        broker = identity.settings().brokers[0]
-        section = msgspec.structs.replace(section, host=broker.host, port=broker.port)
+        broker, *others = identity.settings().brokers
+        names = tuple(
+            f"[{other.host}]:{other.port}" if ":" in other.host else f"{other.host}:{other.port}" for other in others
+        )
+        section = msgspec.structs.replace(section, host=broker.host, port=broker.port, brokers=section.brokers or names)
     terminal = msgspec.structs.replace(config.terminal, device=device)
     return msgspec.structs.replace(config, terminal=terminal, uplink=section)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from outrider.app.delivery import DeliveryOptions, read_key
+from outrider.app.delivery import DeliveryOptions, read_key, split_broker
 from outrider.config import Budget as BudgetSection
 from outrider.config import CanBus, Config, Imu
 from outrider.config import Journal as JournalSection
@@ -33,7 +33,7 @@ from outrider.sources.iio_device_io import IioPlaces
 from outrider.sources.imu_iio_io import IioImuSource, ImuOptions
 from outrider.sources.unix_bus_io import UnixBusSource
 from outrider.uplink.budget import BudgetOptions, Plan, Portion, Reach
-from outrider.uplink.options import AckMode, SendOptions, TlsOptions, UplinkOptions
+from outrider.uplink.options import AckMode, Proxy, SendOptions, TlsOptions, UplinkOptions, parse_proxy
 
 if TYPE_CHECKING:
     from outrider.trust.identity_io import DeviceIdentity
@@ -125,6 +125,10 @@ def uplink_options(
         host=section.host,
         port=section.port,
         device=device,
+        others=tuple(split_broker(text, section.port) for text in section.brokers),
+        prefer_s=section.return_s,
+        proxy=_proxy(section, base),
+        stall_s=section.stall_s,
         ack_key=key,
         ack=mode,
         tls=tls if section.tls else None,
@@ -140,6 +144,12 @@ def warn_of_unknown_paths(config: Config, table: SignalTable) -> None:
     for path, near in unknown_paths(config.telemetry.precision, {spec.path for spec in table.signals}):
         hint = f"; did you mean {near}?" if near else ""
         log.warning("[telemetry.precision] %s: this car has no such signal in its telemetry%s", path, hint)
+
+
+def _proxy(section: UplinkSection, base: Path) -> Proxy | None:
+    if section.proxy is None:
+        return None
+    return parse_proxy(section.proxy, section.proxy_username, _secret(_path(base, section.proxy_password_file)))
 
 
 def budget_options(section: UplinkSection) -> BudgetOptions:

@@ -15,9 +15,8 @@ from base64 import b64encode
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from outrider.errors import ConfigError, LinkError
+from outrider.errors import LinkError
 from outrider.uplink.options import Proxy
 from outrider.uplink.resolve_io import Resolver
 
@@ -137,19 +136,3 @@ def _through_socks(
         return socket.socket(fileno=talker.detach())
     finally:
         talker.close()
-
-
-def parse_proxy(url: str, username: str | None = None, password: str | None = None) -> Proxy:
-    """``http://HOST:PORT`` or ``socks5://HOST:PORT``. ConfigError for anything else."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ConfigError(
-            f"uplink: proxy {url!r} is no address; write http://HOST:PORT or socks5://HOST:PORT"
-        ) from None
-    if parts.scheme not in ("http", "socks5") or not parts.hostname or port is None:
-        raise ConfigError(f"uplink: proxy {url!r} is no address; write http://HOST:PORT or socks5://HOST:PORT")
-    if parts.username is not None or parts.password is not None or parts.path not in ("", "/"):
-        raise ConfigError("uplink: proxy holds more than an address; use proxy_username and proxy_password_file")
-    return Proxy(parts.scheme, parts.hostname, port, username, password)

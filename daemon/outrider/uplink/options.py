@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from outrider.errors import ConfigError
 from outrider.wire.topics import check_device
@@ -45,6 +46,21 @@ class Proxy:
     port: int
     username: str | None = None
     password: str | None = None
+
+
+def parse_proxy(url: str, username: str | None = None, password: str | None = None) -> Proxy:
+    """``http://HOST:PORT`` or ``socks5://HOST:PORT``. ConfigError for anything else."""
+    wrong = ConfigError(f"uplink: proxy {url!r} is no address; write http://HOST:PORT or socks5://HOST:PORT")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    if parts.username is not None or parts.password is not None:  # not into an error message
+        raise ConfigError("uplink: proxy holds a user; use proxy_username and proxy_password_file")
+    if parts.scheme not in {"http", "socks5"} or not parts.hostname or not port or parts.path not in {"", "/"}:
+        raise wrong
+    return Proxy(parts.scheme, parts.hostname, port, username, password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +109,7 @@ class UplinkOptions:
     tls: TlsOptions | Callable[[], ssl.SSLContext] | None = None  # callable: a context for the next connection
     username: str | None = None
     password: str | None = None
-    keepalive_s: int = 60
+    keepalive_s: int = 120  # longer than telemetry waits: while driving no ping is needed
     connect_timeout_s: float = 15.0
     backoff_s: float = 1.0
     backoff_cap_s: float = 300.0
