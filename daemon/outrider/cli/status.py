@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from outrider.cli.common import emit_json, json_option
+from outrider.cli.uplink_view import uplink_lines
 from outrider.config import Terminal
 from outrider.i18n import _
 
@@ -50,7 +51,7 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     for lane, state in document["journal"].get("lanes", {}).items():
         text = _("{durable} durable, {acknowledged} acknowledged").format(**state)
         lines.append((_("lane"), f"{lane}: {text}"))
-    lines.append((_("uplink"), _uplink_line(document["uplink"])))
+    lines += uplink_lines(document["uplink"])
     if document["uplink"] is not None:
         beacons = document["beacons"]
         state = _("every few seconds") if beacons["on"] else _("none: slow or standing")
@@ -89,12 +90,3 @@ def _position_line(vehicle: dict[str, Any]) -> str:
 
 def _trip_line(trip: dict[str, Any] | None) -> str:
     return _("none") if trip is None else f"{trip['trip_no']}: {trip['distance_m'] / 1000:.2f} km"
-
-
-def _uplink_line(uplink: dict[str, Any] | None) -> str:
-    if uplink is None:
-        return _("not configured")
-    state = _("connected") if uplink["connected"] else _("not connected")
-    return f"{state}, " + ", ".join(
-        f"{k} {v}" for k, v in uplink.items() if isinstance(v, int | float) and k not in ("connected", "alive")
-    )
