@@ -22,6 +22,8 @@ _COLOURS: Final = {
     "beacon": "bright_red",
     "status": "cyan",
     "ack": "bright_cyan",
+    "puback": "bright_blue",
+    "ping": "bright_yellow",
     "rest": "bright_black",
     "ip": "grey39",
 }
@@ -185,7 +187,9 @@ def class_name(name: str) -> str:
         "beacon": _("beacons"),
         "status": _("status"),
         "ack": _("acknowledgements"),
-        "rest": _("MQTT, TLS, connecting"),
+        "puback": _("broker's receipts"),
+        "ping": _("pings"),
+        "rest": _("TLS, connecting"),
         "ip": _("IP, TCP (estimated)"),
     }.get(name, name)
 

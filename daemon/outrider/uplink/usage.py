@@ -1,7 +1,7 @@
 """Bytes by month, path and class. Pure: readings of the uplink's counters in, sums and their file form out.
 
-Counted is what the socket carried, both ways; ``rest`` is what of it no class explains (MQTT headers, TLS, connecting,
-pings). ``ip`` is an estimate beside it: headers of IP and TCP, ``HEADER_BYTES`` for each segment the kernel counted.
+Counted is what the socket carried, both ways; ``rest`` is what of it no class explains (TLS, connecting, what had to be
+repeated). ``ip`` is an estimate beside it: headers of IP and TCP, ``HEADER_BYTES`` for each segment the kernel counted.
 
 Which month it is, is for the clock to say, and clocks jump. So a month is one entry for ever, whatever the order in
 which it is named: going back to it goes on with its sums. A clock that is sure (NTP, GNSS) decides, and entries of
@@ -24,8 +24,9 @@ from outrider.errors import JournalError
 from outrider.model.network import Path
 
 VERSION: Final = 1
-PAYLOADS: Final = ("emergency", "ledger", "event", "telemetry", "bulk", "beacon", "status", "ack")
-CLASSES: Final = (*PAYLOADS, "rest", "ip")
+LANES: Final = ("emergency", "ledger", "event", "telemetry", "bulk")
+PACKETS: Final = (*LANES, "beacon", "status", "ack", "puback", "ping")  # whole MQTT packets (``traffic``)
+CLASSES: Final = (*PACKETS, "rest", "ip")
 HEADER_BYTES: Final = 52  # IPv4 20, TCP 20, time stamps 12; IPv6: 20 more
 KEPT_MONTHS: Final = 13
 LEAP_MONTHS: Final = 13
@@ -46,7 +47,7 @@ class Reading:
     def since(self, before: Reading) -> dict[str, Pair]:
         """Bytes by class since then. A counter that went back (a new uplink) counts from zero."""
         sent, received = _minus(self.sent, before.sent), _minus(self.received, before.received)
-        out = {name: (sent.get(name, 0), received.get(name, 0)) for name in PAYLOADS}
+        out = {name: (sent.get(name, 0), received.get(name, 0)) for name in PACKETS}
         known = [sum(pair[way] for pair in out.values()) for way in (0, 1)]
         link = (sent.get("link", 0), received.get("link", 0))
         out["rest"] = (link[0] - known[0], link[1] - known[1])
