@@ -108,7 +108,7 @@ class Rewriter:
         )
         self._at = first.first_seq
         self._sieve = Sieve(stream, form)
-        self._held: list[StoredRecord] = []  # of the source that is being read
+        self._held: list[StoredRecord] = []  # read and not yet written
         self._commits: list[tuple[CommitHeader, int, Record]] = []
         self._blocks = 1
         self._unsynced = 0
@@ -138,16 +138,21 @@ class Rewriter:
                 return True
             self._take(got, source.last_seq)
         if self._at > source.last_seq:
+            self._end_source(last=self.taken == len(self.sources) - 1)
+        return self.failed or self.taken == len(self.sources)
+
+    def _end_source(self, *, last: bool) -> None:
+        """Write what fills its blocks, at the end the rest too."""
+        if last:
             self._held += self._sieve.close()
-            groups = list(_blocks_of(self._held))
-            if self._blocks + sum(blocks for _items, blocks in groups) > self._limit:
-                self.failed = True
-                return True
-            for items, blocks in groups:
-                self._write(items, blocks)
-            self._held = []
-            self.taken += 1
-        return self.taken == len(self.sources)
+        groups = list(_blocks_of(self._held))
+        if self._blocks + sum(blocks for _items, blocks in groups) > self._limit:
+            self.failed = True
+            return
+        self._held = [] if last or not groups else groups.pop()[0]
+        for items, blocks in groups:
+            self._write(items, blocks)
+        self.taken += 1
 
     def _take(self, got: Sequence[StoredRecord], last_seq: int) -> None:
         for stored in got:
