@@ -1,5 +1,7 @@
 """``python -m outrider``."""
 
+import sys
+
 from outrider.cli.main import main
 
-main()
+sys.exit(main())
