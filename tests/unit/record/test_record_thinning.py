@@ -51,6 +51,11 @@ def drive(journal: Journal, seconds: int, start: int = 0, *, tidy: bool = True) 
     return given
 
 
+def tidy_up(journal: Journal) -> None:
+    while journal.tidy():
+        pass
+
+
 def held(journal: Journal, lane: Lane = Lane.TELEMETRY) -> list[StoredRecord]:
     """Everything from the first number on; asserts that no number is passed over."""
     out: list[StoredRecord] = []
@@ -157,7 +162,8 @@ def test_what_is_thinned_goes_at_last_and_is_not_thinned_again() -> None:
     assert (first.first_seq, first.reason) == (1, GapReason.QUOTA)
     assert stored[-1].record == given[-1]
     kept = [s.seq for s in stored[1:] if gap(s) is None]
-    assert {b - a for a, b in pairwise(kept)} == {1, 10}
+    assert set(range(10 * (kept[0] // 10) + 11, 12_000, 10)) <= set(kept)
+    assert len(kept) < 12_000 / 5
     assert all(given[seq - 1] == s.record for seq, s in ((s.seq, s) for s in stored) if gap(s) is None)
     again = open_journal(MemoryStorage(storage.files()), options(16), seed=2)
     assert [s.canonical() for s in held(again)] == [s.canonical() for s in stored]
@@ -255,8 +261,7 @@ def test_a_disk_that_refuses_stops_only_the_tidying(kind: str) -> None:
 
     storage.fail = fail
     with pytest.raises(JournalError):
-        while journal.tidy():
-            pass
+        tidy_up(journal)
     armed = False
     journal.maintain()
     while journal.tidy():
