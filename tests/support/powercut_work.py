@@ -186,6 +186,7 @@ class Driver:
 
     def maintain(self) -> None:
         begun = self.now
+        self.history.tidied.append(begun)
         self.journal.maintain()
         self._note_eviction(begun)
 

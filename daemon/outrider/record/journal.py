@@ -137,6 +137,11 @@ class Journal:
         self._stats.lanes[lane].appended += 1
         return pending.add(record)
 
+    @property
+    def full(self) -> bool:
+        """A lane got no segment when it last tried, or one of the reserve."""
+        return self._stats.full
+
     def max_body(self, lane: Lane) -> int:
         return self._options.max_body_bytes(lane)
 

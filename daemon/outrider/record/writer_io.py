@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from outrider.errors import JournalError
+from outrider.model.notice import Notice
 from outrider.model.record import GapReason, Lane, Record
 from outrider.ports import Clock
+from outrider.record.disk_watch import DiskWatch
 from outrider.record.evidence_label import is_evidence
 from outrider.record.journal import Journal
 from outrider.record.options import URGENT
@@ -54,7 +56,7 @@ class WriterOptions:
 @dataclass(slots=True)
 class WriterStats:
     """put, refused: records by lane, in order of ``Lane``. highest: the fullest the queue has been. alive: the thread
-    runs; false while the daemon does is a fault of ours."""
+    runs; false while the daemon does is a fault of ours. disk: ok, full, read_only or fault."""
 
     put: dict[str, int] = field(default_factory=lambda: {lane.name.lower(): 0 for lane in Lane})
     refused: dict[str, int] = field(default_factory=lambda: {lane.name.lower(): 0 for lane in Lane})
@@ -63,6 +65,7 @@ class WriterStats:
     failed_commits: int = 0
     last_fault: str | None = None
     alive: bool = False
+    disk: str = "ok"
 
 
 @dataclass(slots=True)
@@ -86,12 +89,14 @@ class JournalWriter:
         *,
         on_durable: OnDurable | None = None,
         save_beside: Callable[[], None] = lambda: None,
+        on_notice: Callable[[Notice], None] = lambda _notice: None,
     ) -> None:
         self._journal = journal
         self._options = options
         self._clock = clock
         self._on_durable = on_durable
         self._save_beside = save_beside
+        self._disk = DiskWatch(on_notice)
         self._wake = threading.Condition()
         self._queue: deque[Record | _Lost] = deque()
         self._lost: dict[Lane, _Lost] = {}  # the lanes whose newest entry is a loss
@@ -111,6 +116,10 @@ class JournalWriter:
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
 
     def start(self) -> None:
+        found = self._journal.stats()
+        unreadable = sum(lane.unreadable for lane in found.lanes.values())
+        if unreadable:
+            self._disk.damage(found.quarantined, unreadable)
         self._thread.start()
 
     def put(self, record: Record) -> bool:
@@ -192,6 +201,7 @@ class JournalWriter:
                 refused=dict(self._stats.refused),
                 queued=self._records,
                 alive=self._thread.is_alive(),
+                disk=self._disk.state.name.lower(),
             )
 
     # -- the thread ----------------------------------------------------------------------------------
@@ -305,6 +315,7 @@ class JournalWriter:
         try:
             seq = self._journal.commit(lane)
         except JournalError as err:
+            self._disk.refused(err, self._now())
             self._note_fault(f"commit of lane {lane.name}: {err}")
             return False
         except Exception as err:  # noqa: BLE001  a fault of ours in one lane must not hold up the others
@@ -312,6 +323,10 @@ class JournalWriter:
             _log.exception("journal: commit of lane %s", lane.name)
             return False
         self._untidy = True
+        if self._journal.full:
+            self._disk.full(self._now())
+        else:
+            self._disk.took(self._now())
         del self._due[lane]
         self._hasty.discard(lane)
         self._gathered[lane] = 0
@@ -330,6 +345,7 @@ class JournalWriter:
             try:
                 work()
             except JournalError as err:
+                self._disk.refused(err, now)
                 self._note_fault(f"maintenance: {err}")
 
     def _tidy(self) -> None:
@@ -341,6 +357,7 @@ class JournalWriter:
         try:
             self._untidy = self._journal.tidy()
         except JournalError as err:
+            self._disk.refused(err, self._now())
             self._note_fault(f"packing: {err}")
 
     def _note_fault(self, text: str) -> None:
