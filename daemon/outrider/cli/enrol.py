@@ -84,11 +84,13 @@ def token(  # noqa: PLR0917  click passes them by name
         registry.drop_tokens(device)
         registry.add_token(token_hash(claim), device, now_s, now_s + days * 86_400)
         registry.note(now_s, "token-made", device, None, f"for {days} days")
+    document: dict[str, Any] = {"url": given.url, "device": device, "ca_pin": pin, "days": days}
     if output is not None:
         write_whole(output, render_provisioning(given).encode("ascii"))
+    if as_json:
+        emit_json(document | ({"token": claim} if output is None else {"file": str(output)}))
+    elif output is not None:
         note(_("{file}: for {device}, one use, {days} days").format(file=output, device=device, days=days))
-    elif as_json:
-        emit_json({"url": given.url, "device": device, "token": claim, "ca_pin": pin, "days": days})
     else:
         click.echo(render_provisioning(given), nl=False)
 
@@ -140,7 +142,7 @@ async def _serve(server: EnrolmentServer, desk: EnrolmentDesk, stop: threading.E
 
     port = await server.start()
     if as_json:
-        emit_json({"type": "listening", "port": port})
+        emit_json({"type": "enrol_listening", "port": port})
     else:
         note(_("enrolment server listens on port {port}").format(port=port))
     try:
@@ -150,7 +152,7 @@ async def _serve(server: EnrolmentServer, desk: EnrolmentDesk, stop: threading.E
         await server.stop()
     counts: dict[str, Any] = dataclasses.asdict(desk.counts)
     if as_json:
-        emit_json({"type": "stats", **counts})
+        emit_json({"type": "enrol_stats", **counts})
     else:
         note(" ".join(f"{name}={count}" for name, count in counts.items()))
 
