@@ -54,6 +54,14 @@ PARTS: list[Part] = [
         "it, and by the terminal's own meter, which estimates the headers. Month: 22 days of 8 hours at one record a "
         "second. Bars: 18 bytes a record at 60, aim 16; a beacon at most 180.",
     ),
+    Part(
+        "Receiver",
+        "bench_receiver.py",
+        "Messages that mosquitto has queued, to the disk, confirmed: one `outrider ingest` (one process, one core) with "
+        "batches of 60 from 20 terminals, all checks and signed acknowledgements, WAL and synchronous=FULL; beside a "
+        "plain paho consumer with a message, a row and a commit for each record, in SQLite as it opens and with WAL. Bar: "
+        "20 times the plain consumer.",
+    ),
 ]
 
 

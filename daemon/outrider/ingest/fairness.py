@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-_FLOOR_US: Final = 500_000  # no judgement on less work than this
+_FLOOR_US: Final = 500_000  # nobody is refused for less work than this: more than a terminal may have in the air
 _LEAST_SHARE: Final = 0.25  # nobody is refused below this share of all work
 _TIMES_FAIR: Final = 1.4  # and nobody below so many times its equal share
 _FORGET: Final = 1_000  # work of less than this many microseconds is nothing
@@ -37,11 +37,10 @@ class Fairness:
 
     def hogs(self, device: str) -> bool:
         """It has had more than its share, and others are there. Ask only while messages wait."""
-        total = sum(self._spent.values())
-        if total < _FLOOR_US or len(self._spent) < 2:
+        own = self._spent.get(device, 0.0)
+        if own < _FLOOR_US or len(self._spent) < 2:
             return False
-        most = max(_LEAST_SHARE, _TIMES_FAIR / len(self._spent))
-        return self._spent.get(device, 0.0) > most * total
+        return own > max(_LEAST_SHARE, _TIMES_FAIR / len(self._spent)) * sum(self._spent.values())
 
 
 @dataclass(slots=True)
