@@ -1,8 +1,8 @@
 """Runs the benchmarks of delivery one after the other and writes what they print into their part of the page.
 
-A part is a ``bench_*.py`` that prints one JSON document (its leaves become rows of a table; a member ``tables`` is shown
-as tables of its own) and exits with 0 unless it could not run. It registers itself by a line in ``PARTS``. The first
-line of text before the JSON is ignored, so a part may talk on stderr as it likes.
+A part is a ``bench_*.py`` that prints one JSON document and exits with 0 unless it could not run. The document's leaves
+become rows of a table; a member ``tables`` (name -> rows) is shown as tables of its own. Text before the JSON is passed
+over, and a part may talk on stderr as it likes. It registers itself by an entry in ``PARTS``.
 
     python tests/bench/run_uplink.py [--write PAGE] [--only WORD]... [--list]
 """
@@ -39,28 +39,20 @@ PARTS: list[Part] = [
     Part(
         "Bytes of a record, beside other layouts",
         "bench_uplink_bytes.py",
-        "All bytes of the payloads over the rows in them, each layout really encoded and read back. `telemetry_hour`: two "
-        "synthetic hours of 16 fields; `canedge_drive`: a real car, 40 minutes, replayed through the product with its "
-        "signal table; `truck_j1939`: 7 minutes of a truck; `obd_etios`: OBD values of a small car. `coarser_steps`: "
-        "position to 0.1 m, speed 1 km/h, engine speed 10 rpm, voltage 0.1 V, percent 1. Bars: at most 13.5 bytes at 60 "
-        "and 10.5 at 300 on `telemetry_hour`, aims 11.5 and 9.3.",
+        "All bytes of the payloads over the rows in them, each layout really encoded and read back. `telemetry_hour`: "
+        "two synthetic hours of 16 fields; `canedge_drive`: a real car, 40 minutes, replayed through the product with "
+        "its signal table; `truck_j1939`: 7 minutes of a truck; `obd_etios`: OBD values of a small car. "
+        "`coarser_steps`: position to 0.1 m, speed 1 km/h, engine speed 10 rpm, voltage 0.1 V, percent 1. Bars: at most "
+        "13.5 bytes at 60 and 10.5 at 300 on `telemetry_hour`, aims 11.5 and 9.3.",
     ),
     Part(
         "Bytes on the wire, all in",
         "bench_uplink_wire.py",
         "The uplink, mosquitto and the receiver on loopback: TLS 1.3 with P-256 certificates on both sides, MQTT 5, "
-        "acknowledgements, pings; both directions, IP and TCP headers included, a segment of at most 1360 bytes. The hour of "
-        "driving is played 60 times as fast, paho's keep-alive too. Counted by a packet socket where the machine allows "
-        "it, and by the terminal's own meter, which estimates the headers. Month: 22 days of 8 hours at one record a "
-        "second. Bars: 18 bytes a record at 60, aim 16; a beacon at most 180.",
-    ),
-    Part(
-        "Receiver",
-        "bench_receiver.py",
-        "Messages that mosquitto has queued, to the disk, confirmed: one `outrider ingest` (one process, one core) with "
-        "batches of 60 from 20 terminals, all checks and signed acknowledgements, WAL and synchronous=FULL; beside a "
-        "plain paho consumer with a message, a row and a commit for each record, in SQLite as it opens and with WAL. Bar: "
-        "20 times the plain consumer.",
+        "acknowledgements, pings; both directions, IP and TCP headers included, segments of at most 1360 bytes. The "
+        "rows of `telemetry_hour` are played faster than they were, and the clock of the keep-alive with them. Counted "
+        "by a packet socket where the machine allows it, and beside it by the terminal's own meter, which estimates "
+        "the headers. Bars: 18 bytes a record at 60 s, aim 16; a beacon at most 180.",
     ),
 ]
 
