@@ -127,6 +127,10 @@ class MockService:
         proxy = self._connection.get_object(self._names[0], path, introspect=False)
         return getattr(proxy, method)(*arguments, dbus_interface=interface)
 
+    def calls(self, path: str, method: str) -> int:
+        """How often a method of an object was called."""
+        return len(self.call(path, "GetMethodCalls", method))
+
 
 class MockModemManager(MockService):
     """ModemManager with the modems that a test plugs in."""
@@ -154,16 +158,21 @@ class MockModemManager(MockService):
 
         self.call(ROOT, "ComesBack", dbus.UInt32(number), replug)
 
+    def tell(self, number: int, **values: Any) -> None:
+        """Only the signal that properties of Modem changed; for types that the mock cannot keep."""
+        import dbus
+
+        changed = dbus.Dictionary(values, signature="sv")
+        arguments = dbus.Array([f"{MANAGER}.Modem", changed, dbus.Array([], signature="s")], signature="v")
+        properties = "org.freedesktop.DBus.Properties"
+        self.call(f"{ROOT}/Modems/{number}", "EmitSignal", properties, "PropertiesChanged", "sa{sv}as", arguments)
+
     def set(self, number: int, interface: str, **values: Any) -> None:
         """Properties of a modem change; ``interface`` without the prefix, "" for Modem itself."""
         import dbus
 
         name = f"{MANAGER}.Modem{'.' + interface if interface else ''}"
         self.call(f"{ROOT}/Modems/{number}", "UpdateProperties", name, dbus.Dictionary(values, signature="sv"))
-
-    def calls(self, path: str, method: str) -> int:
-        """How often a method of an object was called."""
-        return len(self.call(path, "GetMethodCalls", method))
 
 
 @contextmanager
@@ -182,3 +191,28 @@ def modem_bus(directory: Path) -> Iterator[tuple[PrivateBus, MockModemManager]]:
     finally:
         manager.stop()
         bus.stop()
+
+
+class MockNetworkManager(MockService):
+    """python-dbusmock's NetworkManager, with devices as a test adds them."""
+
+    PATH = "/org/freedesktop/NetworkManager"
+    NAME = "org.freedesktop.NetworkManager"
+    DEVICE = "org.freedesktop.NetworkManager.Device"
+
+    def __init__(self, bus: PrivateBus) -> None:
+        super().__init__(bus, self.NAME, "/org/freedesktop", "org.freedesktop.DBus.ObjectManager", "networkmanager")
+
+    def takes_any_connection(self) -> None:
+        """``ActivateConnection`` with "/" picks the device's best, as the real one does; the template cannot."""
+        self.call(self.PATH, "AddMethod", self.NAME, "ActivateConnection", "ooo", "o", "ret = dbus.ObjectPath('/')")
+
+    def add_device(self, interface: str, *, metered: int = 0, udi: str = "") -> str:
+        """An Ethernet device of the template, which then says what the test wants."""
+        import dbus
+
+        device = str(self.call("/org/freedesktop", "AddEthernetDevice", interface.replace("-", "_"), interface, 100))
+        for name, value in {"Metered": dbus.UInt32(metered), "Udi": udi}.items():
+            self.call(device, "AddProperty", self.DEVICE, name, value)
+        self.call(device, "UpdateProperties", self.DEVICE, {"Metered": dbus.UInt32(metered)})
+        return device

@@ -119,11 +119,12 @@ class Bus:
         return answer if isinstance(answer, str) else None
 
     async def call(
-        self, target: Target, member: str, signature: str = "", *arguments: Any, timeout_s: float = CALL_S
+        self, target: Target, member: str, signature: str = "", *arguments: Any, timeout_s: float | None = None
     ) -> Any:
         """The first value of the answer (None for none), variants unpacked. CallError for an error or no answer."""
         if self._bus is None:
             raise CallError("the connection to D-Bus is lost")
+        timeout_s = CALL_S if timeout_s is None else timeout_s
         what = f"{target.interface.rpartition('.')[2]}.{member}"
         try:
             message = Message(*target, member, signature=signature, body=list(arguments))
@@ -144,7 +145,7 @@ class Bus:
 
 def _refusal(what: str, answer: Message) -> CallError:
     name = str(answer.error_name or "")
-    text = str(answer.body[0])[:256] if answer.body and isinstance(answer.body[0], str) else ""
+    text = " ".join(answer.body[0].split())[:256] if answer.body and isinstance(answer.body[0], str) else ""
     error = CallError(f"{what}: {text or name}", name)
     if error.refused:
         return CallError(f"{what}: not allowed: {text or name}; see the polkit rule in docs/operate/cellular.md", name)

@@ -18,6 +18,8 @@ AGAIN_S: Final = 60.0
 RULES: Final = (
     f"type='signal',sender='{DBUS}',interface='{DBUS}',member='NameOwnerChanged',arg0='{NETWORK_MANAGER}'",
     f"type='signal',sender='{NETWORK_MANAGER}',interface='{PROPERTIES}',member='PropertiesChanged',arg0='{DEVICE}'",
+    f"type='signal',sender='{NETWORK_MANAGER}',interface='{PROPERTIES}',member='PropertiesChanged',"
+    f"arg0='{NETWORK_MANAGER}'",
 )
 # NMMetered: unknown, yes, no, guess-yes, guess-no
 _METERED: Final[dict[object, bool]] = {1: True, 2: False, 3: True, 4: False}
@@ -45,9 +47,9 @@ class MeteredFollower:
         """Only that something changed is taken from a signal; what, is asked."""
         if message.member == "NameOwnerChanged" and message.body[:1] == [NETWORK_MANAGER]:
             self._wake.set()
-        elif message.member == "PropertiesChanged" and message.body[:1] == [DEVICE]:
+        elif message.member == "PropertiesChanged" and message.body[:1] in ([DEVICE], [NETWORK_MANAGER]):
             changed = message.body[1] if len(message.body) > 1 else None
-            if isinstance(changed, dict) and "Metered" in changed:
+            if isinstance(changed, dict) and changed.keys() & {"Metered", "Devices", "ActiveConnections"}:
                 self._wake.set()
 
     async def run(self) -> None:
