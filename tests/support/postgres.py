@@ -35,6 +35,7 @@ class PostgresServer:
         """As a test server: no fsync, since only processes are killed, not the machine."""
         options = f"-c listen_addresses='' -c unix_socket_directories={self._directory} -c fsync=off"
         options += " -c shared_buffers=16MB -c max_connections=40 -c autovacuum=off"
+        options += " -c synchronous_commit=off -c wal_writer_delay=10s"  # who wants durable commits has to say so
         log = self._directory / "log"
         self._run(binary("pg_ctl"), "-D", self._data, "-w", "-t", "120", "-l", log, "-o", options, "start")
 
