@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import re
+from contextlib import suppress
 from typing import Final
 
 from outrider.errors import JournalError
@@ -78,7 +79,17 @@ class FilePool:
                 if name is None:
                     raise
                 self.reserve_used = True
-        return self._begin(name, header)
+        try:
+            return self._begin(name, header)
+        except JournalError:
+            self._keep(name, size)
+            raise
+
+    def _keep(self, name: str, size: int) -> None:
+        """A spare that could not be used now comes last the next time; it must not be forgotten."""
+        with suppress(JournalError):
+            if name != TMP and name in self._storage.names():
+                self._free[name] = size
 
     def _begin(self, name: str, header: SegmentHeader) -> Segment:
         final = segment_name(header.lane, header.epoch, header.segment)

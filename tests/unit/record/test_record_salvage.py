@@ -6,6 +6,7 @@ import errno
 
 import pytest
 
+from outrider.errors import JournalError
 from outrider.model.record import Gap, GapReason, Kind, Lane
 from outrider.record.format import BLOCK
 from outrider.record.inspect import inspect
@@ -172,3 +173,27 @@ def test_mending_that_the_disk_refuses_is_done_at_the_next_opening() -> None:
     assert found(again, epoch)[0] == [1, 2, 3, 4, 7, 8, 9, 10]
     assert again.stats().lanes[LANE].unreadable == 0
     assert len(cut.files()[name]) == 4 * BLOCK
+
+
+def test_a_spare_that_the_disk_refuses_is_not_forgotten() -> None:
+    """A disk that fails for a night takes no spare away: the file is tried again, after the others."""
+    storage = FaultyStorage(MemoryStorage(), lambda *_what: None)
+    journal = open_journal(storage)  # type: ignore[arg-type]  # a Storage like any other
+    spares = [name for name in storage.names() if name.endswith(".free")]
+    assert spares
+
+    def refuse(kind: str, what: str, _offset: int) -> None:
+        if kind == "sync":
+            raise refusal(errno.EIO, f"{what}: Input/output error")
+
+    journal.append(record(Lane.EMERGENCY))
+    storage.ask = refuse
+    for _ in range(5):
+        with pytest.raises(JournalError):
+            journal.commit(Lane.EMERGENCY)
+    storage.ask = lambda *_what: None
+    assert journal.commit(Lane.EMERGENCY) == 1
+    held = [name for name in storage.names() if name.endswith(".free")]
+    journal.maintain()
+    assert len([name for name in storage.names() if name.endswith(".free")]) == len(spares)
+    assert set(held) <= set(spares), "nothing was made that nobody knows"
