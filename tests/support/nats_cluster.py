@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import nats
 import pytest
 
 from tests.support.broker import free_port
@@ -62,6 +64,21 @@ class NatsCluster:
                 if process is None or process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"nats-server {index} does not listen: {self.log(index)}")
                 time.sleep(0.02)  # polling the start of a process that tells nobody
+
+    def leads(self, consumer: str) -> list[int]:
+        """How many of the streams behind MQTT, and of their workers' consumer, each server leads."""
+        return asyncio.run(self._leads(consumer))
+
+    async def _leads(self, consumer: str) -> list[int]:
+        client = await nats.connect(list(self.urls))
+        try:
+            js = client.jetstream(timeout=20)
+            clusters = [info.cluster for info in await js.streams_info()]
+            clusters.append((await js.consumer_info("$MQTT_msgs", consumer)).cluster)
+        finally:
+            await client.close()
+        leaders = [cluster.leader for cluster in clusters if cluster is not None]
+        return [leaders.count(f"n{index}") for index in range(len(self.ports))]
 
     def close(self) -> None:
         for index in range(len(self._processes)):
