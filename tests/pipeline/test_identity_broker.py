@@ -140,13 +140,13 @@ def test_a_revoked_terminal_is_refused_without_a_restart(tmp_path: Path) -> None
     """ca revoke writes the list and tells mosquitto; the other terminals stay connected."""
     with secure_broker(tmp_path / "ca") as broker:
         stolen = pair(broker.authority, tmp_path, "bus-1")
-        with device(broker, "bus-2") as other:
-            assert not refused(broker, stolen)
+        with device(broker, "bus-2") as other, device(broker, "bus-1", pem=stolen) as open_before:
             assert broker.authority.revoke("bus-1", "stolen") == 1
             broker.wait_reloaded()
             assert refused(broker, stolen)
             assert other.connected
             assert other.publish("t/bus-2/e")
+            assert open_before.publish("t/bus-1/e")  # docs/operate/identity.md: what is open stays open
 
 
 def test_each_attack_succeeds_without_its_defence(tmp_path: Path) -> None:

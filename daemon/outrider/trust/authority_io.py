@@ -32,10 +32,22 @@ from cryptography.hazmat.primitives import serialization
 
 from outrider.errors import TrustError
 from outrider.trust.authority import Root, host_name, issue_client, issue_server, make_root, revocation_list
-from outrider.trust.certificates import Key, PublicKey, certificates_pem, key_pem, new_key, read_certificates, read_key
+from outrider.trust.certificates import (
+    Key,
+    PublicKey,
+    certificates_pem,
+    ends_s,
+    fingerprint,
+    key_pem,
+    new_key,
+    read_certificates,
+    read_key,
+    starts_s,
+)
 from outrider.trust.mosquitto import RECEIVER, Listeners, render_acl, render_config
 from outrider.trust.private_io import PUBLIC, make_private_directory, read_whole, write_whole
 from outrider.trust.registry_io import Registry, root_id
+from outrider.trust.renewal import Lifetime, State
 from outrider.wire.keys import KeyRing, parse_keys
 from outrider.wire.topics import DEVICE_ID
 
@@ -146,6 +158,19 @@ class Authority:
         root = self.root(self.plan.serving)
         certificate = issue_server(root, key.public_key(), self.plan.hosts, self._wall_s(), SERVER_DAYS)
         self._store("server", self.plan.hosts[0], certificate, key_pem(key))
+
+    def tend(self) -> list[str]:
+        """Certificates of server and receiver that are past two thirds of their lifetime are issued anew; which."""
+        renewed = []
+        for name, issue in (("server", self.issue_server), ("receiver", self.issue_receiver)):
+            certificate = read_certificates(self._content(self.directory / f"{name}.pem"))[0]
+            lifetime = Lifetime(starts_s(certificate), ends_s(certificate), fingerprint(certificate))
+            if lifetime.state(self._wall_s()) is not State.FRESH:
+                issue()
+                renewed.append(name)
+        if renewed:
+            self.tell_broker()
+        return renewed
 
     def revoke(self, what: str, reason: str) -> int:
         """By name or serial; how many certificates that were valid are not any more. The broker is told."""

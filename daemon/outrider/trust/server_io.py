@@ -133,17 +133,18 @@ class EnrolmentServer:
                     connection.force_close()
 
     async def _reload(self) -> None:
-        """A new server certificate or root is used without a restart."""
+        """A new server certificate or root is used without a restart; certificates of servers are renewed in time."""
         stamps = _stamps(self._desk.authority)
         while True:
             await asyncio.sleep(RELOAD_S)
-            now = _stamps(self._desk.authority)
-            if now == stamps:
-                continue
             try:
-                load_files(self._context, self._desk.authority)
-                self._desk.authority = Authority(self._desk.authority.directory)
-                stamps = now
+                for name in await asyncio.get_running_loop().run_in_executor(self._pool, self._desk.authority.tend):
+                    log.info("enrolment: the %s's certificate was renewed", name)
+                now = _stamps(self._desk.authority)
+                if now != stamps:
+                    load_files(self._context, self._desk.authority)
+                    self._desk.authority = Authority(self._desk.authority.directory, self._desk.wall_s)
+                    stamps = now
             except (OSError, ValueError) as err:
                 log.warning("enrolment: the authority's files cannot be used: %s", err)
 

@@ -96,6 +96,19 @@ def test_a_name_and_a_serial_can_be_revoked(tmp_path: Path) -> None:
     assert {entry.serial_number for entry in listed} == {int(one.serial, 16), int(two.serial, 16)}
 
 
+def test_servers_are_renewed_in_time(tmp_path: Path) -> None:
+    """A broker's certificate that ends cuts off everybody: at two thirds of its lifetime there is a new one, once."""
+    wall = Wall()
+    ca = authority(tmp_path / "ca", wall)
+    before = (ca.directory / "server.pem").read_bytes()
+    wall.now_s += 500 * 86_400
+    assert ca.tend() == []
+    wall.now_s += 60 * 86_400
+    assert ca.tend() == ["server", "receiver"]
+    assert ca.tend() == []
+    assert (ca.directory / "server.pem").read_bytes() != before
+
+
 def test_only_mosquitto_is_sent_a_signal(tmp_path: Path) -> None:
     """A stale pid file that names another process by now, or garbage, harms nobody."""
     ca = authority(tmp_path / "ca")
