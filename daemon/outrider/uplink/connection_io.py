@@ -174,6 +174,8 @@ class Connection:
     def _handle(self, event: LinkEvent) -> None:
         counters = self._s.tally.counters
         match event:
+            case link_io.Connected() if self.is_up:
+                raise LinkError("a second CONNACK")
             case link_io.Connected(receive_maximum, packet_maximum):
                 self._s.pump.connected(packet_maximum, v5=self.broker.dialect.version is Version.V5)
                 self._on_connected(receive_maximum)

@@ -33,6 +33,8 @@ _NOTSENT_BYTES: Final = 4096
 _THIN_LINEAR_TIMEOUTS: Final = 16  # TCP_THIN_LINEAR_TIMEOUTS, likewise
 # of linux/tcp.h: tcpi_bytes_received, tcpi_segs_out, tcpi_segs_in, tcpi_bytes_sent
 _TCP_INFO: Final = struct.Struct("=128xQII56xQ")
+_MAX_INCOMING: Final = 131_072  # bytes of a packet; an acknowledgement has at most 64 KiB
+_MAX_UNFINISHED: Final = 8  # QoS 2 messages begun by the broker; nobody asked for any
 _UNSUPPORTED_VERSION: Final = ("Unsupported protocol version",)
 
 
@@ -134,6 +136,10 @@ class _Client(Client):
             secure.close()
             raise
         return secure
+
+    def is_flooded(self) -> bool:
+        """paho would take a packet of 256 MB, and keep as many QoS 2 messages as there are numbers for."""
+        return self._in_packet["remaining_length"] > _MAX_INCOMING or len(self._in_messages) > _MAX_UNFINISHED
 
     def _send_pingreq(self) -> MQTTErrorCode:  # as above
         self.pings += 1
@@ -296,6 +302,9 @@ class Link:
             rc = rc or self._client.loop_misc()
         except Exception as err:  # noqa: BLE001  what a broken broker sends may trip paho anywhere in its parser
             self._closed(f"{type(err).__name__}: {err}")
+            return
+        if self._client.is_flooded():
+            self._closed("the broker sends more than was asked for")
             return
         if rc or self._client.socket() is None:
             self._closed(MQTTErrorCode(rc).name)
