@@ -1,8 +1,8 @@
 """Brokers that lie, babble and flood: nothing is freed, nothing grows without bound, and sending goes on.
 
-Each was seen to succeed first against a build without the defence: ``is_flooded`` always false (the link stayed up and
-the process grew), the second CONNACK taken for a new connection (more than the window in flight), the topic of a message
-not looked at, the counter and the signature of an acknowledgement not looked at.
+Each was seen to succeed first against a build without the defence: ``is_flooded`` always false (the link stayed up, and
+the process grew), a second CONNACK taken for a new connection (more than the window in flight), the topic of a
+message, the counter and the signature of an acknowledgement not looked at.
 """
 
 from __future__ import annotations

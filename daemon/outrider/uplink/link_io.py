@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import paho.mqtt.client
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
@@ -140,6 +141,14 @@ class _Client(Client):
     def is_flooded(self) -> bool:
         """paho would take a packet of 256 MB, and keep as many QoS 2 messages as there are numbers for."""
         return self._in_packet["remaining_length"] > _MAX_INCOMING or len(self._in_messages) > _MAX_UNFINISHED
+
+    def _packet_write(self) -> MQTTErrorCode:  # as above
+        """paho 2.2 notes when it last sent only when a packet is left over, and so pings in the middle of traffic."""
+        waiting = len(self._out_packet)
+        done = super()._packet_write()
+        if len(self._out_packet) < waiting:
+            self._last_msg_out = paho.mqtt.client.time_func()
+        return done
 
     def _send_pingreq(self) -> MQTTErrorCode:  # as above
         self.pings += 1
