@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from outrider.errors import TrustError
 from outrider.trust.authority import issue_client, make_root
 from outrider.trust.certificates import (
+    check_issued,
+    check_roots,
     key_pem,
     make_bundle,
     make_request,
@@ -76,7 +78,10 @@ def test_bodies(body: bytes) -> None:
 def test_bundles(body: bytes) -> None:
     """What an enrolment server may answer."""
     try:
-        assert 1 <= len(read_bundle(body)) <= 8
+        found = read_bundle(body)
+        assert 1 <= len(found) <= 8
+        check_issued(found[-1], KEY.public_key(), "bus-17", found)
+        check_roots(found)
     except TrustError:
         return
 

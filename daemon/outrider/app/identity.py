@@ -62,9 +62,8 @@ def enrolled_config(config: Config, identity: DeviceIdentity) -> Config:
     """The configuration with what enrolment gave filled in; without an uplink while the terminal is not enrolled."""
     if not identity.enrolled:
         return msgspec.structs.replace(config, uplink=None)
-    device, told = identity.device, config.terminal.device
-    if told not in {type(config.terminal)().device, device}:
-        raise ConfigError(f"[terminal] device is {told!r}, the certificate is that of {device!r}; remove one of them")
+    device = identity.device
+    _check_device(config, device, "the certificate is that of")
     section = config.uplink or UplinkSection()
     if not section.host:
         broker, *others = identity.settings().brokers
@@ -102,6 +101,7 @@ class IdentityKeeper:
 
     def __init__(self, config: Config, base: Path, clock: Clock, on_notice: Callable[[Notice], None]) -> None:
         self.config = config
+        self._given = config
         self.identity: DeviceIdentity | None = None
         self.restart = False
         self._base = base
@@ -120,7 +120,18 @@ class IdentityKeeper:
 
             wall_s = lambda: clock.utc_us() / 1e6  # noqa: E731
             self.identity = DeviceIdentity(identity_directory(config, base), wall_s)
-            self.config = enrolled_config(config, self.identity)
+            self.config = self._configured(self.identity)
+
+    def _configured(self, identity: DeviceIdentity) -> Config:
+        """An identity that cannot be used (damaged flash) keeps records here; it does not keep the car from being
+        recorded."""
+        try:
+            if identity.enrolled:
+                identity.context(identity.current)
+            return enrolled_config(self.config, identity)
+        except TrustError as err:
+            self._failed(err)
+            return msgspec.structs.replace(self.config, uplink=None)
 
     @property
     def enrolled(self) -> DeviceIdentity | None:
@@ -171,20 +182,30 @@ class IdentityKeeper:
             if now_us >= self._next_us:
                 self._enrol(identity)
             return
+        if self.config.uplink is None:  # somebody has enrolled it meanwhile, or mended it
+            identity.context(identity.current)
+            enrolled_config(self._given, identity)  # ConfigError for another device: running anew would end in it
+            self.restart = True
+            return
         if self._uplink is not None and self._uplink.status().connected and identity.connected():
             log.info("identity: the broker has taken the renewed certificate; the old one is gone")
         self._watch_lifetime(identity, now_us)
 
     def _enrol(self, identity: DeviceIdentity) -> None:
+        from outrider.trust.client_io import Refused
         from outrider.trust.enrol_io import enrol
 
         assert self._section is not None
         if self._section.provisioning is None:
             self._last_error = "not enrolled; run: outrider identity enrol --from FILE"
             return
+        given = read_provisioning(self._base / self._section.provisioning)
+        _check_device(self._given, given.device, "the provisioning file is for")
         try:
-            outcome = enrol(identity, read_provisioning(self._base / self._section.provisioning))
-        except LinkError as err:
+            outcome = enrol(identity, given)
+        except (LinkError, Refused) as err:
+            if isinstance(err, Refused) and err.for_good:
+                raise
             self._failed(err, min(ENROL_RETRY_CAP_S, ENROL_RETRY_S * 2.0 ** min(self._failures, 8)))
             return
         log.info("identity: enrolled as %s", outcome.device)
@@ -231,6 +252,13 @@ class IdentityKeeper:
         if str(err) != self._last_error:
             log.warning("identity: %s", err)
         self._last_error = str(err)
+
+
+def _check_device(config: Config, device: str, what: str) -> None:
+    """One name for one terminal; the default names nobody."""
+    told = config.terminal.device
+    if told not in {type(config.terminal)().device, device}:
+        raise ConfigError(f"[terminal] device is {told!r}, {what} {device!r}; remove one of them")
 
 
 def _day(utc_s: float) -> str:

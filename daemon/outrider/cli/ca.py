@@ -116,6 +116,7 @@ def revoke(directory: Path, what: str, reason: str, as_json: bool) -> None:
     count = authority.revoke(what, reason)
     if count == 0:
         raise TrustError(_("{what}: no valid certificate of that name or serial").format(what=what[:80]))
+    _say_told(authority)
     if as_json:
         emit_json({"revoked": count})
     else:
@@ -146,6 +147,7 @@ def rotate(directory: Path, servers: bool, retire: bool, force: bool, as_json: b
         authority.retire()
     else:
         authority.rotate()
+    _say_told(authority)
     _show(authority, as_json)
 
 
@@ -169,6 +171,11 @@ def _sign(authority: Authority, device: str, csr: Path, output: Path) -> None:
     with authority.registry() as registry:
         registry.remember("device", device, certificate)
         registry.note(time.time(), "signed", device, None, f"serial {certificate.serial_number:x}, by hand")
+
+
+def _say_told(authority: Authority) -> None:
+    if not authority.told:
+        note(_("no broker was told (no mosquitto by mosquitto.pid): have yours read its files again"))
 
 
 def _show(authority: Authority, as_json: bool) -> None:

@@ -36,10 +36,15 @@ def cli() -> None:
 def serve(directory: Path, listen: str, brokers: tuple[str, ...], grace_days: int, as_json: bool) -> None:
     """Serve until SIGTERM or SIGINT. Certificates that ended up to --grace-days ago can still be renewed."""
     from outrider.app.delivery import split_broker
+    from outrider.errors import ConfigError
     from outrider.trust.authority_io import Authority
     from outrider.trust.desk_io import EnrolmentDesk
-    from outrider.trust.server_io import EnrolmentServer
     from outrider.trust.settings import Broker
+
+    try:
+        from outrider.trust.server_io import EnrolmentServer
+    except ImportError:
+        raise ConfigError(_("the enrolment server needs aiohttp: install outrider[ingest]")) from None
 
     logging.basicConfig(level="INFO", format="%(levelname)s %(name)s: %(message)s")
     authority = Authority(directory)

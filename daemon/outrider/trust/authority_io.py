@@ -73,6 +73,7 @@ class Authority:
 
     def __init__(self, directory: Path, wall_s: Callable[[], float] = time.time) -> None:
         self.directory = directory.resolve()
+        self.told = False  # whether the broker was told of the last change
         self._wall_s = wall_s
         content = read_whole(self.directory / "authority.json")
         if content is None:
@@ -231,7 +232,11 @@ class Authority:
         write_whole(self.directory / "crl.pem", b"".join(lists), PUBLIC)
 
     def tell_broker(self) -> bool:
-        """SIGHUP to the mosquitto of ``mosquitto.pid``, if that is one. False: nobody was told."""
+        """SIGHUP to the mosquitto of ``mosquitto.pid``, if that is one; also in ``told``. False: nobody was told."""
+        self.told = self._signal_broker()
+        return self.told
+
+    def _signal_broker(self) -> bool:
         content = (read_whole(self.directory / "mosquitto.pid") or b"").strip()
         if not content.isdigit():
             return False

@@ -22,7 +22,8 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -106,15 +107,17 @@ class DeviceIdentity:
         content = read_whole(self.settings_file)
         if content is None:
             raise TrustError("is missing; enrol again", path=self.settings_file)
-        return read_settings(content)
+        with _naming(self.settings_file):
+            return read_settings(content)
 
     def trusted(self) -> list[x509.Certificate]:
         """The roots. TrustError when there are none, or a certificate is no root."""
         content = read_whole(self.roots)
         if content is None:
             raise TrustError("is missing; enrol again", path=self.roots)
-        roots = read_certificates(content)
-        check_roots(roots)
+        with _naming(self.roots):
+            roots = read_certificates(content)
+            check_roots(roots)
         return roots
 
     def private(self) -> bool:
@@ -178,14 +181,21 @@ class DeviceIdentity:
         content = read_whole(path)
         if content is None:
             raise TrustError("this terminal is not enrolled; run: outrider identity enrol --from FILE", path=path)
-        try:
+        with _naming(path):
             key = read_key(content)
             certificate = read_certificates(content)[0]
-        except TrustError as err:
-            raise TrustError(str(err), path=path) from None
         if certificate.public_key() != key.public_key():
             raise TrustError("key and certificate do not belong together", path=path)
         return Held(path, certificate)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Whatever is wrong with the content is said of ``path``."""
+    try:
+        yield
+    except TrustError as err:
+        raise TrustError(str(err), path=path) from None
 
 
 def pinned_context(roots: list[x509.Certificate], file: Path | None, floor_s: float | None = None) -> ssl.SSLContext:

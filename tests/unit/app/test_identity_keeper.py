@@ -162,6 +162,54 @@ def test_a_renewal_that_fails_is_repeated_and_told_before_it_is_too_late(
     assert (desk.keeper.status() or {})["state"] == "expired"
 
 
+def test_a_damaged_identity_does_not_keep_the_car_from_being_recorded(
+    tmp_path: Path, served: Enrolment, wall: Wall
+) -> None:
+    """No uplink, an error in the status; mended (or enrolled by hand) while the daemon runs, it is used."""
+    desk = enrolled(tmp_path, served, wall)
+    for path in (desk.identity.current, desk.identity.roots, desk.identity.settings_file):
+        kept = path.read_bytes()
+        path.write_bytes(b"\0" * 9)
+        desk.keeper = desk.anew()
+        assert desk.keeper.config.uplink is None
+        assert desk.keeper.enrolled is None
+        assert path.name in str((desk.keeper.status() or {})["last_error"])
+        desk.look()
+        assert not desk.keeper.restart
+        path.write_bytes(kept)
+        desk.look()
+        assert desk.keeper.restart
+
+
+def test_a_token_for_another_device_than_the_configured_one_is_not_used_up(
+    tmp_path: Path, served: Enrolment, wall: Wall
+) -> None:
+    """The mistake is said before the server is asked; nor does the daemon run anew into it."""
+    (tmp_path / "bus.toml").write_text(render_provisioning(served.provisioning("bus-17")), encoding="ascii")
+    desk = Desk(tmp_path, wall, TEXT.replace("[terminal]", "[terminal]\ndevice = 'bus-18'"))
+    desk.look()
+    assert "'bus-18', the provisioning file is for 'bus-17'" in str((desk.keeper.status() or {})["last_error"])
+    assert served.audit() == []
+    enrol(desk.identity, served.provisioning("bus-17"))
+    desk.look()
+    assert not desk.keeper.restart
+    assert "the certificate is that of 'bus-17'" in str((desk.keeper.status() or {})["last_error"])
+
+
+def test_a_refusal_for_a_while_is_asked_again_soon(tmp_path: Path, served: Enrolment, wall: Wall) -> None:
+    """429 of a server that was guessed at from the same address: minutes, not hours."""
+    desk = Desk(tmp_path, wall)
+    (tmp_path / "bus.toml").write_text(render_provisioning(served.provisioning("bus-17", days=9)), encoding="ascii")
+    for _number in range(10):
+        served.desk.limit.fail("127.0.0.1", wall())
+    desk.look()
+    assert "(429)" in str((desk.keeper.status() or {})["last_error"])
+    wall.now_s += 60
+    desk.clock.advance(60)
+    desk.look()
+    assert desk.keeper.restart
+
+
 def test_what_the_configuration_says_goes_first(tmp_path: Path, served: Enrolment, wall: Wall) -> None:
     """Host and key of [uplink]; but a device that is not the certificate's is a mistake."""
     (tmp_path / "ack.key").write_text("cd" * 32, encoding="ascii")
