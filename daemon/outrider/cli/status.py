@@ -52,11 +52,20 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         text = _("{durable} durable, {acknowledged} acknowledged").format(**state)
         lines.append((_("lane"), f"{lane}: {text}"))
     lines += uplink_lines(document["uplink"])
+    if document.get("identity"):
+        lines.append((_("identity"), _identity_line(document["identity"])))
     if document["uplink"] is not None:
         beacons = document["beacons"]
         state = _("every few seconds") if beacons["on"] else _("none: slow or standing")
         lines.append((_("beacons"), ", ".join([state, *(f"{k} {v}" for k, v in beacons.items() if k != "on" and v)])))
     return lines
+
+
+def _identity_line(identity: dict[str, Any]) -> str:
+    parts = [identity.get("state", _("not enrolled"))]
+    if identity.get("fingerprint"):
+        parts.append(identity["fingerprint"][:16])
+    return ", ".join([*parts, identity["last_error"]] if identity["last_error"] else parts)
 
 
 def bus_line(bus: dict[str, Any]) -> str:
