@@ -27,7 +27,7 @@ def nats_path() -> str:
 class NatsCluster:
     """``size`` servers, started in the constructor. ``kill`` is SIGKILL; ``start`` brings one back with its disk."""
 
-    def __init__(self, directory: Path, size: int = 3, extra: str = "") -> None:
+    def __init__(self, directory: Path, size: int = 3, extra: str = "", mqtt: str = "") -> None:
         self._path = nats_path()
         self._directory = directory
         self._processes: list[subprocess.Popen[bytes] | None] = [None] * size
@@ -35,7 +35,7 @@ class NatsCluster:
         self.mqtt_ports = [free_port() for _ in range(size)]
         routes = [free_port() for _ in range(size)]
         for index in range(size):
-            self._config(index).write_text(self._text(index, routes, extra), encoding="ascii")
+            self._config(index).write_text(self._text(index, routes, extra, mqtt), encoding="ascii")
             self.start(index)
 
     @property
@@ -90,13 +90,13 @@ class NatsCluster:
     def _config(self, index: int) -> Path:
         return self._directory / f"nats-{index}.conf"
 
-    def _text(self, index: int, routes: list[int], extra: str) -> str:
+    def _text(self, index: int, routes: list[int], extra: str, mqtt: str) -> str:
         size = len(routes)
         lines = [
             f'server_name: "n{index}"',
             f"listen: 127.0.0.1:{self.ports[index]}",
             f'jetstream {{ store_dir: "{self._directory / f"js-{index}"}", max_file_store: 256M, max_mem: 16M }}',
-            f"mqtt {{ listen: 127.0.0.1:{self.mqtt_ports[index]}, stream_replicas: {size} }}",
+            f"mqtt {{ listen: 127.0.0.1:{self.mqtt_ports[index]}, stream_replicas: {size}, {mqtt} }}",
             extra,
         ]
         if size > 1:
