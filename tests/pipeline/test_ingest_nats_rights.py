@@ -1,4 +1,4 @@
-"""Who may say what at a NATS server: the rights that docs/operate/fleet.md shows, with certificates of our authority."""
+"""Who may say what at a NATS server: the rights that docs/operate/fleet.md shows, with our authority's certificates."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 from click.testing import CliRunner
 
 from outrider.app.fleet import Fleet, compare
@@ -18,6 +19,8 @@ from outrider.ingest.store_io import Store
 from outrider.model.record import Lane
 from tests.support.broker import Broker
 from tests.support.workers import MASTER, Worker
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/cli-schema.json").read_text(encoding="utf-8"))
 
 
 def test_a_fleet_with_every_trouble_arrives_whole(broker: Broker, tmp_path: Path) -> None:
@@ -76,6 +79,7 @@ def test_without_a_receiver_it_says_that_nothing_was_acknowledged(broker: Broker
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     report = json.loads(done.stdout)
+    jsonschema.validate(report, {"$ref": "#/$defs/fleet", "$defs": SCHEMA["$defs"]})
     assert report["good"] is False
     assert report["unacknowledged"] == sum(report["records"].values()) > 20
     assert len(list((tmp_path / "journals").iterdir())) == 2
