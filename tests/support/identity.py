@@ -126,17 +126,27 @@ class SecureBroker:
             assert f"{line}\n" in text, line
             text = text.replace(f"{line}\n", "")
         config.write_text(f"{text}{more}\n", encoding="utf-8")
-        self._log = (directory / "mosquitto.log").open("wb")
-        command = [mosquitto_path(), "-v", "-c", str(config)]
-        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
-        self._wait_for("running")
+        self._log = (directory / "mosquitto.log").open("ab")
+        self._command = [mosquitto_path(), "-v", "-c", str(config)]
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        before = self.log().count(" running")
+        self._process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log)
+        self._wait_for(" running", before + 1)
+        return self._process
+
+    def restart(self) -> None:
+        self._process.terminate()
+        self._process.wait(WAIT_S)
+        self._process = self._start()
 
     def log(self) -> str:
         return Path(self._log.name).read_text(encoding="utf-8", errors="replace")
 
-    def _wait_for(self, words: str) -> None:
+    def _wait_for(self, words: str, times: int = 1) -> None:
         deadline = time.monotonic() + WAIT_S
-        while words not in self.log():
+        while self.log().count(words) < times:
             assert self._process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.02)
