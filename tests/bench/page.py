@@ -17,8 +17,8 @@ from typing import Any
 
 INTRO = (
     "# Benchmarks\n\n"
-    "Written by `make bench`, `make bench-uplink` and `make bench-hil`; do not edit by hand. Peers run beside Outrider\n"
-    "in the same run, since absolute times move with the machine: quote the ratios.\n\n"
+    "Written by `make bench`, `make bench-uplink` and `make bench-hil`; do not edit by hand. Peers run beside\n"
+    "Outrider in the same run, since absolute times move with the machine: quote the ratios.\n\n"
 )
 
 

@@ -121,7 +121,7 @@ class DataKeeper:
         """Count what is new, tell what is due, write what is worth it."""
         self._count()
         now = self._clock.boottime_us()
-        waits = self._bulk_waits()
+        waits = self._waits()
         with self._lock:
             notices = [*self._limit_notice(now), *self._month_notice()]
             settled = self._settle_evidence(now, waits)
@@ -132,6 +132,13 @@ class DataKeeper:
         worth = now - self._saved_us >= SAVE_US or self._unsaved >= SAVE_BYTES or asked
         if settled or notices or (self._unsaved and worth):
             self._save(now)
+
+    def _waits(self) -> bool:
+        """A journal that cannot tell (it is being closed) is taken to hold evidence still."""
+        try:
+            return self._bulk_waits()
+        except JournalError:
+            return True
 
     def _count(self) -> None:
         network, reading = self._network.network(), self._read()
