@@ -48,8 +48,13 @@ class CursorState:
 
 
 def encode_cursor(state: CursorState) -> bytes:
-    """Beyond the limits the oldest streams and the unreadable (re-derivable) holes are left out."""
-    positions = list(state.positions.items())[-MAX_STREAMS:]
+    """What does not fit is what can be found again: holes of what was unreadable, and first of all streams of old
+    epochs of which nothing is acknowledged and nothing is missing. Losing the position of others costs a resend."""
+    positions = list(state.positions.items())
+    if len(positions) > MAX_STREAMS:
+        holed = {(epoch, lane) for epoch, lane, _hole in state.holes}
+        positions.sort(key=lambda each: (each[0][0] == state.epoch, each[0] in holed, each[1].acknowledged > 0))
+        positions = positions[-MAX_STREAMS:]
     holes = sorted(state.holes, key=lambda h: h[2].reason == GapReason.CORRUPT)[:MAX_HOLES]
     parts = [_HEAD.pack(VERSION, len(positions), len(holes), 0, state.epoch)]
     parts += [_STREAM.pack(e, lane, p.acknowledged, p.durable, p.next_segment) for (e, lane), p in positions]

@@ -51,6 +51,18 @@ def covering(holes: Iterable[Hole], seq: int) -> Hole | None:
     return next((hole for hole in holes if hole.first <= seq <= hole.last), None)
 
 
+def merged(holes: Iterable[Hole]) -> list[Hole]:
+    """In order; neighbours that are gone for the same reason become one, so that the cursor has room for all."""
+    out: list[Hole] = []
+    for hole in sorted(holes, key=lambda each: each.first):
+        before = out[-1] if out else None
+        if before is not None and before.last + 1 == hole.first and before.reason == hole.reason:
+            out[-1] = Hole(before.first, hole.last, hole.reason, hole.boot_id, hole.t_us)
+        else:
+            out.append(hole)
+    return out
+
+
 def without(first: int, last: int, holes: Iterable[Hole]) -> list[tuple[int, int]]:
     """The parts of first..last that no hole names yet."""
     parts = []

@@ -18,7 +18,7 @@ from outrider.record import cursor as cursors
 from outrider.record.cursor import CursorState, Position, StreamKey, encode_cursor
 from outrider.record.evidence_label import is_evidence
 from outrider.record.format import BLOCK, SegmentHeader
-from outrider.record.options import URGENT, JournalOptions, LaneOptions
+from outrider.record.options import SHED_ORDER, URGENT, JournalOptions, LaneOptions
 from outrider.record.pending import Pending
 from outrider.record.pool import FilePool, is_full
 from outrider.record.recovery import Survey, survey
@@ -33,6 +33,7 @@ from outrider.record.tidy import Tidy
 
 __all__ = ["Journal", "JournalOptions", "LaneOptions"]
 
+MAX_DECLARED: Final = 150  # holes of all streams; the rest of the cursor's room is for what retention gives up
 NEWEST_BYTES: Final = 1 << 22
 
 
@@ -244,6 +245,26 @@ class Journal:
         self._untidy = self._untidy and self._space.tidy()
         return self._untidy
 
+    def _declare_shed(self) -> None:
+        """What low lanes shed on a full device is named by the cursor, which needs no room: it survives a power cut."""
+        for lane in SHED_ORDER:
+            pending, stream = self._pending[lane], self._current[lane]
+            gap = pending.shed_first
+            if gap is None or lane in self._active or sum(len(s.holes) for s in self._streams.values()) >= MAX_DECLARED:
+                continue
+            with self._guard:  # nobody may read it before it is on flash
+                holes, durable = list(stream.holes), stream.durable
+                stream.durable = pending.items[0][0]
+                stream.add_holes(pending.first, stream.durable, GapReason.FULL, gap.boot_id, gap.t_us)
+                try:
+                    self._save_cursor()
+                except JournalError:
+                    stream.holes, stream.durable = holes, durable
+                    raise
+                pending.done(1)
+                self._generation += 1
+                self._guard.notify_all()
+
     def _replenish(self) -> None:
         try:
             while self._pool.replenish():
@@ -266,6 +287,7 @@ class Journal:
         self._space.retry()
         self._replenish()
         self._replenish_evidence()  # one file at a time: it takes longer than the others
+        self._declare_shed()
         if self._cursor_dirty:
             self._save_cursor()
         self._untidy = True
@@ -349,6 +371,7 @@ class Journal:
         try:
             self._space.close()
             self.commit()
+            self._declare_shed()
             self._save_cursor()
         finally:
             for segment in self._active.values():

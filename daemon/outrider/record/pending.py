@@ -17,6 +17,7 @@ class Pending:
         self.next_seq = next_seq
         self.items: list[tuple[int, Record]] = []
         self.bytes = 0
+        self._shed_to = 0
 
     def add(self, record: Record) -> int:
         seq = self.next_seq
@@ -39,8 +40,14 @@ class Pending:
         before = self._lost_already()
         gap = gap_record(self._lane, Gap(self._epoch, self.first, last, reason), newest)
         self.items = [(last, gap)]
+        self._shed_to = last
         self.bytes = record_bytes(gap)
         return last - self.first + 1 - before
+
+    @property
+    def shed_first(self) -> Record | None:
+        """The GAP record of what was shed, when it is the first that waits; it names ``first`` up to its number."""
+        return self.items[0][1] if self.items and self.items[0][0] == self._shed_to else None
 
     def _lost_already(self) -> int:
         """Numbers that were lost before they came here have no record of their own."""

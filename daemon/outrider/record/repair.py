@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from outrider.errors import JournalError
 from outrider.ports import Storage
+from outrider.record.cursor import MAX_STREAMS
 from outrider.record.format import BLOCK, SegmentHeader, pack_segment_header, parse_segment_header
 from outrider.record.recovery import Survey, read_whole
 from outrider.record.salvage import lost_on_medium, read_around
@@ -29,6 +30,8 @@ def choose_epoch(found: Survey, rng: Random) -> int:
     if cursor is not None:
         known = {epoch for epoch, _lane in cursor.positions} | {cursor.epoch}
         strange = {epoch for epoch, _lane in found.streams} - known
+        if len(cursor.positions) >= MAX_STREAMS:
+            strange = set()  # it has no room for all of them
         lost = any(epoch == cursor.epoch for epoch, _lane in found.tail_lost)
         if not strange and not lost:
             return cursor.epoch

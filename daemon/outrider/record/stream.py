@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from outrider.model.record import GapReason, Lane, StoredRecord
 from outrider.record.format import record_bytes
-from outrider.record.hole import Hole, covering, first_number, without
+from outrider.record.hole import Hole, covering, first_number, merged, without
 from outrider.record.segment import Segment
 
 
@@ -37,8 +37,7 @@ class LogStream:
     def add_holes(self, first: int, last: int, reason: GapReason, boot_id: int, t_us: int) -> int:
         """Name the numbers first..last that no hole names yet; how many these were."""
         parts = without(max(first, self.acknowledged + 1), last, self.holes)
-        self.holes += [Hole(a, b, reason, boot_id, t_us) for a, b in parts]
-        self.holes.sort(key=lambda hole: hole.first)
+        self.holes = merged([*self.holes, *(Hole(a, b, reason, boot_id, t_us) for a, b in parts)])
         return sum(b - a + 1 for a, b in parts)
 
     def drop_holes(self, first: int, last: int) -> None:
@@ -52,7 +51,7 @@ class LogStream:
         lost = sum(b - a + 1 for a, b in without(first, last, self.holes))
         if first <= last:
             self.holes = [hole for hole in self.holes if hole.first > last]
-            self.holes.insert(0, Hole(first, last, reason, segment.boot_id, segment.t_us))
+            self.holes = merged([Hole(first, last, reason, segment.boot_id, segment.t_us), *self.holes])
         return segment, lost
 
     def read(self, first_seq: int, max_records: int, max_bytes: int) -> list[StoredRecord]:

@@ -9,7 +9,7 @@ from outrider.model.record import Gap, GapReason, Kind, Lane
 from outrider.record.inspect import inspect
 from outrider.record.journal import Journal
 from outrider.record.options import JournalOptions, LaneOptions
-from outrider.record.storage_memory import MemoryStorage
+from outrider.record.storage_memory import MemoryStorage, Operation, refusal
 from outrider.wire.bodies import decode_body
 from tests.support.records import numbers, open_journal, record
 
@@ -129,6 +129,45 @@ def test_what_piles_up_uncommitted_is_bounded() -> None:
     assert numbers(journal, Lane.LEDGER) == list(range(1, 11))
     assert gaps(journal, Lane.TELEMETRY) == [Gap(journal.epoch, 1, 8, GapReason.FULL)]
     assert numbers(journal, Lane.TELEMETRY) == [8, 9, 10]
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_what_was_shed_is_named_after_a_power_cut(clean: bool) -> None:
+    """The cursor needs no room: numbers that a full device took are never used for other records, nor forgotten."""
+    storage, journal = nearly_full(extra_segments=1)
+    fill(journal, Lane.TELEMETRY, 10)
+    journal.maintain()
+    fill(journal, Lane.TELEMETRY, 5)
+    if clean:
+        journal.close()
+    else:
+        journal.maintain()
+    storage = MemoryStorage(storage.files())
+    journal = open_journal(storage, OPTIONS, seed=2)
+    assert journal.stats().lanes[Lane.TELEMETRY].durable == 15
+    assert gaps(journal, Lane.TELEMETRY) == [Gap(journal.epoch, 4, 15, GapReason.FULL)], "one, however long it lasts"
+    fill(journal, Lane.TELEMETRY, 2)
+    assert numbers(journal, Lane.TELEMETRY) == [1, 2, 3, 15, 16, 17]
+    assert inspect(MemoryStorage(storage.files())).damage == []
+
+
+def test_a_cursor_that_cannot_be_written_declares_nothing() -> None:
+    """What is not on flash is not told: the numbers would be used again after a power cut."""
+    storage, journal = nearly_full()
+    fill(journal, Lane.TELEMETRY, 4)
+
+    def fail(op: Operation) -> None:
+        if op.kind == "sync":
+            raise refusal(5, "Input/output error")
+
+    storage.fail = fail
+    with pytest.raises(JournalError):
+        journal.maintain()
+    assert journal.stats().lanes[Lane.TELEMETRY].durable == 0
+    assert numbers(journal, Lane.TELEMETRY) == []
+    storage.fail = None
+    journal.maintain()
+    assert gaps(journal, Lane.TELEMETRY) == [Gap(journal.epoch, 1, 4, GapReason.FULL)]
 
 
 def test_shedding_counts_each_record_once() -> None:
