@@ -186,9 +186,10 @@ class Draft:
     # ---- leaves -------------------------------------------------------------------------------------
 
     def _held(self, device: Device, key: StreamKey, first: int, last: int) -> dict[int, StoredRecord]:
-        if not self.progress_of(device, key).knows(first, last):
+        known = self.progress_of(device, key).known(first, last)
+        if known is None:
             return {}
-        held = self._ground.held(device, key, first, last)
+        held = self._ground.held(device, key, *known)
         for seq in range(first, last + 1):
             if (row := self.records.get((key, seq))) is not None:
                 held[seq] = row[0]

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import asyncpg
+from asyncpg.exceptions import InternalClientError
 
 from outrider.errors import ConfigError, InputError, JournalError
 from outrider.ingest.schema_postgres import MIGRATIONS, TABLES, VERSION
@@ -132,6 +133,10 @@ class PostgresSql:
         try:
             return self._loop.run_until_complete(work())
         except _FAULTS as err:
+            raise JournalError(f"database: {_words(err)}") from None
+        except InternalClientError as err:  # asyncpg lost its way when the connection was lost in the middle of a call
+            if self._connection is not None:
+                self._connection.terminate()
             raise JournalError(f"database: {_words(err)}") from None
 
     async def _fetch(self, query: str, values: Sequence[object]) -> list[Any]:

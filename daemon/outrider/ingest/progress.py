@@ -45,12 +45,16 @@ class Progress:
         made._ahead = list(self._ahead)
         return made
 
-    def knows(self, first: int, last: int) -> bool:
-        """Whether any of first..last is accounted for."""
+    def known(self, first: int, last: int) -> tuple[int, int] | None:
+        """The narrowest range that holds all of first..last that is accounted for; None: nothing of it is."""
+        begin = bisect_left(self._ahead, (first, first))
+        if begin and self._ahead[begin - 1][1] >= first:
+            begin -= 1
+        end = bisect_left(self._ahead, (last + 1, 0))
+        touched = self._ahead[begin:end]
         if first <= self.position:
-            return True
-        index = bisect_left(self._ahead, (last + 1, 0))
-        return bool(index) and self._ahead[index - 1][1] >= first
+            return first, max(min(last, self.position), min(last, touched[-1][1]) if touched else 0)
+        return (max(first, touched[0][0]), min(last, touched[-1][1])) if touched else None
 
     def missing_below(self, seq: int) -> list[tuple[int, int]]:
         """Holes below ``seq``."""
