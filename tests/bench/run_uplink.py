@@ -68,6 +68,13 @@ PARTS: list[Part] = [
         "half-open connections, swallowed, doubled, reordered and forged messages, broker, receiver and terminal killed. "
         "Bars: no acknowledged record lost, none missing in the end, none twice.",
     ),
+    Part(
+        "Identity",
+        "bench_identity.py",
+        "Enrolment (authority's certificates, claim, settings) and one renewal, both against the enrolment server on "
+        "loopback, and one mutual TLS 1.3 handshake with a byte of data and a clean end, by kind of key. TCP payload, "
+        "both directions.",
+    ),
 ]
 
 
