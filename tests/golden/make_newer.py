@@ -1,7 +1,7 @@
 """Writes vectors of a terminal that is newer than today's receiver, as ``make.py`` does for today's.
 
-A file that exists is never touched. Each file: ``what``, ``type`` newer, ``topic``, ``payload`` as hex and what becomes of
-it: ``canonical`` bytes of the records that are stored and the ``acknowledged`` position, or the ``letter``.
+A file that exists is never touched. Each file: ``what``, ``type`` newer, ``topic``, ``payload`` as hex and what becomes
+of it: ``canonical`` bytes of the records that are stored and the ``acknowledged`` position, or the ``letter``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from outrider.ingest.core import BeaconFrom, DeadLetter, StreamKey, read_message
 from outrider.ingest.letters import replay
 from outrider.ingest.schema import VERSION
 from outrider.ingest.store_io import Store
-from outrider.model.notice import Notice
+from outrider.model.event import Trip
 from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, StoredRecord
 from outrider.wire import bodies
 from outrider.wire.birth import Birth
@@ -81,18 +81,18 @@ def test_what_newer_terminals_send_is_kept(store: Store, case: dict[str, Any]) -
 
 
 def test_a_receiver_of_before_keeps_what_one_of_after_reads(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A receiver that knows no notices, and ``thinned`` not among the reasons, gets both from today's terminal; after its
-    upgrade they are readable."""
-    notice = bytes.fromhex(json.loads((FOLDER / "body-notice.json").read_text(encoding="utf-8"))["payload"])
+    """A receiver that knows no trips and not the reason ``thinned`` gets both from today's terminal; after its upgrade
+    they are readable."""
+    trip = bytes.fromhex(json.loads((FOLDER / "body-trip.json").read_text(encoding="utf-8"))["payload"])
     gap = bytes.fromhex(json.loads((FOLDER / "body-gap-thinned.json").read_text(encoding="utf-8"))["payload"])
     with monkeypatch.context() as before:
-        before.delitem(bodies._FORMATS, Kind.NOTICE, raising=False)
+        before.delitem(bodies._FORMATS, Kind.TRIP)
         before.setattr(GapReason, "_value2member_map_", {int(r): r for r in GapReason if r != GapReason.THINNED})
         assert GapReason(6).name == "GAPREASON_6"
-        assert "opaque" in describe(Kind.NOTICE, notice)
+        assert "opaque" in describe(Kind.TRIP, trip)
         records = [
             StoredRecord(EPOCH, n, Record(Lane.EVENT, kind, Category.SYSTEM, 7, 0, body))
-            for n, (kind, body) in enumerate([(Kind.NOTICE, notice), (Kind.GAP, gap)], 1)
+            for n, (kind, body) in enumerate([(Kind.TRIP, trip), (Kind.GAP, gap)], 1)
         ]
         store.accept(Batch("car", EPOCH, Lane.EVENT, tuple(records)), NOW)
         store.commit()
@@ -101,7 +101,7 @@ def test_a_receiver_of_before_keeps_what_one_of_after_reads(store: Store, monkey
     assert [g.reason for g in store.gaps()] == ["thinned"]
     assert store.position(StreamKey("car", EPOCH, Lane.EVENT)) == 2
     kept = [decode_body(s.record.kind, s.record.body) for s in store.records("car")]
-    assert [type(body) for body in kept] == [Notice, Gap]
+    assert [type(body) for body in kept] == [Trip, Gap]
 
 
 def test_a_letter_is_of_use_after_the_upgrade(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
