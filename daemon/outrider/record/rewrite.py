@@ -28,8 +28,9 @@ from outrider.record.format import (
     record_bytes,
 )
 from outrider.record.hole import first_number, gap_record
+from outrider.record.options import URGENT
 from outrider.record.repair import Random
-from outrider.record.segment import Segment, segment_name
+from outrider.record.segment import Segment, find_commits, segment_name
 from outrider.record.stream import LogStream
 
 TMP: Final = "rewrite.tmp"
@@ -187,12 +188,20 @@ class Rewriter:
         )
         self._file.pwrite(pack_segment_header(header), 0)
         self._file.sync()
+        if fields.lane in URGENT:
+            self._prove(header)
         self._file.close()
         made = Segment(self._storage, segment_name(header.lane, header.epoch, header.segment), header)
         for commit, count, stamp in self._commits:
             made.adopt(commit, count, stamp)
         made.last_seq = max(made.last_seq, self.sources[-1].last_seq)
         return made
+
+    def _prove(self, header: SegmentHeader) -> None:
+        """Emergency and ledger records go from their old place only when the new file reads. JournalError: not."""
+        found = find_commits(header, self._file.pread(header.blocks * BLOCK, 0))
+        if [each.header for each in found if each.complete] != [commit for commit, _count, _stamp in self._commits]:
+            raise JournalError(f"{TMP}: does not read as it was written; the medium may be failing")
 
     def abandon(self) -> None:
         """Nothing happened. What cannot be removed now goes on the next opening."""

@@ -1,6 +1,6 @@
 """Room ahead of need: what is written anew, or given up, before a lane finds no room. Bounded steps.
 
-Order: telemetry and events are packed, which loses nothing; the oldest bulk goes; the oldest telemetry is thinned. What
+Order: what is closed is packed, which loses nothing; the oldest bulk goes; the oldest telemetry is thinned. What
 then still does not fit is given up when a segment is needed (``retention``): the oldest bulk, telemetry, event.
 """
 
@@ -13,14 +13,14 @@ from typing import Final
 from outrider.model.record import Lane
 from outrider.ports import Guard, Storage
 from outrider.record.format import BLOCK, PACKED, PLAIN, THINNED, blocks_for
-from outrider.record.options import JournalOptions
+from outrider.record.options import SHED_ORDER, URGENT, JournalOptions
 from outrider.record.repair import Random
 from outrider.record.retention import Retention
 from outrider.record.rewrite import Rewriter
 from outrider.record.segment import Segment
 from outrider.record.stream import LogStream
 
-PACKABLE: Final = (Lane.TELEMETRY, Lane.EVENT)
+PACKABLE: Final = (Lane.TELEMETRY, Lane.EVENT, Lane.LEDGER, Lane.EMERGENCY)  # evidence lies close from the start
 MAX_SOURCES: Final = 64
 _USABLE: Final = 0.9  # of a block, on average: a record is not cut
 _THINNED_SHARE: Final = 0.25  # of the bytes, assumed; when it is more the work is begun anew with fewer segments
@@ -53,7 +53,8 @@ class Tidy:
     def plan(self, lanes: Sequence[Lane]) -> Plan | None:
         """The next segments to write anew so that these lanes get room; without loss where that is possible."""
         for lane in PACKABLE:
-            packing = self._packing(lane) if lane in lanes else None
+            pressed = lane in lanes or (lane in URGENT and len(lanes) == len(SHED_ORDER))
+            packing = self._packing(lane) if pressed else None
             if packing is not None:
                 return packing
         if Lane.TELEMETRY not in lanes or self._retention.may_give_up(Lane.BULK, lanes):
