@@ -15,6 +15,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, StoredRecord
+from outrider.ports import Storage
 from outrider.record.blackbox_io import BlackBoxFile
 from outrider.record.hole import first_number
 from outrider.record.journal import Journal, JournalOptions
@@ -166,7 +167,7 @@ def _tidy(journal: Journal, promises: Promises, rng: random.Random) -> None:
             return
 
 
-def check_states(storage: MemoryStorage, promises: Promises) -> None:
+def check_states(storage: Storage, promises: Promises) -> None:
     """The two-slot files and the page beside the journal."""
     with MountingFile(storage) as mounting:
         demand(mounting.read() in promises.mountings, "the mounting is not what was written last")

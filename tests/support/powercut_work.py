@@ -38,7 +38,7 @@ READY: Final = JournalOptions(  # segments and files lie ready for the evidence 
     lanes=dict.fromkeys(Lane, SMALL), reserve_segments=1, spare_segments=1, evidence_segments=2
 )
 LONG: Final = JournalOptions(  # months without a link: telemetry is packed and thinned
-    lanes=dict.fromkeys(Lane, SMALL), quota_bytes=24 * 16 * 1024, reserve_segments=1, spare_segments=1
+    lanes=dict.fromkeys(Lane, SMALL), quota_bytes=10 * 16 * 1024, reserve_segments=1, spare_segments=1
 )
 TIGHT: Final = JournalOptions(
     lanes=dict.fromkeys(Lane, SMALL), quota_bytes=10 * 16 * 1024, reserve_segments=1, spare_segments=0
@@ -92,9 +92,11 @@ class Driver:
         history: History,
         rng: random.Random,
         options: JournalOptions,
+        *,
         favourite: str | None = None,
+        often: float = 0.4,
     ) -> None:
-        self.favourite = favourite
+        self.favourite, self.often = favourite, often
         self.storage = storage
         self.history = history
         self.rng = rng
@@ -121,8 +123,8 @@ class Driver:
 
     # -- records -------------------------------------------------------------------------------------
 
-    def append(self, lane: Lane) -> None:
-        body = self.rng.randbytes(self.rng.choice((0, 20, 200, 200, 200, 700, 5000)))
+    def append(self, lane: Lane, size: int | None = None) -> None:
+        body = self.rng.randbytes(self.rng.choice((0, 20, 200, 200, 200, 700, 5000)) if size is None else size)
         self.clock_us += 1_000_000
         kind = Kind.TELEMETRY if lane is Lane.TELEMETRY and self.rng.random() < 0.9 else Kind.EVENT
         self._append(Record(lane, kind, Category.DRIVING, self.boot_id, self.clock_us, body))
@@ -194,7 +196,7 @@ class Driver:
         """Room ahead of need, in as many pieces as it takes, or not to its end."""
         begun = self.now
         self.history.tidied.append(begun)
-        for _ in range(self.rng.choice((1, 5, 60))):
+        for _ in range(self.rng.choice((3, 60, 300, 300))):
             if not self.journal.tidy():
                 break
         self._note_eviction(begun)
@@ -282,10 +284,11 @@ class Driver:
 
     def drive(self) -> None:
         """Telemetry for a while, then room is made."""
-        for _ in range(self.rng.randint(4, 12)):
-            self.append(Lane.TELEMETRY)
+        for _ in range(self.rng.randint(4, 16)):
+            self.append(Lane.TELEMETRY, self.rng.choice((200, 900, 1200)))
             if self.rng.random() < 0.7:
                 self.commit(Lane.TELEMETRY)
+                self.tidy()
         self.commit(Lane.TELEMETRY)
         self.tidy()
 
@@ -301,7 +304,7 @@ class Driver:
         self.maintain()
 
     def step(self) -> None:
-        if self.favourite is not None and self.rng.random() < 0.3:
+        if self.favourite is not None and self.rng.random() < self.often:
             getattr(self, self.favourite)()
             return
         roll = self.rng.random()
@@ -367,11 +370,12 @@ def run_workload(
     storage: MemoryStorage | None = None,
     *,
     favourite: str | None = None,
+    often: float = 0.4,
 ) -> tuple[MemoryStorage, History]:
-    """The same for the same seed. favourite: a step of ``Driver`` that is taken often."""
+    """The same for the same seed. favourite: a step of ``Driver`` that is taken so often."""
     storage = storage or MemoryStorage()
     history = History()
-    driver = Driver(storage, history, random.Random(seed), options, favourite)
+    driver = Driver(storage, history, random.Random(seed), options, favourite=favourite, often=often)
     for _ in range(steps):
         driver.step()
     driver.commit(None)
@@ -385,15 +389,16 @@ class Setup:
     options: JournalOptions
     favourite: str | None = None
     steps: int = 100
+    often: float = 0.4
 
     def run(self, seed: int) -> tuple[MemoryStorage, History]:
-        return run_workload(seed, self.steps, self.options, favourite=self.favourite)
+        return run_workload(seed, self.steps, self.options, favourite=self.favourite, often=self.often)
 
 
 SETUPS: Final = {
     "roomy": Setup(OPTIONS),
     "tight quota": Setup(TIGHT),
     "ready for a crash": Setup(READY, "evidence", 50),
-    "long without a link": Setup(LONG, "drive", 30),
+    "long without a link": Setup(LONG, "drive", 14, 0.8),
     "faults": Setup(OPTIONS, "trouble", 60),
 }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 from outrider.model.record import Category, Kind, Lane, Record
+from outrider.ports import Storage
 from outrider.record.journal import Journal
 from outrider.record.options import JournalOptions, LaneOptions
-from outrider.record.storage_memory import MemoryStorage
 
 SMALL = JournalOptions(lanes=dict.fromkeys(Lane, LaneOptions(16 * 1024)), reserve_segments=1, spare_segments=1)
 
@@ -17,7 +17,7 @@ def record(lane: Lane = Lane.EVENT, number: int = 0, size: int = 40) -> Record:
     return Record(lane, Kind.EVENT, Category.DRIVING, 7, number, body[:size])
 
 
-def open_journal(storage: MemoryStorage, options: JournalOptions = SMALL, seed: int = 1) -> Journal:
+def open_journal(storage: Storage, options: JournalOptions = SMALL, seed: int = 1) -> Journal:
     return Journal.open(storage, options, boot_id=7, rng=random.Random(seed))
 
 

@@ -131,7 +131,7 @@ def test_a_bad_block_amid_a_large_commit_costs_what_lies_in_it() -> None:
     journal = open_journal(MemoryStorage(storage.files()))
     assert found(journal, journal.epoch)[0] == list(range(1, 32))
     epoch = journal.epoch
-    journal = open_journal(faulty, seed=3)  # type: ignore[arg-type]  # a Storage like any other
+    journal = open_journal(faulty, seed=3)
     there, gaps = found(journal, epoch)
     assert [g.reason for g in gaps] == [GapReason.CORRUPT]
     first, last = gaps[0].first_seq, gaps[0].last_seq
@@ -148,7 +148,7 @@ def test_a_file_that_the_medium_does_not_open_stops_nothing() -> None:
         if what == name and kind != "size":
             raise refusal(errno.EUCLEAN, f"{what}: Structure needs cleaning")
 
-    journal = open_journal(FaultyStorage(storage, refuse), seed=2)  # type: ignore[arg-type]  # a Storage like any other
+    journal = open_journal(FaultyStorage(storage, refuse), seed=2)
     there, gaps = found(journal, epoch)
     assert there == [1, 2, 3, 7, 8, 9, 10]
     assert [(g.first_seq, g.last_seq, g.reason) for g in gaps] == [(4, 6, GapReason.CORRUPT)]
@@ -166,7 +166,7 @@ def test_mending_that_the_disk_refuses_is_done_at_the_next_opening() -> None:
         if what == name and kind == "pwrite":
             raise refusal(errno.EIO, f"{what}: Input/output error")
 
-    journal = open_journal(FaultyStorage(cut, refuse), seed=2)  # type: ignore[arg-type]  # as above
+    journal = open_journal(FaultyStorage(cut, refuse), seed=2)
     assert found(journal, epoch)[0] == [1, 2, 3, 4, 7, 8, 9, 10]
     journal.close()
     again = open_journal(cut, seed=3)
@@ -178,7 +178,7 @@ def test_mending_that_the_disk_refuses_is_done_at_the_next_opening() -> None:
 def test_a_spare_that_the_disk_refuses_is_not_forgotten() -> None:
     """A disk that fails for a night takes no spare away: the file is tried again, after the others."""
     storage = FaultyStorage(MemoryStorage(), lambda *_what: None)
-    journal = open_journal(storage)  # type: ignore[arg-type]  # a Storage like any other
+    journal = open_journal(storage)
     spares = [name for name in storage.names() if name.endswith(".free")]
     assert spares
 
