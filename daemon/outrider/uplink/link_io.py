@@ -13,6 +13,7 @@ import ssl
 import struct
 import threading
 from collections import deque
+from contextlib import suppress
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -317,6 +318,15 @@ class Link:
             return
         if rc or self._client.socket() is None:
             self._closed(MQTTErrorCode(rc).name)
+            return
+        self._answer_late()
+
+    def _answer_late(self) -> None:
+        """A receipt and the acknowledgement that follows it are confirmed together (TCP, 40 ms at most): a packet less
+        for each batch. The kernel forgets it again and again."""
+        if self._client.raw is not None:
+            with suppress(OSError):
+                self._client.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
 
     def _closed(self, reason: str) -> None:
         if not any(isinstance(event, Closed) for event in self.events):
