@@ -97,6 +97,7 @@ class Recovery:
         except LinkError as err:
             result = str(err)[:MAX_TEXT]
             self._steps["failed"] += 1
+            self._ladder.failed(self._clock.boottime_us())
         self._last_step = {"step": step.rung.word, "why": step.trouble.reason, "result": result}
         self._tell(
             NoticeCode.MODEM_STEP,

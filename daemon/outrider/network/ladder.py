@@ -18,6 +18,7 @@ from outrider.network.trouble import SECOND_US, Diagnosis, Rung, Trouble, Troubl
 HOUR_US: Final = 3600 * SECOND_US
 DAY_US: Final = 24 * HOUR_US
 SETTLE_S: Final = {Rung.RECONNECT: 60, Rung.TOGGLE: 120, Rung.RESET: 180, Rung.POWER: 240}
+FAILED_S: Final = 10
 STEADY_US: Final = 600 * SECOND_US  # so long healthy, and the pauses begin with the shortest again
 PROVED_US: Final = 420 * SECOND_US  # healthy so long counts as recovered where the uplink has nothing to say
 OVER_US: Final = 1800 * SECOND_US  # no trouble for so long, though not healthy either: this episode is over
@@ -116,6 +117,11 @@ class Ladder:
             self._fade(now_us)
             return None
         return self._against(now_us, diagnosis.trouble, diagnosis.hold)
+
+    def failed(self, now_us: int) -> None:
+        """The last step could not be carried out: there is nothing to wait for, the next one may follow soon."""
+        if self._episode is not None:
+            self._episode.due_us = min(self._episode.due_us, now_us + FAILED_S * SECOND_US)
 
     def _note_health(self, now_us: int, *, healthy: bool) -> None:
         if not healthy:
