@@ -57,16 +57,17 @@ PARTS: list[Part] = [
     Part(
         "From a crash to its acknowledgement while a day drains",
         "bench_uplink_crash.py",
-        "A journal with a day without network drains over 256 kbit/s each way (a queue of one second, 30 ms of latency); "
-        "120 crashes meanwhile, each put into the journal's writer and timed until the receiver's acknowledgement has come "
-        "back. mosquitto, receiver (a process), journal and uplink are real, the link is a proxy. Bar: p99 of 3 s.",
+        "A journal with a day without network drains over 256 kbit/s each way (a queue of one second, 30 ms of "
+        "latency); 120 crashes meanwhile, each put into the journal's writer and timed until the receiver's "
+        "acknowledgement has come back. mosquitto, receiver (a process), journal and uplink are real, the link is a "
+        "proxy. Bar: p99 of 3 s.",
     ),
     Part(
         "Faults of the link",
         "bench_uplink_faults.py",
         "Nineteen kinds of faults, one after the other, 1000 in all, while records are written: lost, refused and "
-        "half-open connections, swallowed, doubled, reordered and forged messages, broker, receiver and terminal killed. "
-        "Bars: no acknowledged record lost, none missing in the end, none twice.",
+        "half-open connections, swallowed, doubled, reordered and forged messages, broker, receiver and terminal "
+        "killed. Bars: no acknowledged record lost, none missing in the end, none twice.",
     ),
     Part(
         "Identity",

@@ -21,6 +21,7 @@ from tests.support.mqtt_packets import (
     connect_level,
     packet,
     packets,
+    publish,
     publish_parts,
 )
 
@@ -102,6 +103,12 @@ class ChaosProxy:
             with contextlib.suppress(OSError):
                 pair.to_client(data)
         return len(pairs)
+
+    def inject_message(self, topic: str, payload: bytes) -> None:
+        """A PUBLISH at QoS 0 to every terminal, in the version it speaks."""
+        for pair in self.pairs():
+            with contextlib.suppress(OSError):
+                pair.to_client(publish(topic, payload, pair.level))
 
     def pairs(self) -> list[Pair]:
         with self._lock:

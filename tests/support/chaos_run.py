@@ -135,7 +135,7 @@ class ChaosRun:
         setattr(self._proxy, name, value)
         if self._rng.random() < 0.5 or name in {"refuse", "bad_suback", "mute"}:
             self._proxy.cut()
-        self._while()
+        self._while(most=0.7 if name in {"black_hole", "swallow_pubacks", "swallow_acks"} else 0.15)
         self._proxy.calm()
 
     def _cut(self) -> None:
@@ -165,12 +165,12 @@ class ChaosRun:
         everything = tuple(LanePosition(e, lane, n) for (e, lane), (n, _digest) in self._log.digest().items())
         for key, device in ((b"k" * 32, DEVICE), (KEY, "car-2")):
             payload = sign_ack(Ack(device, 1 << 62, everything), key)
-            self._proxy.inject(publish(f"t/{DEVICE}/a", payload))
+            self._proxy.inject_message(f"t/{DEVICE}/a", payload)
         self._while()
 
     def _replay(self) -> None:
         for payload in list(self._proxy.acks):
-            self._proxy.inject(publish(f"t/{DEVICE}/a", payload))
+            self._proxy.inject_message(f"t/{DEVICE}/a", payload)
         self._while()
 
     def _take_over(self) -> None:

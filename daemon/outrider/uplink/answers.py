@@ -64,8 +64,7 @@ class Answers:
             self._tally.counters["acks_replayed"] += 1
             return False
         except WireError as err:
-            self._tally.counters["acks_forged"] += 1
-            _log.warning("uplink: %s", err)
+            self._tell(self._count("acks_forged"), str(err))
             return False
         self._tally.counters["acks"] += 1
         self._tally.last_ack_us = now_us
@@ -81,8 +80,7 @@ class Answers:
         if position.up_to_seq == 0:
             return  # the receiver knows the stream and holds nothing of it yet
         if not self._log.acknowledge(position.epoch, position.lane, position.up_to_seq):
-            self._tally.counters["acks_absurd"] += 1
-            _log.warning("uplink: absurd acknowledgement refused: %s", position)
+            self._tell(self._count("acks_absurd"), f"absurd acknowledgement refused: {position}")
             return
         if not self._core.acknowledged(position.epoch, position.lane, position.up_to_seq, now_us):
             return
@@ -90,3 +88,13 @@ class Answers:
         self._tally.trouble = None
         if self._on_acknowledged is not None:
             self._on_acknowledged(position.epoch, position.lane, position.up_to_seq, now_us)
+
+    def _count(self, name: str) -> int:
+        self._tally.counters[name] += 1
+        return self._tally.counters[name]
+
+    @staticmethod
+    def _tell(count: int, text: str) -> None:
+        """At 1, 2, 4, 8 and so on: whoever floods us does not fill the log as well."""
+        if count & (count - 1) == 0:
+            _log.warning("uplink: %s (%d)", text, count)
