@@ -250,7 +250,7 @@ class Authority:
         return True
 
     def _revocations(self, registry: Registry, root: Root) -> bytes:
-        revoked = registry.revoked(root_id(root.certificate))
+        revoked = registry.revoked(root_id(root.certificate), self._wall_s())
         listed = revocation_list(root, revoked, self._wall_s(), CRL_DAYS)
         return listed.public_bytes(serialization.Encoding.PEM)
 

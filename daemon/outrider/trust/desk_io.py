@@ -111,6 +111,7 @@ class EnrolmentDesk:
             raise _No(401, "enrol-no-token", "a device id and a claim token are needed (HTTP Basic)")
         device, token = credentials
         request = self._request(body, device, "enrol")
+        had = any(one.revoked_s is None for one in self.registry.all_issued(device))
         claim, certificate = self.registry.claim(
             token_hash(token),
             device,
@@ -122,8 +123,9 @@ class EnrolmentDesk:
             raise _No(401, f"enrol-token-{claim.value}", _REFUSED[claim], device)
         if claim is Claim.GRANTED:
             self.counts.enrolled += 1
-            self.authority.refresh()  # older certificates of the device are revoked now
-            self.authority.tell_broker()
+            if had:  # and is revoked now
+                self.authority.refresh()
+                self.authority.tell_broker()
         else:
             self.counts.repeated += 1
         self._note(f"enrol-{claim.value}", device, peer, f"serial {certificate.serial_number:x}")
@@ -135,12 +137,14 @@ class EnrolmentDesk:
         known = self.registry.issued_for_key(held.name, request.key)
         if known is not None and known.serial != held.serial:
             self.counts.repeated += 1  # the answer was lost on its way, or power was
-            certificate = known.certificate
+            what, certificate = "renewal-repeated", known.certificate
         else:
+            newest = self.registry.all_issued(held.name)[0].serial == held.serial
+            what = "renewed" if newest else "renewed-from-older"
             certificate = self.authority.sign_device(request.key, held.name)
             self.registry.remember("device", held.name, certificate)
             self.counts.renewed += 1
-        self._note("renewed", held.name, peer, f"serial {certificate.serial_number:x} for {held.serial}")
+        self._note(what, held.name, peer, f"serial {certificate.serial_number:x} for {held.serial}")
         return Answer(200, BUNDLE, make_bundle([certificate]))
 
     def _settings(self, peer: Peer) -> Answer:

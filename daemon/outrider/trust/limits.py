@@ -31,8 +31,10 @@ class FailureLimit:
     def wait_s(self, address: str, now_s: float) -> float:
         """0: go on. Else seconds until the address may try again."""
         one = self._refill(self._known.get(address), self._per_address, now_s)
-        everybody = self._refill(self._all, self._total, now_s)
-        return max(self._missing(one, self._per_address), self._missing(everybody, self._total))
+        if address in self._known:
+            self._known[address] = one  # also its time: a clock that stepped back must not stop the refilling
+        self._all = self._refill(self._all, self._total, now_s)
+        return max(self._missing(one, self._per_address), self._missing(self._all, self._total))
 
     def fail(self, address: str, now_s: float) -> None:
         one = self._refill(self._known.pop(address, None), self._per_address, now_s)

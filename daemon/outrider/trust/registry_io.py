@@ -84,7 +84,11 @@ class Issued:
     ends_s: int
     revoked_s: int | None
     reason: str | None
-    certificate: x509.Certificate
+    pem: bytes
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        return read_certificates(self.pem)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +194,10 @@ class Registry:
         with self._transaction() as db:
             return self._revoke(db, "(serial = ?1 OR name = ?1)", what, now_s, reason)
 
-    def revoked(self, issuer: str) -> list[tuple[int, float]]:
-        """(serial, when) of what a root has signed and is revoked; what has expired need not be listed."""
-        where = "issuer = ? AND revoked_s IS NOT NULL"
-        rows = self._rows(f"SELECT serial, revoked_s FROM certificates WHERE {where}", (issuer,))
+    def revoked(self, issuer: str, now_s: float) -> list[tuple[int, float]]:
+        """(serial, when) of what a root has signed and is revoked; what has ended is refused without a list."""
+        where = "issuer = ? AND revoked_s IS NOT NULL AND ends_s > ?"
+        rows = self._rows(f"SELECT serial, revoked_s FROM certificates WHERE {where}", (issuer, int(now_s)))
         return [(int(serial, 16), float(revoked_s)) for serial, revoked_s in rows]
 
     # ---- audit ------------------------------------------------------------------------------------
@@ -272,7 +276,7 @@ class Registry:
 
 def _issued_row(row: tuple[Any, ...]) -> Issued:
     serial, purpose, name, issuer, starts, ends, revoked, reason, pem = row
-    return Issued(serial, purpose, name, issuer, starts, ends, revoked, reason, read_certificates(pem)[0])
+    return Issued(serial, purpose, name, issuer, starts, ends, revoked, reason, pem)
 
 
 def _issuer_id(certificate: x509.Certificate) -> str:

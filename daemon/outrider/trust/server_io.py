@@ -138,13 +138,13 @@ class EnrolmentServer:
         while True:
             await asyncio.sleep(RELOAD_S)
             try:
-                for name in await asyncio.get_running_loop().run_in_executor(self._pool, self._desk.authority.tend):
-                    log.info("enrolment: the %s's certificate was renewed", name)
                 now = _stamps(self._desk.authority)
                 if now != stamps:
                     load_files(self._context, self._desk.authority)
                     self._desk.authority = Authority(self._desk.authority.directory, self._desk.wall_s)
                     stamps = now
+                for name in await asyncio.get_running_loop().run_in_executor(self._pool, self._desk.authority.tend):
+                    log.info("enrolment: the %s's certificate was renewed", name)
             except (OSError, ValueError) as err:
                 log.warning("enrolment: the authority's files cannot be used: %s", err)
 

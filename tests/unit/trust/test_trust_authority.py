@@ -82,8 +82,9 @@ def test_generations_come_in_order(tmp_path: Path) -> None:
 
 
 def test_a_name_and_a_serial_can_be_revoked(tmp_path: Path) -> None:
-    """Each is in the list of the root that signed it; a second time changes nothing."""
-    ca = authority(tmp_path / "ca")
+    """Each is in the list of the root that signed it, until its end; a second time changes nothing."""
+    wall = Wall()
+    ca = authority(tmp_path / "ca", wall)
     pair(ca, tmp_path, "bus-1", now_s=NOW_S)
     pair(ca, tmp_path, "bus-2", now_s=NOW_S)
     with ca.registry() as registry:
@@ -94,6 +95,9 @@ def test_a_name_and_a_serial_can_be_revoked(tmp_path: Path) -> None:
     assert ca.revoke("bus-2", "lost") == 0
     listed = x509.load_pem_x509_crl((ca.directory / "crl.pem").read_bytes())
     assert {entry.serial_number for entry in listed} == {int(one.serial, 16), int(two.serial, 16)}
+    wall.now_s += 31 * 86_400
+    ca.refresh()
+    assert not list(x509.load_pem_x509_crl((ca.directory / "crl.pem").read_bytes()))  # they have ended meanwhile
 
 
 def test_servers_are_renewed_in_time(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,31 @@ def test_a_new_token_replaces_a_lost_terminal(
         renew(identity)
     lists = x509.load_pem_x509_crl((served.authority.directory / "crl.pem").read_bytes())
     assert lists.get_revoked_certificate_by_serial_number(identity.held().certificate.serial_number) is not None
+
+
+def test_a_first_enrolment_disturbs_no_broker(
+    served: Enrolment, identity: DeviceIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists are written and brokers told when something was revoked, not for each of a thousand new terminals."""
+    told = []
+    monkeypatch.setattr(served.authority, "tell_broker", lambda: told.append(1))
+    before = (served.authority.directory / "crl.pem").stat()
+    enrol(identity, served.provisioning("bus-17"))
+    assert (served.authority.directory / "crl.pem").stat() == before
+    assert told == []
+
+
+def test_two_terminals_with_one_identity_show_in_the_audit(
+    served: Enrolment, identity: DeviceIdentity, tmp_path: Path, wall: Wall
+) -> None:
+    """A copy of the storage renews from a certificate that has been renewed already."""
+    enrol(identity, served.provisioning("bus-17"))
+    shutil.copytree(identity.directory, tmp_path / "copy")
+    wall.now_s += 5
+    renew(identity)
+    wall.now_s += 5
+    renew(DeviceIdentity(tmp_path / "copy", wall))
+    assert served.audit() == ["enrol-granted", "renewed", "renewed-from-older"]
 
 
 class Cut(Exception):  # noqa: N818  what happens, not an error
