@@ -13,8 +13,8 @@ import ssl
 import struct
 import threading
 from collections import deque
-from contextlib import suppress
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
