@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from outrider.cli.common import emit_json, json_option, note
+from outrider.cli.ingest_sink import open_stored, sink_options
 from outrider.i18n import _
 
 if TYPE_CHECKING:
@@ -18,25 +19,28 @@ UNHEARD_S: Final = 600.0
 
 
 @click.command()
-@click.option(
-    "--db",
-    type=click.Path(path_type=Path),
-    default=Path("outrider.db"),
-    show_default=True,
-    help=_("The receiver's SQLite database."),
-)
+@sink_options
 @click.option("--standing", is_flag=True, help=_("Only alarms that are not cleared."))
 @click.option("--unheard", is_flag=True, help=_("Instead: terminals that announced a beacon and were not heard again."))
 @click.option("--device", help=_("Only this terminal."))
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help=_("At most so many, the newest."))
 @json_option
-def cli(*, db: Path, standing: bool, unheard: bool, device: str | None, limit: int, as_json: bool) -> None:
+def cli(
+    *,
+    db: Path,
+    sink: str | None,
+    register: str | None,
+    standing: bool,
+    unheard: bool,
+    device: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
     """List the cars that fell silent at speed: when, where, why, and how it ended."""
     from outrider.clock import SystemClock
-    from outrider.ingest.store_io import Store
 
     now = SystemClock().utc_us() / 1e6
-    with Store.open(db, read_only=True) as store:
+    with open_stored(db, sink, register) as store:
         if unheard:
             silent = store.alarms.unheard(round((now - UNHEARD_S) * 1e6))
             _show_unheard({n: heard for n, heard in silent.items() if device in (None, n)}, as_json)

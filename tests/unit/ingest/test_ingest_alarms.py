@@ -18,6 +18,7 @@ from outrider.ingest.store_io import Store
 from outrider.ingest.vigil import HeardBeacon
 from outrider.model.beacon import Beacon
 from outrider.wire.birth import Birth
+from tests.support.sinks import make_kit
 
 ALARM = Vanished("car", 1000.25, 1011.5, 48.25, 11.5, 93.5, 34.0, 4.5, ("2 beacons missed", "clean ground"), 2.5, 999.0)
 BEACON = Beacon(7, 5_000_000, None, 48.25, 11.5, 2.5, 34.0, 93.5, -87, 0.0, 5)
@@ -32,6 +33,14 @@ def path(tmp_path: Path) -> Path:
 def store(path: Path) -> Iterator[Store]:
     with Store.open(path) as made:
         yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """In each database that holds alarms."""
+    kit = make_kit(request.param, tmp_path, request)
+    yield kit.open()
+    kit.close()
 
 
 def test_an_alarm_comes_back_as_it_was(store: Store, path: Path) -> None:
@@ -55,50 +64,67 @@ def test_programs_find_the_likely_place_in_the_table(store: Store, path: Path) -
     assert row == (*(ALARM.place() or ()), ALARM.place_radius_m(), "vanished")
 
 
-def test_clearing_ends_the_standing_alarm_of_that_car_only(store: Store) -> None:
+def test_clearing_ends_the_standing_alarm_of_that_car_only(anywhere: Store) -> None:
     """And leaves on record what it was and why it ended."""
     other = replace(ALARM, device="other")
     for alarm in (ALARM, other):
-        store.alarms.put(alarm)
-    store.alarms.put(Cleared("car", 1060.0, "it drives on"))
-    store.alarms.put(replace(ALARM, raised_utc_s=2000.0))
-    assert store.alarms.standing() == [replace(ALARM, raised_utc_s=2000.0), other]
-    again, _other, first = store.alarms.listing()
+        anywhere.alarms.put(alarm)
+    anywhere.alarms.put(Cleared("car", 1060.0, "it drives on"))
+    anywhere.alarms.put(replace(ALARM, raised_utc_s=2000.0))
+    assert anywhere.alarms.standing() == [replace(ALARM, raised_utc_s=2000.0), other]
+    again, _other, first = anywhere.alarms.listing()
     assert (first.cleared_utc_us, first.cleared_reason) == (1_060_000_000, "it drives on")
     assert again.cleared_utc_us is None
-    assert [a.number for a in store.alarms.listing("car", limit=1)] == [again.number]
-    assert [a.number for a in store.alarms.newer_than(2, cleared_after_us=1_059_999_999)] == [1, 3]
+    assert [a.number for a in anywhere.alarms.listing("car", limit=1)] == [again.number]
+    assert [a.number for a in anywhere.alarms.newer_than(2, cleared_after_us=1_059_999_999)] == [1, 3]
 
 
-def test_an_alarm_without_a_place_is_still_one(store: Store) -> None:
+def test_an_alarm_without_a_place_is_still_one(anywhere: Store) -> None:
     """A car without satellites vanishes as well."""
     nowhere = replace(ALARM, lat_deg=None, lon_deg=None, heading_deg=None, hacc_m=None)
-    store.alarms.put(nowhere)
-    assert store.alarms.standing() == [nowhere]
+    anywhere.alarms.put(nowhere)
+    assert anywhere.alarms.standing() == [nowhere]
 
 
-def test_the_last_beacon_of_each_terminal_is_kept(store: Store) -> None:
+def test_the_last_beacon_of_each_terminal_is_kept(anywhere: Store) -> None:
     """One row each."""
-    store.alarms.keep_beacons({"car": HeardBeacon(1.0, BEACON), "other": HeardBeacon(2.0, BEACON)})
+    anywhere.alarms.keep_beacons({"car": HeardBeacon(1.0, BEACON), "other": HeardBeacon(2.0, BEACON)})
     newer = HeardBeacon(3.0, replace(BEACON, t_us=6_000_000))
-    store.alarms.keep_beacons({"car": newer})
-    assert store.alarms.last_beacons() == {"car": newer, "other": HeardBeacon(2.0, BEACON)}
+    anywhere.alarms.keep_beacons({"car": newer})
+    assert anywhere.alarms.last_beacons() == {"car": newer, "other": HeardBeacon(2.0, BEACON)}
 
 
-def test_writing_an_alarm_down_is_no_sign_of_life(store: Store) -> None:
+def test_writing_an_alarm_down_is_no_sign_of_life(anywhere: Store) -> None:
     """A car was last heard when it was heard: not when its alarm was raised, nor earlier when its beacon is kept."""
 
     def seen() -> int:
-        return int(store.devices()[0]["seen_utc_us"])
+        return int(anywhere.devices()[0]["seen_utc_us"])
 
-    store.alarms.keep_beacons({"car": HeardBeacon(1000.25, BEACON)})
-    store.alarms.put(ALARM)
+    anywhere.alarms.keep_beacons({"car": HeardBeacon(1000.25, BEACON)})
+    anywhere.alarms.put(ALARM)
     assert seen() == 1_000_250_000
-    assert list(store.alarms.unheard(2_000_000_000)) == ["car"]
-    store.accept_birth(Birth("car", 1, "0", None, online=True, boot_id=7, epoch=1), 1_003_000_000)
-    store.alarms.keep_beacons({"car": HeardBeacon(1001.0, BEACON)})
+    assert list(anywhere.alarms.unheard(2_000_000_000)) == ["car"]
+    anywhere.accept_birth(Birth("car", 1, "0", None, online=True, boot_id=7, epoch=1), 1_003_000_000)
+    anywhere.alarms.keep_beacons({"car": HeardBeacon(1001.0, BEACON)})
     assert seen() == 1_003_000_000
-    assert store.alarms.unheard(2_000_000_000) == {}, "it sent something since"
+    assert anywhere.alarms.unheard(2_000_000_000) == {}, "it sent something since"
+
+
+def test_alarms_are_there_for_another_process(anywhere: Store) -> None:
+    """As they were, with what was learnt of coverage."""
+    anywhere.alarms.put(ALARM, [HeardBeacon(1000.25, BEACON)])
+    coverage = CoverageMap(100)
+    coverage.passed(Spot(48.0, 11.0, 90.0), 0)
+    anywhere.alarms.keep_coverage(coverage, 77)
+    anywhere.alarms.keep_coverage(coverage, 78)
+    anywhere.commit()
+    [row] = anywhere.alarms.listing("car", standing=True, limit=5)
+    assert (row.vanished, row.beacons[0]["lat_deg"]) == (ALARM, 48.25)
+    assert anywhere.alarms.listing("other") == []
+    assert anywhere.alarms.coverage(100).to_bytes() == coverage.to_bytes()
+    anywhere.alarms.put(Cleared("car", 1060.0, "it drives on"))
+    anywhere.rollback()
+    assert anywhere.alarms.standing() == [ALARM]
 
 
 def test_what_the_database_refuses_is_one_clear_error(store: Store, path: Path) -> None:
