@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from outrider.cli.common import emit_json, json_option
+from outrider.cli.data_line import data_line
 from outrider.cli.uplink_view import uplink_lines
 from outrider.config import Terminal
 from outrider.i18n import _
@@ -54,6 +55,8 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     lines += uplink_lines(document["uplink"])
     if document.get("identity"):
         lines.append((_("identity"), _identity_line(document["identity"])))
+    if document.get("data"):
+        lines.append((_("data"), data_line(document["data"])))
     if document["uplink"] is not None:
         beacons = document["beacons"]
         state = _("every few seconds") if beacons["on"] else _("none: slow or standing")

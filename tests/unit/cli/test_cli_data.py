@@ -13,6 +13,7 @@ import pytest
 from outrider.app.budget import FILE_NAME, SLOT_BYTES, month_documents, summary
 from outrider.app.control import ControlServer
 from outrider.app.wear import KeptWear, wear_document
+from outrider.cli.data_line import data_line
 from outrider.cli.data_view import WIDTH, bar, size
 from outrider.cli.main import main
 from outrider.model.network import Path as NetworkPath
@@ -172,6 +173,20 @@ def test_wear_beside_a_daemon(config: Path, daemon: list[dict[str, Any]], capsys
     document = checked(output(capsys, "wear", "--config", config, "--json", "--cycles", "3000", "--amplification", "4"))
     assert document["years"]["assumed"] is None
     assert "memory or on a network" in output(capsys, "wear", "--config", config)
+
+
+def test_the_line_of_the_status() -> None:
+    """Used and limit, plan and why, what is held; what cannot be kept is said."""
+    budget = Budget(BudgetOptions(monthly_bytes=10_000_000))
+    budget.used_bytes = 9_600_000
+    document = summary(usage(), 10_000_000, NOVEMBER)
+    from outrider.model.network import NetworkState
+
+    document["rules"] = budget.rules(0, NetworkState()).document()
+    assert data_line(document) == "8.4 of 10.0 MB in 2026-11, plan low (limit_80), held back: limit_95"
+    document |= {"limit_bytes": None, "month": None, "error": "disk full"}
+    assert data_line(document).startswith("8.4 MB in month not known yet")
+    assert data_line(document).endswith("not kept on flash: disk full")
 
 
 def test_bars_and_sizes() -> None:
