@@ -127,7 +127,7 @@ def uplink_options(
         device=device,
         others=tuple(split_broker(text, section.port) for text in section.brokers),
         prefer_s=section.return_s,
-        proxy=_proxy(section, base),
+        proxy=uplink_proxy(section, base),
         stall_s=section.stall_s,
         ack_key=key,
         ack=mode,
@@ -146,7 +146,8 @@ def warn_of_unknown_paths(config: Config, table: SignalTable) -> None:
         log.warning("[telemetry.precision] %s: this car has no such signal in its telemetry%s", path, hint)
 
 
-def _proxy(section: UplinkSection, base: Path) -> Proxy | None:
+def uplink_proxy(section: UplinkSection, base: Path) -> Proxy | None:
+    """The proxy on the way out, None without one. ConfigError for one that is none, or an unreadable password."""
     if section.proxy is None:
         return None
     return parse_proxy(section.proxy, section.proxy_username, _secret(_path(base, section.proxy_password_file)))
