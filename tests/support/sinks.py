@@ -14,7 +14,7 @@ from outrider.ingest.store_io import Store
 from outrider.wire.codec import Batch
 from tests.support.postgres import PostgresServer
 
-KINDS = ("sqlite", "postgresql", "parquet", "parquet-far", "clickhouse", "clickhouse-far")
+KINDS = ("sqlite", "postgresql", "parquet-far", "clickhouse-far")
 
 
 @dataclass

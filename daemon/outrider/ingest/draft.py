@@ -23,7 +23,7 @@ from outrider.wire.bodies import decode_body, encode_body, table_id
 from outrider.wire.codec import Batch
 
 KEEP_BYTES: Final = 65_536
-MAX_CONFLICTS: Final = 10  # of one batch that become dead letters
+MAX_COMPLAINTS: Final = 10  # about records of one batch that become dead letters
 MAX_HOLES: Final = 50_000  # in one stream; an honest terminal's window leaves a dozen
 
 
@@ -63,6 +63,7 @@ class Draft:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._undo: list[Callable[[], object]] | None = []
+        self._complaints = 0
         self.devices: dict[str, Device] = {}
         self.progress: dict[StreamKey, Progress] = {}
         self.changed_devices: set[str] = set()
@@ -105,9 +106,10 @@ class Draft:
     def accept(self, batch: Batch, utc_us: int) -> Accepted:
         device = self.heard(batch.device, utc_us)
         key = StreamKey(batch.device, batch.epoch, batch.lane)
-        if len(self.progress_of(device, key).ahead) >= MAX_HOLES:
+        if self._is_hole_too_many(self.progress_of(device, key), batch):
             self.letter(f"t/{batch.device}", f"more than {MAX_HOLES} holes in {key}", b"", utc_us)
             return Accepted(0, 0, 0, frozenset())
+        self._complaints = 0
         touched = {key}
         duplicates = conflicts = 0
         first, last = batch.records[0].seq, batch.records[-1].seq
@@ -124,7 +126,9 @@ class Draft:
                 touched |= self._learn(device, stored, utc_us)
             else:
                 conflicts += 1
-                self._conflict(key, stored, conflicts, utc_us)
+                self._complain(
+                    device.name, f"conflict: record {stored.seq} of {key} is held with other content", stored, utc_us
+                )
         self._release(device, key, first - batch.behind)
         for begin, end in runs(stored.seq for stored in batch.records):
             self._account(device, key, begin, end)
@@ -132,6 +136,7 @@ class Draft:
 
     def learn_again(self, device: str, stored: StoredRecord, utc_us: int) -> bool:
         """What a stored record tells beside itself, of which an earlier version made nothing; False: nor does this."""
+        self._complaints = 0
         before = len(self.letters), len(self.gaps) + len(self.fixes) + len(self.tables)
         self._learn(self.device(device, utc_us), stored, utc_us)
         return len(self.letters) == before[0] and len(self.gaps) + len(self.fixes) + len(self.tables) > before[1]
@@ -185,6 +190,14 @@ class Draft:
 
     # ---- leaves -------------------------------------------------------------------------------------
 
+    @staticmethod
+    def _is_hole_too_many(progress: Progress, batch: Batch) -> bool:
+        """Whether the stream has as many holes as may be, and the batch would only add one."""
+        first, last = batch.records[0].seq, batch.records[-1].seq
+        if len(progress.ahead) < MAX_HOLES or progress.missing_below(first - batch.behind):
+            return False
+        return first > progress.position + 1 and progress.known(first - 1, last + 1) is None
+
     def _held(self, device: Device, key: StreamKey, first: int, last: int) -> dict[int, StoredRecord]:
         known = self.progress_of(device, key).known(first, last)
         if known is None:
@@ -195,13 +208,13 @@ class Draft:
                 held[seq] = row[0]
         return held
 
-    def _conflict(self, key: StreamKey, stored: StoredRecord, number: int, utc_us: int) -> None:
+    def _complain(self, device: str, reason: str, stored: StoredRecord, utc_us: int) -> None:
         """The first few of a batch become dead letters: more would push out those of others."""
-        reason = f"conflict: record {stored.seq} of {key} is held with other content"
-        if number == MAX_CONFLICTS:
-            reason += "; further ones of this batch are counted only"
-        if number <= MAX_CONFLICTS:
-            self.letter(f"t/{key.device}", reason, stored.canonical(), utc_us)
+        self._complaints += 1
+        if self._complaints == MAX_COMPLAINTS:
+            reason += "; further records of this batch are not told"
+        if self._complaints <= MAX_COMPLAINTS:
+            self.letter(f"t/{device}", reason, stored.canonical(), utc_us)
 
     def _learn(self, device: Device, stored: StoredRecord, utc_us: int) -> set[StreamKey]:
         """What a new record tells beside itself; the streams in which a gap was closed."""
@@ -209,6 +222,8 @@ class Draft:
         try:
             if (gap := gap_of(stored)) is not None:
                 key = StreamKey(device.name, gap.epoch, r.lane)
+                if len(self.progress_of(device, key).ahead) >= MAX_HOLES:
+                    raise WireError(f"more than {MAX_HOLES} holes in {key}")
                 self._append(self.gaps, GapRow(key, gap.first_seq, gap.last_seq, gap.reason.name.lower()))
                 self._account(device, key, gap.first_seq, gap.last_seq)
                 return {key}
@@ -218,8 +233,7 @@ class Draft:
                 number = int.from_bytes(hashlib.sha256(r.body).digest()[:4], "big")
                 self._append(self.tables, (device.name, number, r.body))
         except WireError as err:
-            reason = f"record {stored.seq} is kept, but: {err}"
-            self.letter(f"t/{device.name}", reason, stored.canonical(), utc_us)
+            self._complain(device.name, f"record {stored.seq} is kept, but: {err}", stored, utc_us)
         return set()
 
     def _release(self, device: Device, key: StreamKey, floor: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from outrider.errors import InputError, JournalError
+from outrider.ingest import draft
 from outrider.ingest.clock import FixPoint, resolve
 from outrider.ingest.core import StreamKey
 from outrider.ingest.store_io import Store
@@ -261,3 +262,87 @@ def test_a_wider_gap_at_the_same_number_counts_too(store: Store) -> None:
     store.accept(batch(gap_at(2, 5), behind=4), 6)
     assert store.position(KEY) == 5
     assert not store.dead_letters()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "parquet"])
+def test_a_full_disk_refuses_the_transaction_and_nothing_else(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The database has no page left: one error, nothing of the transaction, everything of the ones before; and when
+    there is room again the same batch is new."""
+    kit = make_kit(kind, tmp_path, request)
+    store = kit.open()
+    store.accept(span(1, 10), 1)
+    store.commit()
+    [(pages,)] = store.sql.rows("PRAGMA page_count")
+    store.sql.rows(f"PRAGMA max_page_count = {pages + 2}")
+    large = batch(*(stored(seq, bytes(4000)) for seq in range(11, 60)), behind=10)
+    for _ in range(2):
+        store.accept(large, 2)
+        with pytest.raises(JournalError, match="full"):
+            store.commit()
+        assert store.position(KEY) == 10
+    store.sql.rows("PRAGMA max_page_count = 100000")
+    assert store.accept(large, 3).new == 49
+    store.commit()
+    kit.close()
+    with kit.open(read_only=True) as reader:
+        assert [s.seq for s in reader.records("car")] == list(range(1, 60))
+
+
+def test_what_tripped_is_taken_back_alone(store: Store) -> None:
+    """``undo`` takes the whole of one message back, in every table, and nothing of the others."""
+    store.mark()
+    store.accept(span(1, 3), 1)
+    store.mark()
+    fix = encode_body(ClockFix(5, 5, ClockSource.GNSS))
+    gap = encode_body(Gap(77, 1, 3, GapReason.CORRUPT))
+    table = SignalTable((SignalSpec(1, "Vehicle.Speed", "km/h", 0.01),))
+    birth = Birth("van", 5, "1.0", table, online=True, boot_id=7, epoch=EPOCH)
+    store.accept(batch(stored(4, fix, Kind.CLOCK), stored(5, gap, Kind.GAP), stored(9), behind=3), 2)
+    store.accept_birth(birth, 2)
+    store.dead_letter("t", "r", b"", 2)
+    store.next_ack_counter("car", 99)
+    store.undo()
+    store.mark()
+    store.accept(span(4, 4), 3)
+    store.commit()
+    assert [s.seq for s in store.records("car")] == [1, 2, 3, 4]
+    assert store.positions() == {KEY: 4}
+    assert (store.gaps(), store.dead_letters()) == ([], [])
+    assert store.utc_of("car", 7, 0) is None
+    assert store.signal_table("van", table_id(table)) is None
+    assert store.next_ack_counter("car", 0) == 1
+
+
+def test_a_batch_that_conflicts_throughout_pushes_nobody_out(store: Store) -> None:
+    """Ten letters at most, the last of which says so; all are counted."""
+    store.accept(span(1, 50), 1)
+    other = batch(*(stored(seq, b"other") for seq in range(1, 51)))
+    assert store.accept(other, 2).conflicts == 50
+    letters = store.dead_letters()
+    assert len(letters) == 10
+    assert "are not told" in letters[-1][1]
+    gaps = [stored(seq, encode_body(Gap(EPOCH, 9, 3, GapReason.QUOTA)), Kind.GAP) for seq in range(101, 151)]
+    store.accept(batch(*gaps), 3)
+    assert len(store.dead_letters()) == 20
+
+
+def test_a_device_that_leaves_holes_without_end_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No honest terminal does; its batch becomes a letter, and is not acknowledged."""
+    monkeypatch.setattr(draft, "MAX_HOLES", 3)
+    for seq in (10, 20, 30):
+        assert store.accept(batch(stored(seq), behind=seq - 1), 1).new == 1
+    assert store.accept(batch(stored(40), behind=39), 1).touched == frozenset()
+    assert "more than 3 holes" in store.dead_letters()[0][1]
+    assert store.accept(span(1, 9), 1).new == 9
+    assert store.position(KEY) == 10
+
+
+def test_batches_may_jump_where_a_gap_record_says_so(store: Store) -> None:
+    """A thinned stream: what lies between two records of one batch is named by the gap at its last number."""
+    gap = stored(8, encode_body(Gap(EPOCH, 3, 8, GapReason.THINNED)), Kind.GAP)
+    assert store.accept(batch(stored(1), stored(2), gap, stored(9)), 1).new == 4
+    assert store.position(KEY) == 9
+    assert [s.seq for s in store.records("car")] == [1, 2, 8, 9]
+    assert store.accept(batch(stored(2), gap, stored(9), behind=1), 1).duplicates == 3
