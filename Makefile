@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 20
 NATIVE := $(shell find native -name '*.[ch]' -o -name '*.py' 2>/dev/null)
 export PYTHON
 
-.PHONY: help setup demo test hil evaluate evaluate-lost lint type fuzz bench bench-hil bench-uplink year docs clean
+.PHONY: help setup demo test hil evaluate evaluate-lost lint type fuzz bench bench-hil bench-uplink year cuts docs clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
@@ -73,6 +73,12 @@ bench-hil: $(VENV)/.dev ## Measure on the rig beside candump and python-can; wri
 bench-uplink: $(VENV)/.dev ## Measure delivery (bytes, flash, faults, receiver) beside the peers; writes its part of the same page
 	@.ci/need mosquitto=mosquitto openssl=openssl
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PY) tests/bench/run_uplink.py --write docs/reference/benchmarks.md $(BENCH_ARGS)
+
+year: $(VENV)/.dev ## A simulated year of a commuter's car: the receiver's store against the truth (some minutes; YEAR_ARGS=...)
+	@PYTHONPATH=. $(PY) tests/bench/run_year.py $(YEAR_ARGS)
+
+cuts: $(VENV)/.dev ## Cut the power at 10,000 and more states of the journal (some minutes; CUTS_ARGS=...)
+	@PYTHONPATH=. $(PY) tests/bench/run_cuts.py $(CUTS_ARGS)
 
 docs: $(VENV)/.dev ## Build the documentation as HTML into build/docs
 	@$(PY) -m pip install -q --disable-pip-version-check 'mkdocs>=1.6'
