@@ -17,6 +17,7 @@ import pytest
 from outrider.model.record import Lane
 from outrider.uplink.session_io import Uplink
 from outrider.wire.ack import Ack, LanePosition, sign_ack
+from tests.support.chaos_run import HASTY
 from tests.support.delivery import DEVICE, KEY, fill, make_uplink, running
 from tests.support.memory_log import MemoryLog, opaque
 from tests.support.mqtt_hostile import HostileBroker
@@ -42,7 +43,9 @@ def played(
     broker = HostileBroker(script, first)
     log.append(opaque(Lane.EVENT, 1, 50, random.Random(1)))
     try:
-        with running(make_uplink(log, broker.port)) as uplink:
+        with running(
+            make_uplink(log, broker.port, send=HASTY, backoff_s=0.02, backoff_cap_s=0.05), flush_s=0.02
+        ) as uplink:
             yield broker, uplink, log
             assert uplink.status().alive
     finally:
@@ -54,7 +57,7 @@ def signed(log: MemoryLog, up_to: int, counter: int, key: bytes = KEY, device: s
 
 
 BABBLE = {
-    "bytes that are no MQTT": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "bytes that are no MQTT": b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10,
     "a type that does not exist": packet(0, b"\0" * 4),
     "a length without end": b"\x30\xff\xff\xff\xff\x7f",
     "a topic longer than its packet": packet(PUBLISH, b"\xff\xff" + b"a" * 10),

@@ -68,7 +68,7 @@ def test_a_proxy_that_does_not_lead_there_is_named(at_the_end: ExitStack, kind: 
     at_the_end.callback(proxy.close)
     proxy.mood = mood
     way = Proxy(kind, "127.0.0.1", proxy.port, "car", "wrong")
-    with running(make_uplink(MemoryLog(), free_port(), proxy=way, connect_timeout_s=1.0)) as uplink:
+    with running(make_uplink(MemoryLog(), free_port(), proxy=way, connect_timeout_s=0.4), 0.02) as uplink:
         wait_for(lambda: f"proxy 127.0.0.1:{proxy.port}" in (uplink.status().last_error or ""))
         assert uplink.status().alive
 
@@ -165,6 +165,12 @@ class Net:
         return self.state
 
 
+@pytest.fixture
+def quick_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outrider.uplink.steering._SETTLE_US", 50_000)
+
+
+@pytest.mark.usefixtures("quick_to_settle")
 def test_another_network_is_followed_at_once(broker: Broker, tmp_path: Path) -> None:
     """Home's Wi-Fi is left: the connection over it is dead and says nothing. Seconds, not the minutes of a time-out."""
     net, log, rng = Net(), MemoryLog(), random.Random(6)
@@ -190,6 +196,7 @@ def test_another_network_is_followed_at_once(broker: Broker, tmp_path: Path) -> 
         proxy.close()
 
 
+@pytest.mark.usefixtures("quick_to_settle")
 def test_another_network_ends_the_waiting(broker: Broker, tmp_path: Path) -> None:
     """Ten minutes of back-off, and the way is there again: it is tried at once."""
     net, log, rng, database = Net(), MemoryLog(), random.Random(7), tmp_path / "r.db"

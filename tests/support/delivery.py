@@ -17,11 +17,14 @@ from outrider.ingest.options import BrokerOptions, ReceiverOptions
 from outrider.ingest.receiver_io import Receiver
 from outrider.ingest.store_io import Store
 from outrider.model.record import Lane
+from outrider.uplink import session_io
 from outrider.uplink.answers import OnAcknowledged
 from outrider.uplink.options import SendOptions, UplinkOptions
 from outrider.uplink.session_io import Uplink
 from outrider.wire.birth import Birth
 from tests.support.memory_log import Digest, MemoryLog, opaque, telemetry
+
+session_io._WATCH_S = 0.05  # an uplink of a test ends sooner
 
 DEVICE = "car-1"
 KEY = bytes(range(32))
@@ -50,12 +53,12 @@ def make_uplink(
 
 
 @contextlib.contextmanager
-def running(uplink: Uplink) -> Iterator[Uplink]:
+def running(uplink: Uplink, flush_s: float = 0.5) -> Iterator[Uplink]:
     uplink.start()
     try:
         yield uplink
     finally:
-        uplink.stop(flush_timeout_s=0.5)
+        uplink.stop(flush_timeout_s=flush_s)
 
 
 @contextlib.contextmanager

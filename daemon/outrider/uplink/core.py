@@ -117,7 +117,7 @@ class SendCore:
 
     def puback(self, token: int, now_us: int) -> Position | None:
         """The broker has it. In broker mode: the position that became final, if any."""
-        if not self._window.release(token):
+        if not self._window.release(token, now_us):
             return None
         self._puback_us = now_us
         self._blocked.clear()

@@ -74,6 +74,7 @@ class SendOptions:
     window_messages: int = 8  # without PUBACK; the broker's Receive Maximum may lower it
     window_bytes: int = 32_768
     emergency_bytes: int = 8_192  # of window_bytes, kept free for the emergency lane
+    queue_s: float = 0.4  # what an emergency may have to wait for on the way; less of the others is sent then
     ack_window_bytes: int = 65_536  # beyond the cursor, telemetry and bulk each; a quarter of it for each urgent lane
     ack_timeout_s: float = 15.0  # from PUBACK to acknowledgement, doubled each time up to the cap
     ack_timeout_cap_s: float = 600.0
