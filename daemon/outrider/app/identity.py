@@ -192,6 +192,7 @@ class IdentityKeeper:
         self._watch_lifetime(identity, now_us)
 
     def _enrol(self, identity: DeviceIdentity) -> None:
+        from outrider.app.enrolment import est_client
         from outrider.trust.client_io import Refused
         from outrider.trust.enrol_io import enrol
 
@@ -202,7 +203,7 @@ class IdentityKeeper:
         given = read_provisioning(self._base / self._section.provisioning)
         _check_device(self._given, given.device, "the provisioning file is for")
         try:
-            outcome = enrol(identity, given)
+            outcome = enrol(identity, given, est_client(self._given, self._base, given.url))
         except (LinkError, Refused) as err:
             if isinstance(err, Refused) and err.for_good:
                 raise
@@ -227,9 +228,10 @@ class IdentityKeeper:
             self._tell(NoticeCode.CERTIFICATE_EXPIRING, identity, expired=state is State.EXPIRED)
 
     def _renew(self, identity: DeviceIdentity) -> None:
-        from outrider.trust.enrol_io import renew
+        from outrider.app.enrolment import est_client
+        from outrider.trust.enrol_io import enrolled_at, renew
 
-        renew(identity)
+        renew(identity, est_client(self._given, self._base, enrolled_at(identity)))
         self._failures = 0
         self._next_us = 0
         self._told_us = None

@@ -12,6 +12,7 @@ from outrider.config import DEFAULT_PATH
 from outrider.i18n import _
 
 if TYPE_CHECKING:
+    from outrider.trust.client_io import EstClient
     from outrider.trust.enrol_io import Outcome
     from outrider.trust.identity_io import DeviceIdentity
 
@@ -75,7 +76,8 @@ def enrol(file: Path, directory: Path | None, provisioning: Path, as_json: bool)
     from outrider.trust import enrol_io
 
     given = read_provisioning(provisioning)
-    outcome = enrol_io.enrol(_identity(file, directory), given)
+    identity = _identity(file, directory)
+    outcome = enrol_io.enrol(identity, given, _client(file, directory, given.url))
     _told(outcome, as_json)
     if not as_json:
         note(_("the token in {file} is used up; the file can be deleted").format(file=provisioning))
@@ -88,7 +90,8 @@ def renew(file: Path, directory: Path | None, as_json: bool) -> None:
     """Get a new key and certificate now; the daemon does so by itself at two thirds of the lifetime."""
     from outrider.trust import enrol_io
 
-    _told(enrol_io.renew(_identity(file, directory)), as_json)
+    identity = _identity(file, directory)
+    _told(enrol_io.renew(identity, _client(file, directory, enrol_io.enrolled_at(identity))), as_json)
 
 
 def _identity(file: Path, directory: Path | None) -> DeviceIdentity:
@@ -99,6 +102,14 @@ def _identity(file: Path, directory: Path | None) -> DeviceIdentity:
     if directory is not None:
         return DeviceIdentity(directory)
     return DeviceIdentity(identity_directory(load_config(file), file.parent.resolve()))
+
+
+def _client(file: Path, directory: Path | None, url: str) -> EstClient | None:
+    """By the way that the configuration names, where there is one."""
+    from outrider.app.enrolment import est_client
+    from outrider.config import load_config
+
+    return None if directory is not None else est_client(load_config(file), file.parent.resolve(), url)
 
 
 def _told(outcome: Outcome, as_json: bool) -> None:

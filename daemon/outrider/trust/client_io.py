@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 import urllib.parse
+from collections.abc import Callable
 from typing import Final
 
 from cryptography import x509
@@ -24,6 +25,7 @@ from outrider.trust.settings import PATH, Settings, read_settings
 TIMEOUT_S: Final = 30.0  # for a whole exchange; mobile links are slow, hanging ones are slower
 MAX_ANSWER_BYTES: Final = 64 * 1024
 EST: Final = "/.well-known/est/"
+Connect = Callable[[str, int], socket.socket]
 
 
 class Refused(TrustError):  # noqa: N818  an answer of theirs, named as such
@@ -39,14 +41,31 @@ class Refused(TrustError):  # noqa: N818  an answer of theirs, named as such
         return self.status in {400, 401, 403, 404}
 
 
+class _Connection(http.client.HTTPSConnection):
+    """HTTPS over a TCP connection that somebody else may have made."""
+
+    opener: Connect | None = None
+
+    def connect(self) -> None:
+        if self.opener is None:
+            super().connect()
+            return
+        raw = self.opener(self.host, self.port)
+        raw.settimeout(self.timeout)
+        self.sock = raw  # closed with the connection, also when the handshake fails
+        self.sock = self._context.wrap_socket(raw, server_hostname=self.host)  # type: ignore[attr-defined]  # stdlib's
+
+
 class EstClient:
     """One enrolment server. LinkError: not reached. Refused: it said no. TrustError: it is not to be believed."""
 
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S, connect: Connect | None = None) -> None:
+        """connect: makes the TCP connection (through a proxy, say); straight unless given."""
         parts = urllib.parse.urlsplit(url)
         self._host = parts.hostname or ""
         self._port = parts.port or 443
         self._timeout_s = timeout_s
+        self._connect = connect
 
     def pinned_roots(self, pin: str) -> list[x509.Certificate]:
         """The authority's certificates, from a server that is not verified. TrustError unless the pin is among them."""
@@ -80,7 +99,8 @@ class EstClient:
         self, tls: ssl.SSLContext, path: str, expected: str, sent: tuple[bytes, dict[str, str]] | None = None
     ) -> bytes:
         """The body of the answer, of type ``expected``. GET, or POST when a body and headers are ``sent``."""
-        connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_s, context=tls)
+        connection = _Connection(self._host, self._port, timeout=self._timeout_s, context=tls)
+        connection.opener = self._connect
         watchdog = threading.Timer(self._timeout_s, _break, (connection,))
         watchdog.daemon = True
         watchdog.start()

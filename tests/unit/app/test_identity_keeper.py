@@ -140,7 +140,7 @@ def test_a_renewal_that_fails_is_repeated_and_told_before_it_is_too_late(
     desk = enrolled(tmp_path, served, wall)
     asked = []
     monkeypatch.setattr(
-        "outrider.trust.enrol_io.renew", lambda _identity: asked.append(1) or (_ for _ in ()).throw(OSError("no"))
+        "outrider.trust.enrol_io.renew", lambda *_given: asked.append(1) or (_ for _ in ()).throw(OSError("no"))
     )
     desk.pass_days(250)
     for _turn in range(3):
