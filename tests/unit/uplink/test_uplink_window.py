@@ -34,8 +34,8 @@ def drain(bytes_per_s: float, latency_s: float, seconds: int, size: int = 2000) 
 @pytest.mark.parametrize("kbit", [32, 64, 128, 256])
 @pytest.mark.parametrize("latency_s", [0.02, 0.6])
 def test_on_a_thin_link_little_waits_and_the_link_is_used(kbit: int, latency_s: float) -> None:
-    """An emergency finds three messages or a second in front of it at most, whatever the latency (24 KiB would be 6 s at
-    32 kbit/s); the backlog still gets the link, as far as seven messages on the way can fill it."""
+    """An emergency finds three messages or a second in front of it at most, whatever the latency (24 KiB would be 6 s
+    at 32 kbit/s); the backlog still gets the link, as far as seven messages on the way can fill it."""
     _window, longest, rate = drain(kbit * 125, latency_s, 300)
     assert longest <= max(1.0, 3 * 2000 / (kbit * 125))
     most = min(kbit * 125, 7 * 2000 / (2 * latency_s + 2000 / (kbit * 125)))
