@@ -187,7 +187,7 @@ def read_stream(stream: Stream, files: list[File], position: Position) -> Iterat
     records = sorted((entry for file in files for c in file.commits for entry in c.records), key=lambda e: e.seq)
     end = max([0, *(commit.last for file in files for commit in file.commits)])
     holes = sorted(position.holes, key=lambda hole: hole.first)
-    end = max(end, position.acknowledged)
+    end = max([end, position.acknowledged, *(file.first - 1 for file in files)])
     for hole in holes:
         end = max(end, hole.last) if hole.first <= end + 1 else end
     end = max(end, position.durable)
