@@ -99,6 +99,8 @@ class Intake:
         device = _device(message.topic)
         if crowded and self._fairness.hogs(device):
             self._counters["shed"] += 1
+            if self._watch is not None and device:
+                self._watch.sign(device)
             return _Work(message, device, None)
         begun = self._clock.boottime_us()
         content = read_message(message.topic, message.payload, max_bytes=self._options.max_message_bytes)

@@ -86,6 +86,7 @@ class JetStreamSource:
         self._fetching: asyncio.Task[None] | None = None
         self._closed = False
         self._pending: int | None = None
+        self._missed = 0
 
     # ---- for the receiver -------------------------------------------------------------------------
 
@@ -94,8 +95,8 @@ class JetStreamSource:
         return 0  # plain NATS messages: nobody confirms them
 
     def backlog(self) -> int | None:
-        """In the stream and handed to no worker, by the word of the newest message."""
-        return self._pending
+        """In the stream and handed to no worker, by the word of the newest message; of who listens: what waits here."""
+        return len(self._waiting) if self._options.listen_only else self._pending
 
     def open(self) -> None:
         """Connect, find or make stream and consumer, begin to fetch. LinkError."""
@@ -233,7 +234,11 @@ class JetStreamSource:
 
     async def _on_heard(self, message: Msg) -> None:
         with self._changed:
-            if len(self._waiting) < _MAX_HEARD:  # a listener that is too slow misses some
+            if len(self._waiting) >= _MAX_HEARD:
+                self._missed += 1
+                if self._missed == 1:
+                    _log.warning("receiver: the watch is too slow for this fleet: messages pass unheard")
+            else:
                 self._waiting.append(Incoming(message.subject.replace(".", "/"), message.data))
                 self._changed.notify_all()
 

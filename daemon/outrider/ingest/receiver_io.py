@@ -35,6 +35,7 @@ from outrider.ports import Clock
 _log = logging.getLogger(__name__)
 _IDLE_S: Final = 0.2
 _TEND_US: Final = 1_000_000
+_AT_ONCE_US: Final = 2_000  # a message that was there before we asked: more wait than we take in
 _COUNTERS: Final = (
     "messages", "records", "duplicates", "conflicts", "births", "beacons", "dead_letters", "letters_not_kept", "shed",
     "commits", "acks", "acks_without_key", "connects", "link_faults", "store_faults", "watched", "vanished", "returned",
@@ -67,6 +68,7 @@ class Receiver:
         self._counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
         self._tended_us = 0
         self._backlog: int | None = None
+        self._was_busy = False  # the last group held something
         self.connected = threading.Event()
 
     def stats(self) -> dict[str, int]:
@@ -145,11 +147,13 @@ class Receiver:
 
     def _serve(self, intake: Intake | Lookout, source: Source) -> None:
         """Wait for messages and handle them; then what is to be done now and then."""
+        begun = self._clock.boottime_us()
         group, since_us = self._collect(source)
-        crowded = len(group) >= self._options.group_messages
+        crowded = len(group) >= self._options.group_messages or (self._was_busy and since_us - begun < _AT_ONCE_US)
+        self._was_busy = bool(group)
         intake.handle(source, group, since_us, crowded=crowded)
         self._backlog = source.backlog()
-        if self._watch is not None and not crowded and source.is_answered():
+        if self._watch is not None and len(group) < self._options.group_messages and source.is_answered():
             self._watch.turn()
             self._counters.update({k: n - self._counters[k] for k, n in self._watch.counters().items()})
         now = self._clock.boottime_us()

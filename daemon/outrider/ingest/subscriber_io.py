@@ -34,6 +34,7 @@ from outrider.ingest.source import Incoming
 
 _log = logging.getLogger(__name__)
 _ANSWER_S = 1.5  # an answer takes no longer on a link that is any good
+_MAX_PACKET = 4 << 20  # what is larger the broker does not even send; from 1 MiB on it is refused and told
 _NOTHING = "t/+/none"  # nobody subscribes to it
 
 V5 = MQTTProtocolVersion.MQTTv5
@@ -118,6 +119,7 @@ class Subscriber:
         if self._version is V5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho
             properties.ReceiveMaximum = o.receive_maximum
+            properties.MaximumPacketSize = _MAX_PACKET
             if o.persistent:
                 properties.SessionExpiryInterval = o.session_expiry_s
             extra = {"clean_start": not o.persistent, "properties": properties}
