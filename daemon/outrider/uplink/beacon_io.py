@@ -9,13 +9,11 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-from outrider.uplink.traffic import publish_bytes
-
 
 class BeaconOutlet(Protocol):
     """The link, or a test's list."""
 
-    def publish_once(self, topic: str, payload: bytes) -> None: ...
+    def publish_once(self, topic: str, payload: bytes) -> int: ...
 
     def is_writable(self) -> bool: ...
 
@@ -59,8 +57,9 @@ class BeaconSlot:
                 return
             payload, self._payload = self._payload, None
             self._sent += 1
-            self._sent_bytes += publish_bytes(self._topic, len(payload), qos=0, v5=True)
-        outlet.publish_once(self._topic, payload)
+        size = outlet.publish_once(self._topic, payload)
+        with self._lock:
+            self._sent_bytes += size
 
     def is_waiting(self) -> bool:
         with self._lock:

@@ -21,6 +21,8 @@ from typing import Any, Final
 import paho.mqtt.client
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from outrider.errors import ConfigError, LinkError
@@ -28,8 +30,9 @@ from outrider.uplink.dial_io import Dial
 from outrider.uplink.dialect import Version
 from outrider.uplink.options import TlsOptions, UplinkOptions
 from outrider.uplink.pump import NO_LIMIT
-from outrider.uplink.traffic import TcpCount
+from outrider.uplink.traffic import TcpCount, publish_bytes
 
+_ALIAS_BYTES: Final = 3
 _NOTSENT_LOWAT: Final = 25  # TCP_NOTSENT_LOWAT of linux/tcp.h; the socket module of 3.11 does not have it
 _NOTSENT_BYTES: Final = 4096
 _THIN_LINEAR_TIMEOUTS: Final = 16  # TCP_THIN_LINEAR_TIMEOUTS, likewise
@@ -178,6 +181,8 @@ class Link:
         self._options = options
         self._host, self._port = address
         clean = None if version is Version.V5 else True
+        self._takes_alias = False
+        self._aliased: str | None = None  # what the broker knows by a number
         self._client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=options.device,
@@ -231,11 +236,23 @@ class Link:
         self._awaited.add(info.mid)
         return info.mid
 
-    def publish_once(self, topic: str, payload: bytes) -> None:
-        """Hand over one QoS 0 message: nothing will tell of it any more. LinkError when the connection is gone."""
-        info = self._client.publish(topic, payload, qos=0)
+    def publish_once(self, topic: str, payload: bytes) -> int:
+        """Hand over one QoS 0 message: nothing will tell of it any more. Bytes of its packet; LinkError when the
+        connection is gone.
+
+        A broker that allows it is told the topic once and knows it by a number then. Not for QoS 1: paho would send
+        such a message again with neither.
+        """
+        properties, name = None, topic
+        if self._takes_alias:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's own
+            properties.TopicAlias = 1
+            name, self._aliased = ("" if self._aliased == topic else topic), topic
+        info = self._client.publish(name, payload, qos=0, properties=properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise LinkError(f"publish: {info.rc.name}")
+        alias = _ALIAS_BYTES if properties is not None else 0
+        return publish_bytes(name, len(payload) + alias, qos=0, v5=self.version is Version.V5)
 
     def subscribe(self, topic: str) -> None:
         """At QoS 0: the session ends with the connection, and what is lost with it is acknowledged again."""
@@ -355,6 +372,7 @@ class Link:
                     getattr(properties, "ReceiveMaximum", 65535),
                     getattr(properties, "MaximumPacketSize", NO_LIMIT),
                 )
+                self._takes_alias = getattr(properties, "TopicAliasMaximum", 0) > 0
                 put(Connected(*limits))
 
         def on_publish(_c: Client, _u: Any, mid: int, code: ReasonCode, _properties: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from outrider.uplink.beacon_io import BeaconSlot
+from outrider.uplink.traffic import publish_bytes
 
 
 class Socket:
@@ -12,8 +13,9 @@ class Socket:
         self.sent: list[tuple[str, bytes]] = []
         self.writable = True
 
-    def publish_once(self, topic: str, payload: bytes) -> None:
+    def publish_once(self, topic: str, payload: bytes) -> int:
         self.sent.append((topic, payload))
+        return publish_bytes(topic, len(payload), qos=0, v5=True)
 
     def is_writable(self) -> bool:
         return self.writable
