@@ -18,8 +18,9 @@ import pytest
 class PostgresServer:
     """Started on construction; ``kill`` is SIGKILL of the whole server, ``start`` begins again on its data."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, fsync: bool = False) -> None:
         self._directory = directory
+        self._fsync = "on" if fsync else "off"
         self._user = "postgres" if os.geteuid() == 0 else None  # PostgreSQL does not run as root
         if self._user:
             entry = pwd.getpwnam(self._user)
@@ -32,8 +33,8 @@ class PostgresServer:
         return f"postgresql:///postgres?host={self._directory}&user=postgres&schema={schema}"
 
     def start(self) -> None:
-        """As a test server: no fsync, since only processes are killed, not the machine."""
-        options = f"-c listen_addresses='' -c unix_socket_directories={self._directory} -c fsync=off"
+        """As a test server: without fsync, unless told, since only processes are killed, not the machine."""
+        options = f"-c listen_addresses='' -c unix_socket_directories={self._directory} -c fsync={self._fsync}"
         options += " -c shared_buffers=16MB -c max_connections=40 -c autovacuum=off"
         options += " -c synchronous_commit=off -c wal_writer_delay=10s"  # who wants durable commits has to say so
         log = self._directory / "log"
@@ -99,14 +100,14 @@ def binary(name: str) -> Path:
     return Path(found)
 
 
-def make_server() -> Iterator[PostgresServer]:
+def make_server(*, fsync: bool = False) -> Iterator[PostgresServer]:
     """For fixtures. The directory is short: a socket's path is."""
     binary("initdb")
     directory = Path(tempfile.mkdtemp(prefix="pg-"))
     directory.chmod(0o755)
     server: PostgresServer | None = None
     try:
-        server = PostgresServer(directory)
+        server = PostgresServer(directory, fsync=fsync)
         yield server
     finally:
         if server is not None:
