@@ -8,7 +8,7 @@ have been sent, never means anything else within its epoch.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 from outrider.errors import JournalError
@@ -18,6 +18,7 @@ from outrider.record import cursor as cursors
 from outrider.record.cursor import CursorState, Position, StreamKey, encode_cursor
 from outrider.record.evidence_label import is_evidence
 from outrider.record.format import BLOCK, SegmentHeader
+from outrider.record.hole import Hole, merged
 from outrider.record.options import SHED_ORDER, URGENT, JournalOptions, LaneOptions
 from outrider.record.pending import Pending
 from outrider.record.pool import FilePool, is_full
@@ -30,6 +31,7 @@ from outrider.record.state import TwoSlotFile
 from outrider.record.stats import JournalStats, LaneStats
 from outrider.record.stream import LogStream
 from outrider.record.tidy import Tidy
+from outrider.record.volatile import Volatile
 
 __all__ = ["Journal", "JournalOptions", "LaneOptions"]
 
@@ -38,7 +40,10 @@ NEWEST_BYTES: Final = 1 << 22
 
 
 class Journal:
-    """Implements ``ports.RecordLog``. Made by ``open``; close it to give the directory back."""
+    """Implements ``ports.RecordLog``. Made by ``open``; close it to give the directory back.
+
+    stuck: whether the writer's thread hangs in the disk (None: no), and the emergencies that wait for it.
+    """
 
     def __init__(self, storage: Storage, options: JournalOptions, boot_id: int, rng: Random, found: Survey) -> None:
         self._storage = storage
@@ -58,6 +63,8 @@ class Journal:
         self._pending = {lane: Pending(self.epoch, lane, s.durable + 1) for lane, s in self._current.items()}
         self._retention = Retention(options, self._streams, self.epoch)
         tidy = Tidy(storage, options, self._retention, rng)
+        self._volatile = Volatile(rng, boot_id, self.epoch)
+        self.stuck: Callable[[], Sequence[Record] | None] = lambda: None
         self._space = Space(
             storage, self._pool, self._retention, tidy, stats=self._stats, save_cursor=self._save_cursor
         )
@@ -97,8 +104,7 @@ class Journal:
                 segment.file = self._storage.open(segment.name)
                 self._active[lane] = segment
         self._space.release()
-        self._replenish()
-        while self._replenish_evidence():
+        while self._pool.replenish() or self._pool.replenish_evidence():
             pass
         if self._options.evidence_segments:
             self._stand_ready()
@@ -160,7 +166,14 @@ class Journal:
         """
         lanes = list(Lane) if lane is None else [lane]
         for each in lanes:
-            self._commit_lane(each)
+            try:
+                self._commit_lane(each)
+            except JournalError:
+                if each is Lane.EMERGENCY:
+                    self._send_from_memory()
+                raise
+            if each is Lane.EMERGENCY:
+                self._volatile.settled()
         try:
             self._space.release()
         except JournalError:
@@ -188,6 +201,14 @@ class Journal:
                 segment.note_evidence(record for _seq, record in items)
                 pending.done(len(items))
                 stream.durable = commit.last_seq
+                self._generation += 1
+                self._guard.notify_all()
+
+    def _send_from_memory(self, queued: Sequence[Record] = ()) -> None:
+        """Emergencies that flash does not take leave all the same, under an epoch of their own."""
+        waiting = [record for _seq, record in tuple(self._pending[Lane.EMERGENCY].items)]
+        with self._guard:
+            if self._volatile.add([*waiting, *queued]):
                 self._generation += 1
                 self._guard.notify_all()
 
@@ -252,56 +273,40 @@ class Journal:
             gap = pending.shed_first
             if gap is None or lane in self._active or sum(len(s.holes) for s in self._streams.values()) >= MAX_DECLARED:
                 continue
-            with self._guard:  # nobody may read it before it is on flash
-                holes, durable = list(stream.holes), stream.durable
-                stream.durable = pending.items[0][0]
-                stream.add_holes(pending.first, stream.durable, GapReason.FULL, gap.boot_id, gap.t_us)
-                try:
-                    self._save_cursor()
-                except JournalError:
-                    stream.holes, stream.durable = holes, durable
-                    raise
+            hole = Hole(pending.first, pending.items[0][0], GapReason.FULL, gap.boot_id, gap.t_us)
+            self._save_cursor((stream, hole))  # nobody may read it before it is on flash
+            with self._guard:
+                stream.holes = merged([*stream.holes, hole])
+                stream.durable = hole.last
                 pending.done(1)
                 self._generation += 1
                 self._guard.notify_all()
-
-    def _replenish(self) -> None:
-        try:
-            while self._pool.replenish():
-                pass
-        except JournalError as err:
-            if not is_full(err):
-                raise
-
-    def _replenish_evidence(self) -> bool:
-        try:
-            return self._pool.replenish_evidence()
-        except JournalError as err:
-            if not is_full(err):
-                raise
-            return False
 
     def maintain(self) -> None:
         """Now and then: free what was acknowledged, refill the reserves, put the cursor on flash."""
         self._space.release()
         self._space.retry()
-        self._replenish()
-        self._replenish_evidence()  # one file at a time: it takes longer than the others
+        while self._pool.replenish():
+            pass
+        self._pool.replenish_evidence()  # one file at a time: it takes longer than the others
         self._declare_shed()
         if self._cursor_dirty:
             self._save_cursor()
         self._untidy = True
         self.tidy()
 
-    def _save_cursor(self) -> None:
+    def _save_cursor(self, more: tuple[LogStream, Hole] | None = None) -> None:
+        """more: a hole at the end of a stream, which counts once it is on flash."""
         with self._guard:
             self._cursor_dirty = False
             state = CursorState(self.epoch)
             for key, s in self._streams.items():
                 if s.epoch != self.epoch and s.acknowledged >= s.durable and not s.segments:
                     continue  # an old epoch that is done with
-                state.positions[key] = Position(s.acknowledged, s.durable, s.next_segment)
-                state.holes += [(*key, hole) for hole in s.holes]
+                own = [more[1]] if more is not None and more[0] is s else []
+                durable = max([s.durable, *(hole.last for hole in own)])
+                state.positions[key] = Position(s.acknowledged, durable, s.next_segment)
+                state.holes += [(*key, hole) for hole in merged([*s.holes, *own])]
         try:
             self._cursor.write(encode_cursor(state))
         except JournalError:
@@ -312,13 +317,18 @@ class Journal:
     # -- the sending side ----------------------------------------------------------------------------
 
     def streams(self) -> list[Stream]:
+        queued = self.stuck()
+        if queued is not None:
+            self._send_from_memory(queued)
         with self._guard:
             waiting = [s for s in self._streams.values() if s.acknowledged < s.durable]
             waiting.sort(key=lambda s: s.lane)
-            return [Stream(s.epoch, s.lane, s.acknowledged, s.durable) for s in waiting]
+            return self._volatile.streams() + [Stream(s.epoch, s.lane, s.acknowledged, s.durable) for s in waiting]
 
     def read(self, epoch: int, lane: Lane, first_seq: int, max_records: int, max_bytes: int) -> list[StoredRecord]:
         with self._guard:
+            if (epoch, lane) == (self._volatile.epoch, Lane.EMERGENCY):
+                return self._volatile.read(first_seq, max_records, max_bytes)
             stream = self._streams.get((epoch, lane))
             return [] if stream is None else stream.read(first_seq, max_records, max_bytes)
 
@@ -337,6 +347,8 @@ class Journal:
 
     def acknowledge(self, epoch: int, lane: Lane, up_to_seq: int) -> bool:
         with self._guard:
+            if (epoch, lane) == (self._volatile.epoch, Lane.EMERGENCY):
+                return self._volatile.acknowledge(up_to_seq)
             stream = self._streams.get((epoch, lane))
             if stream is None or not 0 <= up_to_seq <= stream.durable:
                 return False
@@ -358,6 +370,7 @@ class Journal:
             stats = dataclasses.replace(
                 self._stats, segments_written=self._pool.written, segments_reused=self._pool.reused
             )
+            stats.from_memory = self._volatile.durable
             stats.lanes = {lane: dataclasses.replace(own) for lane, own in self._stats.lanes.items()}
             for lane, own in stats.lanes.items():
                 stream = self._current[lane]

@@ -149,7 +149,12 @@ class FilePool:
         if self.count(size) >= self._kept(size) or self._storage.free_bytes() < size + MARGIN_BYTES:
             return False
         free = self._name()
-        self._storage.rename(self._write_new(size), free)
+        try:
+            self._storage.rename(self._write_new(size), free)
+        except JournalError as err:
+            if not is_full(err):
+                raise
+            return False
         self._storage.sync_dir()
         self._free[free] = size
         return True

@@ -29,7 +29,8 @@ class LaneStats:
 @dataclass(slots=True)
 class JournalStats:
     """quarantined: files set aside. full: a lane could not get a segment when it last tried, or only
-    one of the reserve. rewritten: segments packed or thinned."""
+    one of the reserve. rewritten: segments packed or thinned. from_memory: emergency records
+    that were offered to the receiver without being on flash."""
 
     epoch: int
     lanes: dict[Lane, LaneStats]
@@ -39,6 +40,7 @@ class JournalStats:
     segments_written: int = 0
     segments_reused: int = 0
     rewritten: int = 0
+    from_memory: int = 0
     cursor_writes: int = 0
     faults: int = 0
 

@@ -33,6 +33,7 @@ OnDurable = Callable[[int, Lane, int], None]
 SHARE: Final = {Lane.EMERGENCY: 1.0, Lane.LEDGER: 1.0, Lane.EVENT: 0.9, Lane.TELEMETRY: 0.75, Lane.BULK: 0.5}
 
 
+HANG_US: Final = 5_000_000  # a piece of work on flash that takes longer hangs
 FIRST_BURST: Final = 32 * 1024
 
 
@@ -113,6 +114,8 @@ class JournalWriter:
         self._retry_us = 0
         self._maintain_us = 0
         self._untidy = True  # the journal may have work ahead of need
+        self._begun_us: int | None = None  # what the thread is at, None: it waits
+        journal.stuck = self._stuck
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
 
     def start(self) -> None:
@@ -217,10 +220,12 @@ class JournalWriter:
                 self._lost.clear()
                 self._records = 0
                 goal, flush_to, stopping = self._taken, self._flush_to, self._stopping
+                self._begun_us = self._now()
                 self._wake.notify_all()
             flushing = stopping or flush_to > self._settled
             done = self._turn(entries, flushing=flushing)
             with self._wake:
+                self._begun_us = None
                 if flushing and done and not self._due:
                     self._settled = goal
                 self._wake.notify_all()
@@ -239,6 +244,13 @@ class JournalWriter:
             _log.exception("the journal's writer goes on after a fault of its own")
             return False
         return done
+
+    def _stuck(self) -> list[Record] | None:
+        """From any thread: the emergencies that wait while the disk does not answer; None: it does."""
+        with self._wake:
+            if self._begun_us is None or self._now() - self._begun_us < HANG_US:
+                return None
+            return [each for each in self._queue if isinstance(each, Record) and each.lane is Lane.EMERGENCY]
 
     def _now(self) -> int:
         return self._clock.boottime_us()
