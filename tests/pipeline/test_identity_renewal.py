@@ -66,6 +66,22 @@ def test_a_new_certificate_that_the_broker_does_not_take_cuts_nobody_off(
         wait_until("the new certificate connects", lambda: uplink.status().connected and identity.connected())
 
 
+def test_a_terminal_without_a_clock_connects_where_one_with_that_clock_could_not(
+    place: tuple[SecureBroker, Enrolment, DeviceIdentity], tmp_path: Path
+) -> None:
+    """To a clock that is behind, the broker's certificate is not yet valid: here by days, often by years."""
+    broker, _served, identity = place
+    broker.authority._wall_s = Wall(time.time() + 10 * 86_400)
+    broker.authority.issue_server()
+    broker.restart()
+    believing = make_uplink(MemoryLog(), broker.port, host="localhost", tls=identity.tls)
+    with running(believing) as uplink:
+        wait_until("refused", lambda: "not yet valid" in (uplink.status().last_error or ""))
+    lost = DeviceIdentity(identity.directory, Wall(0.0))
+    with running(make_uplink(MemoryLog(), broker.port, host="localhost", tls=lost.tls)) as uplink:
+        wait_until("connected", lambda: uplink.status().connected)
+
+
 def test_without_the_old_certificate_it_would_be_cut_off(
     place: tuple[SecureBroker, Enrolment, DeviceIdentity],
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ from cryptography import x509
 
 from outrider.errors import ConfigError, TrustError
 from outrider.trust.authority_io import Authority, Plan
-from outrider.trust.certificates import read_certificates
+from outrider.trust.certificates import new_key, read_certificates
 from outrider.trust.mosquitto import RECEIVER
-from outrider.trust.registry_io import Registry
+from outrider.trust.registry_io import Claim, Registry
 from outrider.wire.topics import DEVICE_ID
 from tests.support.identity import NOW_S, Wall, authority, pair
 
@@ -132,6 +133,24 @@ def test_a_registry_of_another_kind_is_refused(tmp_path: Path) -> None:
         registry._db.execute("PRAGMA user_version = 9")
     with pytest.raises(TrustError, match="version 9"):
         Registry(path)
+
+
+def test_of_many_who_come_with_one_token_at_once_one_gets_a_certificate(tmp_path: Path) -> None:
+    """Claiming and storing are one transaction, between processes too."""
+    ca = authority(tmp_path / "ca")
+    with ca.registry() as registry:
+        registry.add_token("hash", "bus-17", NOW_S, NOW_S + 60)
+
+    def claim(_number: int) -> Claim:
+        key = new_key().public_key()
+        with ca.registry() as registry:
+            return registry.claim("hash", "bus-17", key, NOW_S, lambda: ca.sign_device(key, "bus-17"))[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(claim, range(8)))
+    assert sorted(claim.value for claim in found) == ["granted"] + ["used"] * 7
+    with ca.registry() as registry:
+        assert len(registry.all_issued("bus-17")) == 1
 
 
 def test_the_audit_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
