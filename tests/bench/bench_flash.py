@@ -2,7 +2,9 @@
 
 ``python tests/bench/bench_flash.py [SECONDS] [SPEED]`` prints one JSON document. A drive of so many seconds with all
 lanes, acknowledgements each minute and the cursor, ``SPEED`` times as fast as time; the file system's own timer
-(``commit=``) runs as much faster, since it decides how often ext4 writes its journal for a changed time stamp. Every store has an ext4 of its own on a loop device, and all run at once. What is counted is what arrived at the block
+(``commit=``) runs as much faster, since it decides how often ext4 writes its journal for a changed time stamp.
+
+Every store has an ext4 of its own on a loop device, and all run at once. What is counted is what arrived at the block
 device, by the kernel's statistics of it: data, ext4's journal, everything, from opening the store to its close and a
 sync. Before that each store lived through an hour, so that a first start is not in the numbers.
 

@@ -79,10 +79,10 @@ PARTS: list[Part] = [
     Part(
         "Bytes at the flash",
         "bench_flash.py",
-        "What arrives at the block device below ext4 for each record of 200 bytes: all lanes, the cursor, acknowledgements, "
-        "and the file system's own journal, in a drive with the commits of the writer, beside SQLite (WAL, FULL) with the "
-        "same records made durable at the same moments. The black-box page, which moves with the car, apart. Bars: at "
-        "most 0.5 of SQLite at 1 s and 0.25 at 10 s, as the image mounts its data.",
+        "What arrives at the block device below ext4 for each record of 200 bytes: all lanes, the cursor, "
+        "acknowledgements, and the file system's own journal, in a drive with the commits of the writer, beside SQLite "
+        "(WAL, FULL) with the same records made durable at the same moments. The black-box page, which is written while "
+        "the car moves, apart. Bars: at most 0.5 of SQLite at 1 s and 0.25 at 10 s, as the image mounts its data.",
     ),
     Part(
         "What each sink stores",
