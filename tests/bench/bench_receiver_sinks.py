@@ -2,7 +2,7 @@
 
 Telemetry rows of 26 signals in batches of 60 from 40 terminals, 20 batches a commit; decoding is not counted. The
 plain store: the same rows as JSON, one INSERT and one COMMIT each, SQLite in WAL with synchronous = FULL. PostgreSQL: a
-server of its own on a Unix socket with fsync, one worker. Shelves: with everything moved and tidied at the end, in the time.
+server of its own on a Unix socket with fsync, one worker. Shelves: with everything moved and tidied, within the time.
 """
 
 from __future__ import annotations
