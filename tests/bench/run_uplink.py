@@ -1,4 +1,4 @@
-"""Runs the benchmarks of delivery one after the other and writes what they print into their part of the page.
+"""Runs the benchmarks of delivery one after the other and writes what each prints into its own part of the page.
 
 A part is a ``bench_*.py`` that prints one JSON document and exits with 0 unless it could not run. The document's leaves
 become rows of a table; a member ``tables`` (name -> rows) is shown as tables of its own. Text before the JSON is passed
@@ -81,8 +81,8 @@ PARTS: list[Part] = [
         "bench_flash.py",
         "What arrives at the block device below ext4 for each record of 200 bytes: all lanes, the cursor, "
         "acknowledgements, and the file system's own journal, in a drive with the commits of the writer, beside SQLite "
-        "(WAL, FULL) with the same records made durable at the same moments. The black-box page, which is written while "
-        "the car moves, apart. Bars: at most 0.5 of SQLite at 1 s and 0.25 at 10 s, as the image mounts its data.",
+        "(WAL, FULL) with the same records made durable at the same moments. The black-box page, written while the "
+        "car moves, apart. Bars: at most 0.5 of SQLite at 1 s and 0.25 at 10 s, as the image mounts its data.",
     ),
     Part(
         "What each sink stores",
@@ -97,7 +97,7 @@ PARTS: list[Part] = [
 def section(part: Part) -> str:
     document = run(part.title, part.command)
     shown = " ".join("python" if word == sys.executable else word for word in part.command)
-    text = f"## {part.title}\n\n{part.note}\n\n`{shown}`\n\n"
+    text = f"## {part.title}\n\n{part.note}\n\n`{shown}`\n\n{machine()}"
     if document is None:
         return text + "Did not run on this machine.\n"
     tables: dict[str, list[dict[str, Any]]] = document.pop("tables", {})
@@ -123,12 +123,15 @@ def main() -> int:
     if arguments.list or not chosen:
         print("\n".join(part.title for part in PARTS))
         return 0 if arguments.list else 2
-    text = "# Delivery\n\n" + machine() + "\n".join(section(part) for part in chosen)
-    if arguments.write and len(chosen) == len(PARTS):
-        write(arguments.write, OWNER, text)
-    else:
-        print(text)  # a part of the parts is no page
-    return 0 if "Did not run" not in text else 1
+    missing = False
+    for part in chosen:
+        text = section(part)
+        missing |= "Did not run" in text
+        if arguments.write:
+            write(arguments.write, f"{OWNER}: {part.script}", text)
+        else:
+            print(text)
+    return int(missing)
 
 
 if __name__ == "__main__":
