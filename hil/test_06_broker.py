@@ -19,6 +19,8 @@ from hil.rig.fleet import durable, lanes_published, missing
 from hil.rig.resources import need
 from hil.rig.terminal import Terminal
 from hil.rig.unix_bus import UnixBus, any_bus, section
+from outrider.model.record import Lane
+from outrider.wire.codec import decode_batch
 from tests.support.broker import Broker
 from tests.support.chaos_proxy import ChaosProxy
 from tests.support.terminal import ReceiverProcess
@@ -155,3 +157,36 @@ def test_a_bad_cellular_link(
         car.bags()
         box.wait("the crash is on flash", lambda: durable(box.status()).get("emergency", 0) >= 1)
         all_arrived(box, receiver)
+
+
+def test_a_backlog_over_a_link_that_reorders_and_doubles(
+    terminal: MakeTerminal,
+    bus: Vcan | UnixBus,
+    proxy: ChaosProxy,
+    receiver: ReceiverProcess,
+    car: Car,
+) -> None:
+    """After an outage, over packets that overtake, come twice and are damaged: the newest rows go before the backlog,
+    the crash before both, and all arrives, once."""
+    need(slow_net_missing())
+    with during(Refused(proxy)):
+        box = terminal(can=[section(bus)], broker_port=proxy.port, config={"uplink": QUICK_UPLINK})
+        car.start()
+        box.wait("a backlog", lambda: uplink(box)["backlog"].get("telemetry", 0) >= 15)
+        car.bags()
+        box.wait("the crash waits", lambda: uplink(box)["backlog"].get("emergency", 0) >= 1)
+        oldest = uplink(box)["oldest_age_s"]
+        assert oldest["telemetry"] > oldest["emergency"] >= 0
+    with during(
+        SlowNet(
+            delay_ms=60, jitter_ms=30, rate_kbit=128, loss_percent=1.0,
+            reorder_percent=10.0, duplicate_percent=5.0, corrupt_percent=1.0,
+        )
+    ):  # fmt: skip
+        all_arrived(box, receiver)
+    sent = [decode_batch(payload) for topic, payload in proxy.publishes if topic.rpartition("/")[2] in ("d", "e")]
+    assert sent[0].lane is Lane.EMERGENCY
+    rows = [batch for batch in sent if batch.lane is Lane.TELEMETRY]
+    assert rows[0].records[0].seq > 1, "the newest first"
+    assert not rows[0].historical
+    assert any(batch.historical and batch.records[0].seq == 1 for batch in rows), "then the oldest, marked"

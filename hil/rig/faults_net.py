@@ -112,13 +112,27 @@ class ReceiverAway:
 
 
 class SlowNet:
-    """A bad cellular link on loopback: delay and jitter each way, a rate, loss."""
+    """A bad cellular link on loopback: delay and jitter each way, a rate, loss; packets that overtake others (sent at
+    once instead of delayed), come twice, or with a bit wrong."""
 
-    def __init__(self, *, delay_ms: int, jitter_ms: int, rate_kbit: int, loss_percent: float) -> None:
+    def __init__(
+        self,
+        *,
+        delay_ms: int,
+        jitter_ms: int,
+        rate_kbit: int,
+        loss_percent: float,
+        reorder_percent: float = 0.0,
+        duplicate_percent: float = 0.0,
+        corrupt_percent: float = 0.0,
+    ) -> None:
         self.name: Final = f"{delay_ms} ms, {rate_kbit} kbit/s, {loss_percent:g} % lost"
         self._netem = (
             *("delay", f"{delay_ms}ms", f"{jitter_ms}ms"),
             *("rate", f"{rate_kbit}kbit", "loss", f"{loss_percent}%", "limit", "10000"),
+            *(("reorder", f"{reorder_percent}%") if reorder_percent else ()),
+            *(("duplicate", f"{duplicate_percent}%") if duplicate_percent else ()),
+            *(("corrupt", f"{corrupt_percent}%") if corrupt_percent else ()),
         )
 
     def inject(self) -> None:

@@ -5,6 +5,12 @@ window      how much may be on the way without a PUBACK
 flow        one (epoch, lane): what was sent beyond the cursor, when to send it again
 core        what to send next; pure, driven by time-stamped calls
 dialect     which MQTT version to speak, how long to wait between connections
+brokers     which broker next, and when
+steering    rules, another network, a stall, a better broker
+stall       does the upload get on, and if not, why
+budget, usage  what may be sent, what was
+traffic     names and sizes of what goes over the socket
+dial_io     a TCP connection, also through a proxy; resolve_io: names within a time; scout_io: who can be reached
 link_io     the wire of one connection: a fresh paho client driven by one thread
 greeting    the status document of one connection
 answers     what PUBACKs and acknowledgements do
