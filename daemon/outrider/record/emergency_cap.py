@@ -19,7 +19,7 @@ from outrider.model.event import CrashEvidence, Event, EventFlag
 DAY_US: Final = 86_400_000_000
 DEFAULT_PER_DAY: Final = 24
 MAX_DIFFERENT: Final = 32  # that pass a day beyond the bucket for looking different; more severe ones always pass
-_OWN_WITNESS: Final = (
+WITNESSES: Final = (
     CrashEvidence.AIRBAG
     | CrashEvidence.COLLAPSE
     | CrashEvidence.STANDING
@@ -205,4 +205,4 @@ def _name(event: Event) -> str:
 
 
 def _witness(event: Event) -> int:
-    return int(event.evidence & _OWN_WITNESS)
+    return int(event.evidence & WITNESSES)
