@@ -82,6 +82,7 @@ class Enrolment:
 
     def close(self) -> None:
         self.run(self.server.stop())
+        self.run(asyncio.sleep(0.05))  # transports that were closed tell so in later turns of the loop
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(WAIT_S)
         self._loop.close()

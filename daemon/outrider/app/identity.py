@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LOOK_S: Final = 2.0
 ENROL_RETRY_S: Final = 30.0
 ENROL_RETRY_CAP_S: Final = 600.0
+LIFETIME_US: Final = 60_000_000  # between looks at how old the certificate is
 DAY_US: Final = 86_400_000_000
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ class IdentityKeeper:
         self._uplink: Connection | None = None
         self._next_us = 0  # no attempt at the enrolment server before that
         self._failures = 0
+        self._looked_us: int | None = None
         self._told_us: int | None = None
         self._last_error: str | None = None
         if config.identity is not None:
@@ -187,9 +189,16 @@ class IdentityKeeper:
             enrolled_config(self._given, identity)  # ConfigError for another device: running anew would end in it
             self.restart = True
             return
-        if self._uplink is not None and self._uplink.status().connected and identity.connected():
+        self._confirm(identity)
+        if self._looked_us is None or now_us - self._looked_us >= LIFETIME_US:
+            self._looked_us = now_us
+            self._watch_lifetime(identity, now_us)
+
+    def _confirm(self, identity: DeviceIdentity) -> None:
+        if self._uplink is None or not identity.previous.exists():
+            return
+        if self._uplink.status().connected and identity.connected():
             log.info("identity: the broker has taken the renewed certificate; the old one is gone")
-        self._watch_lifetime(identity, now_us)
 
     def _enrol(self, identity: DeviceIdentity) -> None:
         from outrider.app.enrolment import est_client

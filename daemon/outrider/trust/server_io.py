@@ -97,6 +97,8 @@ class EnrolmentServer:
         if self._server is not None:
             self._server.close()
         if self._runner is not None:
+            for connection in self._runner.server.connections if self._runner.server else ():
+                connection.force_close()
             await self._runner.cleanup()
         self._pool.shutdown()
 
