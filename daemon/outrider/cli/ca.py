@@ -28,11 +28,13 @@ def cli() -> None:
 @_DIRECTORY
 @click.option("--name", default="Outrider CA", show_default=True, help=_("What the roots are called."))
 @click.option("--host", "hosts", multiple=True, help=_("Name or address of the broker; several are possible."))
-@click.option("--device-days", type=click.IntRange(1, MAX_DEVICE_DAYS), default=365, show_default=True)
+@click.option(
+    "--device-days", type=click.IntRange(1, MAX_DEVICE_DAYS), default=365, show_default=True, help=_("Of terminals.")
+)
 @click.option("--port", type=_PORT, default=8883, show_default=True, help=_("Broker's port for terminals."))
 @click.option("--address", default="", help=_("Broker's address for terminals; all unless given."))
 @click.option("--receiver-port", type=_PORT, default=8884, show_default=True, help=_("Port for receivers."))
-@click.option("--receiver-address", default="127.0.0.1", show_default=True)
+@click.option("--receiver-address", default="127.0.0.1", show_default=True, help=_("Address for receivers."))
 @json_option
 def init(directory: Path, name: str, hosts: tuple[str, ...], device_days: int, as_json: bool, **listeners: Any) -> None:
     """Make an authority: root, certificates of server and receiver, keys, and DIR/mosquitto.conf, ready to run."""

@@ -29,9 +29,9 @@ def cli() -> None:
 
 @cli.command()
 @_DIRECTORY
-@click.option("--listen", default=f"0.0.0.0:{DEFAULT_PORT}", show_default=True, metavar="HOST:PORT")
+@click.option("--listen", default=f"0.0.0.0:{DEFAULT_PORT}", show_default=True, metavar="HOST:PORT", help=_("Address."))
 @click.option("--broker", "brokers", multiple=True, metavar="HOST[:PORT]", help=_("What terminals are told; in order."))
-@click.option("--grace-days", type=click.IntRange(0, 3650), default=180, show_default=True)
+@click.option("--grace-days", type=click.IntRange(0, 3650), default=180, show_default=True, help=_("For renewals."))
 @json_option
 def serve(directory: Path, listen: str, brokers: tuple[str, ...], grace_days: int, as_json: bool) -> None:
     """Serve until SIGTERM or SIGINT. Certificates that ended up to --grace-days ago can still be renewed."""
@@ -110,6 +110,7 @@ def tokens(directory: Path, as_json: bool) -> None:
     from outrider.trust.authority_io import Authority
 
     now_s = time.time()
+    words = {"unused": _("unused"), "used": _("used"), "expired": _("expired")}
     with Authority(directory).registry() as registry:
         for one in registry.tokens():
             state = "used" if one.used_s is not None else "expired" if now_s >= one.expires_s else "unused"
@@ -118,7 +119,7 @@ def tokens(directory: Path, as_json: bool) -> None:
                     {"device": one.device, "state": state, "created_s": one.created_s, "expires_s": one.expires_s}
                 )
             else:
-                click.echo(f"{one.device:24} {_(state):10} {_time(one.expires_s)}")
+                click.echo(f"{one.device:24} {words[state]:10} {_time(one.expires_s)}")
 
 
 @cli.command()
