@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from outrider.model.network import Path as NetPath
 from outrider.model.notice import Notice, NoticeCode
 from outrider.model.record import Lane
 from outrider.uplink.connection_io import Connection
-from outrider.uplink.options import Proxy, SendOptions, parse_proxy
+from outrider.uplink.options import Proxy, SendOptions, TlsOptions, parse_proxy
 from outrider.uplink.session_io import Uplink
 from tests.support.broker import Broker, free_port
 from tests.support.chaos_proxy import ChaosProxy
@@ -256,3 +258,35 @@ def test_a_name_that_hangs_does_not_hold_the_end_up(monkeypatch: pytest.MonkeyPa
         assert not any(thread.name == "uplink" for thread in threading.enumerate())
     finally:
         release.set()
+
+
+def test_a_handshake_that_hangs_is_broken_off(tmp_path: Path, at_the_end: ExitStack) -> None:
+    """TCP is accepted and TLS is never answered: the time of connecting ends it, again and again, and so does ``stop``.
+
+    A peer that sends a byte now and then would keep a time-out of each read alive for ever: the time is that of all.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    at_the_end.callback(listener.close)
+    ended = threading.Event()
+    at_the_end.callback(ended.set)
+
+    def drip() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _address = listener.accept()
+                threading.Thread(target=trickle, args=(sock,), daemon=True).start()
+
+    def trickle(sock: socket.socket) -> None:
+        with contextlib.suppress(OSError), sock:
+            for byte in b"\x16\x03\x03\x40\x00" + bytes(10_000):
+                sock.sendall(bytes([byte]))
+                if ended.wait(0.05):
+                    return
+
+    threading.Thread(target=drip, daemon=True).start()
+    port = listener.getsockname()[1]
+    with running(make_uplink(MemoryLog(), port, tls=TlsOptions(), connect_timeout_s=0.5), 0.02) as uplink:
+        first = f"127.0.0.1:{port}"
+        wait_for(lambda: first in (uplink.status().last_error or ""))
+        assert uplink.status().alive
+    listener.shutdown(socket.SHUT_RDWR)
