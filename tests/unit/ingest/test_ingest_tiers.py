@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +21,7 @@ from outrider.ingest.store_io import Store
 from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, StoredRecord
 from outrider.wire.bodies import encode_body
 from outrider.wire.codec import Batch
+from tests.support.clickhouse_http import interface
 
 EPOCH = 0xFEDCBA9876543210
 DAY_US = 86_400_000_000
@@ -316,3 +318,28 @@ def test_a_clickhouse_that_is_not_there_stops_nothing(tmp_path: Path) -> None:
         assert store.accept(span(1, 12), NOW).new == 2, "what is near is known without asking"
     with closing(sqlite3.connect(tmp_path / "r.db")) as db:
         assert db.execute("SELECT count(*) FROM records").fetchone() == (10,)
+
+
+def test_clickhouse_is_spoken_to_over_http(clickhouse_directory: Path, tmp_path: Path) -> None:
+    """The URL's user, password, database and table; values apart from the query; a wrong password is told."""
+    pytest.importorskip("chdb", reason="needs ClickHouse in a process: pip install chdb")
+    with interface(clickhouse_directory, "se:cret") as server:
+        table = f"h{uuid.uuid4().hex[:12]}"
+        url = f"clickhouse://fleet:se%3Acret@127.0.0.1:{server.port}/default?table={table}"
+        register = f"sqlite:{tmp_path / 'r.db'}"
+        with open_store(url, register) as store:
+            put(store, span(1, 30), span(1, 3, "o'car"))
+            assert store.settle() == 33
+            assert store.accept(span(21, 40), NOW).duplicates == 10
+            store.commit()
+            store.settle()
+            assert [s.seq for s in store.records("car")] == list(range(1, 41))
+            assert [s.record.body for s in store.records("o'car")] == [b"1", b"2", b"3"]
+            assert list(store.runs("car")) == [(StreamKey("car", EPOCH, Lane.EVENT), 1, 40)]
+        assert any(query.startswith("INSERT") for query in server.seen)
+        assert not any("o'car" in query for query in server.seen)
+        with (
+            open_store(url.replace("se%3Acret", "wrong"), register, read_only=True) as store,
+            pytest.raises(JournalError, match="Authentication failed"),
+        ):
+            list(store.records("car"))
