@@ -24,6 +24,14 @@ from outrider.wire.codec import decode_batch, encode_batch
 
 SIZES = (1, 10, 60, 300)
 DEVICE = "veh-000123"
+LAYOUT_NAMES = {
+    "json": "JSON",
+    "json_gzip": "JSON, gzip",
+    "teltonika_codec8e": "Codec 8E",
+    "jt808": "JT/T 808",
+    "fleetwise": "FleetWise",
+    "fleetwise_snappy": "FleetWise, snappy",
+}
 COARSE = {"position": 1e-6, "altitude": 1.0, "accuracy": 1.0, "heading": 1.0, "speed": 1.0, "engine_speed": 10.0}
 COARSE |= {"acceleration": 0.1, "voltage": 0.1, "percent": 1.0, "fuel_rate": 0.1}
 COARSE_HOUR = {"lat": 1e-6, "lon": 1e-6, "alt": 1.0, "hdg": 1.0, "gspd": 1.0, "rpm": 10.0, "vbat": 0.1, "thr": 1.0}
@@ -53,27 +61,20 @@ def layout_bytes(name: str, drive: Drive, size: int) -> int | None:
     return total
 
 
-def measure(drives: Sequence[Drive]) -> dict[str, Any]:
+def measure(drives: Sequence[Drive], steps: Sequence[Sequence[float]] | None) -> list[dict[str, Any]]:
+    """A row for each size of a batch. steps: coarser ones, of each drive."""
     rows = sum(len(drive.rows) for drive in drives)
-    out: dict[str, Any] = {"rows": rows, "signals": max(len(drive.names) for drive in drives)}
+    out = []
     for size in SIZES:
-        found: dict[str, float | None] = {
-            "outrider": round(sum(outrider_bytes(drive.stored, size) for drive in drives) / rows, 2)
-        }
-        for name in LAYOUTS:
+        row: dict[str, Any] = {"records in a batch": size}
+        row["Outrider"] = round(sum(outrider_bytes(drive.stored, size) for drive in drives) / rows, 2)
+        if steps is not None:
+            chunks = [coarser(drive, new) for drive, new in zip(drives, steps, strict=True)]
+            row["with coarser steps"] = round(sum(outrider_bytes(chunk, size) for chunk in chunks) / rows, 2)
+        for name, words in LAYOUT_NAMES.items():
             sums = [layout_bytes(name, drive, size) for drive in drives]
-            found[name] = None if None in sums else round(sum(filter(None, sums)) / rows, 1)
-        out[f"batch_of_{size}"] = found
-    return out
-
-
-def precision(drives: Sequence[Drive], steps: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """What coarser steps leave, at the sizes of the plans."""
-    rows = sum(len(drive.rows) for drive in drives)
-    out = {}
-    for size in (10, 60, 300):
-        total = sum(outrider_bytes(coarser(drive, s), size) for drive, s in zip(drives, steps, strict=True))
-        out[f"batch_of_{size}"] = round(total / rows, 2)
+            row[words] = None if None in sums else round(sum(filter(None, sums)) / rows, 1)
+        out.append(row)
     return out
 
 
@@ -89,24 +90,32 @@ def sets(folder: Path) -> Iterator[tuple[str, list[Drive]]]:
             yield name, found
 
 
+def coarse_steps(name: str, drives: Sequence[Drive]) -> list[list[float]] | None:
+    if name == "telemetry_hour":
+        return [[max(s, COARSE_HOUR.get(n, s)) for n, s in zip(d.names, d.steps, strict=True)] for d in drives]
+    if name == "canedge_drive":
+        return [[with_precision(spec, COARSE).step for spec in specs_of(drive)] for drive in drives]
+    return None
+
+
 def main() -> int:
-    out: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, drives in sets(Path(folder)):
-            out[name] = measure(drives)
-            if name == "telemetry_hour":
-                finest = [
-                    [max(s, COARSE_HOUR.get(n, s)) for n, s in zip(d.names, d.steps, strict=True)] for d in drives
-                ]
-                out[name]["coarser_steps"] = precision(drives, finest)
-            elif name == "canedge_drive":
-                chosen = [[with_precision(spec, COARSE).step for spec in specs_of(drive)] for drive in drives]
-                out[name]["coarser_steps"] = precision(drives, chosen)
-    if not out:
+            rows, signals = sum(len(drive.rows) for drive in drives), max(used(drive) for drive in drives)
+            tables[f"{name}: {rows} rows of up to {signals} values, bytes a row"] = measure(
+                drives, coarse_steps(name, drives)
+            )
+    if not tables:
         print("no recordings: set OUTRIDER_DATA to the folder with them", file=sys.stderr)
         return 2
-    print(json.dumps(out, indent=1))
+    print(json.dumps({"tables": tables}, indent=1))
     return 0
+
+
+def used(drive: Drive) -> int:
+    """Values in the fullest row."""
+    return max(sum(value is not None for value in row) for row in drive.rows)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ PARTS: list[Part] = [
         "All bytes of the payloads over the rows in them, each layout really encoded and read back. `telemetry_hour`: "
         "two synthetic hours of 16 fields; `canedge_drive`: a real car, 40 minutes, replayed through the product with "
         "its signal table; `truck_j1939`: 7 minutes of a truck; `obd_etios`: OBD values of a small car. "
-        "`coarser_steps`: position to 0.1 m, speed 1 km/h, engine speed 10 rpm, voltage 0.1 V, percent 1. Bars: at "
+        "Coarser steps: position to 0.1 m, speed 1 km/h, engine speed 10 rpm, voltage 0.1 V, percent 1. Bars: at "
         "most 13.5 bytes at 60 and 10.5 at 300 on `telemetry_hour`, aims 11.5 and 9.3.",
     ),
     Part(
