@@ -1,8 +1,7 @@
 """Receivers beside one another: whichever dies, at whatever moment, nothing is lost and nothing is stored twice.
 
-The promise rests on two things; without them these tests fail (seen): without the commit before the confirmation
-(``Intake._finish`` confirming first) the killed workers' records are missing; with a position from a worker's memory
-instead of the database's the other worker's batches are acknowledged before they are stored.
+The promise rests on the order commit, confirmation, acknowledgement. Seen to fail with confirmation and acknowledgement
+before a commit that comes 0.3 s later: the killed workers' records are missing in the store, and gone from the terminals.
 """
 
 from __future__ import annotations
