@@ -106,10 +106,12 @@ def _identity(file: Path, directory: Path | None) -> DeviceIdentity:
 
 def _client(file: Path, directory: Path | None, url: str) -> EstClient | None:
     """By the way that the configuration names, where there is one."""
+    if directory is not None:
+        return None
     from outrider.app.enrolment import est_client
     from outrider.config import load_config
 
-    return None if directory is not None else est_client(load_config(file), file.parent.resolve(), url)
+    return est_client(load_config(file), file.parent.resolve(), url)
 
 
 def _told(outcome: Outcome, as_json: bool) -> None:
