@@ -219,6 +219,13 @@ def all_in(found: dict[str, Any], part: str = "course") -> float:
     return float(value)
 
 
+def where(name: str, one: dict[str, Any]) -> dict[str, Any]:
+    """Bytes of each class, as the terminal's own meter has them."""
+    classes = ("telemetry", "beacon", "puback", "ack", "ping", "rest", "ip")
+    found = one["course"]["by_class"]
+    return {"plan": name} | {kind: round(sum(found.get(kind, (0, 0))) / one["rows"], 2) for kind in classes}
+
+
 def summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     tables = []
     for name, one in found.items():
@@ -232,9 +239,11 @@ def summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         tables.append(
             {
                 "plan": name,
-                "payload, B a record": round(payload, 2),
+                "MQTT packets, B a record": round(payload, 2),
                 "all in, B a record": round(per, 2),
-                "with a connection each 2 hours": round(per + all_in(one, "connect") / 7200 * course.every_s, 2),
+                "with a connection each 2 hours": None
+                if name.startswith("parked")
+                else round(per + all_in(one, "connect") / 7200 * course.every_s, 2),
                 "own meter, B a record": round(one["course"]["metered"] / rows, 2)
                 if one["course"]["metered"]
                 else None,
@@ -252,7 +261,6 @@ def summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "beacon_bytes": round(per_beacon, 1),
         "beacon_mb_a_month_always_fast": round(per_beacon * MONTH_HOURS * 720 / 1e6, 1),
         "measured_with": "packet socket" if moving["course"]["wire"] else "the terminal's own meter",
-        "detail": {name: one["course"]["by_class"] for name, one in found.items()},
     }
 
 
