@@ -120,13 +120,15 @@ CREATE TABLE coverage (
   saved_utc_us bigint NOT NULL,
   map          bytea NOT NULL
 );
--- By the clock fix of that boot that gives the smallest uncertainty, as in outrider.ingest.clock.
+-- By the clock fix of that boot that gives the smallest uncertainty, as in outrider.ingest.clock; numeric, because an
+-- absurd fix of one terminal must not make the view unreadable for all.
 CREATE VIEW records_utc AS
 SELECT d.name AS device, lpad(to_hex(r.epoch), 16, '0') AS epoch, r.lane, r.seq, r.kind, r.boot_id, r.t_us, r.body,
   f.utc_us, f.uncertainty_us
 FROM records r JOIN devices d USING (device_no)
 LEFT JOIN LATERAL (
-  SELECT c.utc_us + r.t_us - c.t_us AS utc_us, c.uncertainty_us + abs(r.t_us - c.t_us) / 20000 AS uncertainty_us
+  SELECT c.utc_us::numeric + r.t_us - c.t_us AS utc_us,
+    c.uncertainty_us + div(abs(r.t_us::numeric - c.t_us), 20000) AS uncertainty_us
   FROM clock_fixes c WHERE c.device_no = r.device_no AND c.boot_id = r.boot_id
   ORDER BY 2, c.t_us LIMIT 1
 ) f ON true;

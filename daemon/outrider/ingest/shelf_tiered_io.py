@@ -29,6 +29,8 @@ from outrider.model.record import Kind, Lane, StoredRecord
 
 _log = logging.getLogger(__name__)
 _SILENCE_S: Final = 10.0  # a far shelf that refused is not asked again for so long
+_QUICK_S: Final = 0.02  # an answer that took longer is followed by a rest of
+_REST: Final = 9  # times as long
 _COUNTED: Final = 1_000_000  # waiting records are counted up to here
 
 
@@ -67,14 +69,19 @@ class TieredShelf:
 
     def held(self, device: Device, stream: StreamKey, first: int, last: int) -> dict[int, StoredRecord]:
         """While the far shelf cannot be asked, what may be there counts as new: it is stored a second time, which
-        reading shows once; only a conflict goes unnoticed."""
+        reading shows once; only a conflict goes unnoticed. So too while asking has taken more than its share of time:
+        a terminal that repeats its past must not hold up the others."""
         near = self._near.held(device, stream, first, last)
         missing = last - first + 1 - len(near)
         if not missing:
             return near
-        if time.monotonic() >= self._ask_s:
+        begun = time.monotonic()
+        if begun >= self._ask_s:
             try:
-                return self._far.held(stream, first, last) | near
+                found = self._far.held(stream, first, last) | near
+                ended = time.monotonic()
+                self._ask_s = ended + _REST * max(0.0, ended - begun - _QUICK_S)
+                return found
             except JournalError as err:
                 self._ask_s = time.monotonic() + _SILENCE_S
                 _log.warning("receiver: shelf: %s; what may be there already is stored once more", err)

@@ -180,6 +180,14 @@ def test_late_clock_fixes_date_old_records(store: Store, kit: SinkKit) -> None:
     assert store.utc_of("car", 8, 0) is None, "another boot"
 
 
+def test_an_absurd_clock_spoils_the_view_for_nobody(store: Store) -> None:
+    """A fix at the end of the numbers, of one terminal."""
+    far = encode_body(ClockFix((1 << 63) - 1, (1 << 63) - 1, ClockSource.GNSS))
+    store.accept(batch(stored(1, far, Kind.CLOCK, -(1 << 62)), stored(2, t_us=1 << 62)), 1)
+    store.commit()
+    assert len(store.sql.rows("SELECT utc_us, uncertainty_us FROM records_utc")) == 2
+
+
 def test_births_and_wills(store: Store) -> None:
     """A will speaks for its own session only; the signal table of the birth is kept."""
     table = SignalTable((SignalSpec(1, "Vehicle.Speed", "km/h", 0.01),))

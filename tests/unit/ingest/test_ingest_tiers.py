@@ -8,10 +8,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from outrider.errors import JournalError
+from outrider.ingest import shelf_tiered_io
 from outrider.ingest.core import StreamKey
 from outrider.ingest.shelf_far import FarRow, hex_of, record_of, stream_of
 from outrider.ingest.shelf_tiered_io import MoveOptions, TieredShelf
@@ -176,6 +178,34 @@ def test_while_the_far_shelf_is_away_everything_is_received(shelf: tuple[Store, 
     turn(tiers)
     assert store.waiting() == 0
     assert [s.seq for s in store.records("car")] == list(range(1, 31))
+
+
+def test_a_terminal_that_repeats_its_past_holds_up_nobody(
+    shelf: tuple[Store, TieredShelf], far: FakeFar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking up is slow: after an answer of a second nobody is asked for nine; what comes again is stored once more,
+    and shown once."""
+    store, tiers = shelf
+    put(store, span(1, 20))
+    turn(tiers)
+    now = [1000.0]
+    asked: list[int] = []
+    held = far.held
+
+    def slow(stream: StreamKey, first: int, last: int) -> dict[int, StoredRecord]:
+        now[0] += 1.0
+        asked.append(first)
+        return held(stream, first, last)
+
+    monkeypatch.setattr(far, "held", slow)
+    monkeypatch.setattr(shelf_tiered_io, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    assert store.accept(span(1, 5), NOW).duplicates == 5
+    assert store.accept(span(6, 9), NOW).new == 4
+    now[0] += 9.0
+    assert store.accept(span(10, 12), NOW).duplicates == 3
+    assert asked == [1, 10]
+    store.commit()
+    assert [s.seq for s in store.records("car")] == list(range(1, 21))
 
 
 def test_draining_says_what_the_shelf_refuses(shelf: tuple[Store, TieredShelf], far: FakeFar) -> None:
