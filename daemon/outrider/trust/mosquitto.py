@@ -47,6 +47,8 @@ def render_config(directory: Path, listeners: Listeners, *, user: str | None) ->
         f"acl_file {directory / 'acl'}",
         "set_tcp_nodelay true",
         "max_queued_messages 0",
+        "max_inflight_messages 256",  # a receiver commits so many at a time; 20 unless said
+        "message_size_limit 1048576",
         "",
         "# terminals: the certificate decides who it is",
         f"listener {listeners.port} {listeners.address}".rstrip(),
