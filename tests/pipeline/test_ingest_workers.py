@@ -1,7 +1,8 @@
 """Receivers beside one another: whichever dies, at whatever moment, nothing is lost and nothing is stored twice.
 
-The promise rests on the order commit, confirmation, acknowledgement. Seen to fail with confirmation and acknowledgement
-before a commit that comes 0.3 s later: the killed workers' records are missing in the store, and gone from the terminals.
+The promise rests on the order commit, confirmation, acknowledgement. Seen to fail with confirmation and
+acknowledgement before a commit that comes 0.3 s later: the killed workers' records are missing in the store, and gone
+from the terminals.
 """
 
 from __future__ import annotations

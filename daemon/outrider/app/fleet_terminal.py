@@ -73,8 +73,11 @@ class VirtualTerminal:
         self._counts: dict[Stream, int] = {}
         self._due: dict[Stream, list[tuple[int, int]]] = {}  # (sequence, committed at) of urgent records
         self._totals: Totals = {}
+        self._since_upkeep_s = 0
+        self._pending: list[tuple[int, Record]] = []
         self.reboots = 0
-        self._begin("power")
+        self._journal = self._open()
+        self._uplink = self._start_uplink()
 
     # ---- for the fleet ------------------------------------------------------------------------------
 
@@ -95,7 +98,8 @@ class VirtualTerminal:
         if self._directory is not None:
             self._journal.close()
         self.reboots += 1
-        self._begin("power")
+        self._journal = self._open()
+        self._uplink = self._start_uplink()
 
     def finish(self) -> None:
         """No more records: send the rest without waiting for company."""
@@ -124,26 +128,25 @@ class VirtualTerminal:
         self._end(0.0)
 
     def link_up(self) -> None:
-        self._start_uplink()
+        self._uplink = self._start_uplink()
 
     # ---- leaves -------------------------------------------------------------------------------------
 
-    def _begin(self, reason: str) -> None:
+    def _open(self) -> Journal:
+        """The journal as it was left, and the first records of a new boot in it."""
         storage: Storage = self._memory if self._directory is None else DirectoryStorage(self._directory)
         self._since_upkeep_s = 0
-        self._pending: list[tuple[int, Record]] = []
-        self._journal = Journal.open(
-            storage, _OPTIONS, boot_id=self._drive.boot_id, rng=Random(self._rng.getrandbits(64))
-        )
-        self._append(self._drive.boot(reason))
+        self._pending.clear()
+        seed = Random(self._rng.getrandbits(64))
+        self._journal = Journal.open(storage, _OPTIONS, boot_id=self._drive.boot_id, rng=seed)
+        self._append(self._drive.boot("power"))
         self._commit()
-        self._start_uplink()
+        return self._journal
 
-    def _start_uplink(self) -> None:
-        self._uplink = Uplink(
-            self._journal, self._options, self._clock, self._birth, on_acknowledged=self._on_acknowledged
-        )
-        self._uplink.start()
+    def _start_uplink(self) -> Uplink:
+        uplink = Uplink(self._journal, self._options, self._clock, self._birth, on_acknowledged=self._on_acknowledged)
+        uplink.start()
+        return uplink
 
     def _end(self, flush_s: float) -> None:
         self._uplink.stop(flush_s)
