@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from outrider.app.boot_io import system_clock_fix
+from outrider.app.boot_io import EARLIEST_UTC_US, system_clock_fix
 from outrider.errors import InputError, JournalError
 from outrider.model.event import Event, Phase, Snapshot, Trip
 from outrider.model.network import NetworkState
@@ -30,6 +30,7 @@ SAVE_BYTES: Final = 65_536
 SETTLE_US: Final = 120_000_000  # evidence is written for a while after a crash before its end can be told
 GNSS_MAX_AGE_US: Final = 600_000_000
 MAX_WATCH_S: Final = 14_400
+LATEST_UTC_US: Final = 4_102_444_800_000_000  # 2100: nobody drives with this then
 
 log = logging.getLogger(__name__)
 _LEVELS: Final = {80: NoticeLevel.INFO, 95: NoticeLevel.WARNING, 100: NoticeLevel.WARNING}
@@ -95,7 +96,7 @@ class DataKeeper:
         now = self._clock.boottime_us()
         if isinstance(output, Snapshot):
             self._budget.set_parked(not output.bus_alive and output.motion != 2, now)
-            if output.fix_utc_us:
+            if EARLIEST_UTC_US <= output.fix_utc_us < LATEST_UTC_US:
                 self._gnss = (now - (output.t_us - output.fix_t_us), output.fix_utc_us)
         elif isinstance(output, Event) and output.kind.is_crash and output.phase is Phase.CONFIRMED:
             self._crash_us = now
@@ -157,7 +158,9 @@ class DataKeeper:
         if gnss is not None and 0 <= now - gnss[0] < GNSS_MAX_AGE_US:
             return gnss[1] + now - gnss[0], True
         fix = system_clock_fix(self._clock)
-        return (None, False) if fix is None else (fix.utc_us, fix.source is ClockSource.NTP)
+        if fix is None or fix.utc_us >= LATEST_UTC_US:
+            return None, False
+        return fix.utc_us, fix.source is ClockSource.NTP
 
     def _limit_notice(self, now: int) -> list[Notice]:
         usage, limit = self._usage, self._budget.options.monthly_bytes

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from outrider.app.boot_io import EARLIEST_UTC_US
+from outrider.app.budget import LATEST_UTC_US
 from outrider.app.wear_device import BlockDevice, Life, find_device
 from outrider.app.wear_life import DAYS_A_YEAR, GOOD, POOR, life_years
 from outrider.errors import JournalError
@@ -153,7 +154,7 @@ class WearKeeper:
             new.driving_device, new.driving_own, new.driving_s = new.device, new.own, seconds
         self._kept.total.add(new)
         utc_us = self._clock.utc_us()
-        if utc_us >= EARLIEST_UTC_US:
+        if EARLIEST_UTC_US <= utc_us < LATEST_UTC_US:
             days = self._kept.days
             days.setdefault(f"{datetime.fromtimestamp(utc_us / 1e6, UTC):%Y-%m-%d}", Day()).add(new)
             for old in sorted(days)[:-KEPT_DAYS]:

@@ -134,6 +134,23 @@ def test_without_a_clock_bytes_wait_for_their_month(world: World) -> None:
     assert world.keeper.document()["held"] is None
 
 
+@pytest.mark.parametrize("utc_us", [1_180_000_000_000_000, 4_200_000_000_000_000, 10**19])
+def test_a_receiver_of_the_wrong_year_is_not_believed(world: World, utc_us: int) -> None:
+    """Its weeks have rolled over (2007), or its numbers are none: the system's clock decides."""
+    now = world.clock.boottime_us()
+    world.keeper.note(replace(QUIET, t_us=now, fix_t_us=now, fix_utc_us=utc_us))
+    world.send(3)
+    assert world.keeper.status()["month"] == "2026-11"
+
+
+def test_a_system_clock_beyond_reason_is_none(world: World) -> None:
+    """Its bytes are held; nothing raises."""
+    world.clock._utc = 10**19
+    world.send(3)
+    assert world.keeper.status()["month"] is None
+    assert world.used() == 3
+
+
 def test_each_step_of_the_limit_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """80, 95, 100 %, each one time a month, also over a restart; and the uplink's rules follow."""
     world = World(monkeypatch, BudgetOptions(monthly_bytes=1000))

@@ -270,6 +270,16 @@ def test_another_card_begins_anew(world: World) -> None:
     assert world.keeper.status()["total"]["device"] == 0
 
 
+@pytest.mark.parametrize("utc_us", [0, 10**19])
+def test_a_clock_beyond_reason_has_no_days(world: World, utc_us: int) -> None:
+    """The sums go on."""
+    world.clock._utc = utc_us
+    world.sysfs.sectors(10)
+    world.pass_time(60.0)
+    status = world.keeper.status()
+    assert (status["total"]["device"], status["days"]) == (5120, {})
+
+
 def test_no_device_is_an_answer(world: World) -> None:
     """Memory or network below the journal: our own bytes are counted all the same."""
     world.storage = MemoryStorage()
