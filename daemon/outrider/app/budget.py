@@ -163,20 +163,17 @@ class DataKeeper:
         return fix.utc_us, fix.source is ClockSource.NTP
 
     def _limit_notice(self, now: int) -> list[Notice]:
-        usage, limit = self._usage, self._budget.options.monthly_bytes
-        month = "" if usage.newest is None else usage.newest.name
-        step = limit_step(usage.metered_bytes(), limit)
-        if usage.told[0] != month:
-            usage.told = (month, 0)
-        if limit is None or step <= usage.told[1]:
+        month, limit = self._usage.newest or self._usage.held, self._budget.options.monthly_bytes
+        used = self._usage.metered_bytes()
+        step = limit_step(used, limit)
+        if limit is None or month is None or step <= month.told:
             return []
-        usage.told = (month, step)
+        month.told = step
         if step == 100:
             self._budget.last_word(now)
-        used = usage.metered_bytes()
         detail = (
             ("limit_percent", str(step)),
-            ("month", month),
+            ("month", month.name),
             ("used_bytes", str(used)),
             ("limit_bytes", str(limit)),
         )

@@ -58,11 +58,12 @@ class Reading:
 
 @dataclass(slots=True)
 class Month:
-    """name: ``2026-11``, UTC. metered: bytes of it that cost money, ``ip`` included."""
+    """name: ``2026-11``, UTC. metered: bytes of it that cost money, ``ip`` included. told: last step of the limit told."""
 
     name: str
     metered: int = 0
     table: Table = field(default_factory=dict)
+    told: int = 0
 
     def add(self, path: str, name: str, pair: Pair) -> None:
         row = self.table.setdefault(path, {})
@@ -71,6 +72,7 @@ class Month:
 
     def merge(self, other: Month) -> None:
         self.metered += other.metered
+        self.told = max(self.told, other.told)
         for path, row in other.table.items():
             for name, pair in row.items():
                 self.add(path, name, pair)
@@ -105,24 +107,22 @@ class _Kept(msgspec.Struct, array_like=True, frozen=True):
     name: str
     metered: int
     table: dict[str, dict[str, Pair]]
+    told: int = 0
 
 
 class _File(msgspec.Struct, frozen=True):
     version: int
     months: list[_Kept]
-    told_month: str = ""
-    told_step: int = 0
     closed: str = ""
     evidence_due: bool = False
     since_us: int | None = None
 
 
 class Usage:
-    """All months kept, and what was told of them. Not thread-safe."""
+    """All months kept. Not thread-safe."""
 
     def __init__(self) -> None:
         self._months: dict[str, Month] = {}
-        self.told: tuple[str, int] = ("", 0)  # month and step of the limit that was told last
         self.closed = ""  # the newest month whose end was told
         self.evidence_due = False
         self.since_us: int | None = None  # UTC of the first byte counted with a clock to be believed
@@ -193,14 +193,14 @@ class Usage:
         """At most ``capacity`` bytes: the oldest months go first."""
         order = [self._months[name] for name in sorted(self._months, reverse=True)]
         while True:
-            kept = [_Kept(month.name, month.metered, month.table) for month in order]
+            kept = [_Kept(month.name, month.metered, month.table, month.told) for month in order]
             data = msgspec.json.encode(self._file(kept))
             if len(data) <= capacity or not order:
                 return data
             order.pop(-2 if order[-1].name == HELD and len(order) > 1 else -1)
 
     def _file(self, kept: list[_Kept]) -> _File:
-        return _File(VERSION, kept, *self.told, self.closed, self.evidence_due, self.since_us)
+        return _File(VERSION, kept, self.closed, self.evidence_due, self.since_us)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -217,8 +217,8 @@ class Usage:
         for kept in file.months:
             if kept.name != HELD:
                 _number(kept.name)
-            usage._months[kept.name] = Month(kept.name, kept.metered, kept.table)
-        usage.told, usage.closed = (file.told_month, file.told_step), file.closed
+            usage._months[kept.name] = Month(kept.name, kept.metered, kept.table, kept.told)
+        usage.closed = file.closed
         usage.evidence_due, usage.since_us = file.evidence_due, file.since_us
         return usage
 

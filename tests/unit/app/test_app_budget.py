@@ -175,6 +175,18 @@ def test_each_step_of_the_limit_is_told_once(monkeypatch: pytest.MonkeyPatch) ->
     assert len(world.notices) == 1
 
 
+def test_a_clock_that_jumps_and_comes_back_tells_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps of a month are told once in its life."""
+    world = World(monkeypatch, BudgetOptions(monthly_bytes=1000))
+    world.send(850)
+    world.source, world.clock._utc = ClockSource.RTC, NOVEMBER + round(40 * DAY * 1e6)
+    world.send(1)
+    world.source, world.clock._utc = ClockSource.NTP, NOVEMBER
+    world.send(1)
+    assert world.used() == 852
+    assert [dict(notice.detail).get("limit_percent") for notice in world.notices] == ["80", None]
+
+
 def test_a_new_month_is_a_new_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the old one's sums are told, once."""
     world = World(monkeypatch, BudgetOptions(monthly_bytes=1000))
