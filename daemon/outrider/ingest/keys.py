@@ -1,4 +1,4 @@
-"""Acknowledgement keys as the receiver names them; they live in ``wire/keys.py``, since enrolment hands them out too."""
+"""Acknowledgement keys as the receiver names them. They live in ``wire/keys.py``: enrolment hands them out too."""
 
 from __future__ import annotations
 
