@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from outrider.errors import ConfigError
-from outrider.ingest.keys import derive_key, parse_keys
+from outrider.wire.keys import derive_key, parse_keys
 
 FILE = Path("keys.toml")
 
