@@ -58,7 +58,7 @@ class Reading:
 
 @dataclass(slots=True)
 class Month:
-    """name: ``2026-11``, UTC. metered: bytes of it that cost money, ``ip`` included. told: last step of the limit told."""
+    """name: ``2026-11``, UTC. metered: bytes of it that cost money, ``ip`` included. told: step of the limit."""
 
     name: str
     metered: int = 0
