@@ -40,10 +40,20 @@ from tests.support.modem_bus import (
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/cli-schema.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[tuple[PrivateBus, MockModemManager]]:
-    with modem_bus(tmp_path) as both:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PrivateBus, MockModemManager]]:
+    with modem_bus(tmp_path_factory.mktemp("dbus")) as both:
         yield both
+
+
+@pytest.fixture
+def world(shared: tuple[PrivateBus, MockModemManager]) -> tuple[PrivateBus, MockModemManager]:
+    """Running, without a modem, whatever the last test did."""
+    bus, manager = shared
+    if not bus.runs:
+        bus.start()
+    manager.unplug_all()
+    return shared
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -59,7 +60,20 @@ class PrivateBus:
         self._process = subprocess.Popen(
             ["dbus-daemon", f"--config-file={self._config}", "--nofork", "--nopidfile"], stderr=subprocess.DEVNULL
         )
-        wait_for(self._socket.exists, "the bus is there")
+        wait_for(self._takes_connections, "the bus is there")
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
+    def _takes_connections(self) -> bool:
+        """It listens; the name is there a little earlier."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(str(self._socket))
+            except OSError:
+                return False
+        return True
 
     def stop(self) -> None:
         if self._process is not None:
@@ -147,6 +161,12 @@ class MockModemManager(MockService):
         import dbus
 
         self.call(ROOT, "Unplug", dbus.UInt32(number))
+
+    def unplug_all(self) -> None:
+        """As it was at the start; starts it where a test ended it."""
+        if self.process is None:
+            self.start()
+        self.call(ROOT, "UnplugAll")
 
     def refuse(self, number: int, method: str, error: str) -> None:
         import dbus

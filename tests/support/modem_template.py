@@ -124,6 +124,13 @@ def Unplug(self, number):  # noqa: N802  dbusmock's way
     _unplug(self, int(number))
 
 
+@dbus.service.method(MOCK_IFACE, in_signature="", out_signature="")
+def UnplugAll(self):  # noqa: N802  dbusmock's way
+    """As it was at the start."""
+    for path in [path for path in mockobject.objects if path.startswith(f"{ROOT}/Modems/")]:
+        _unplug(self, int(path.rpartition("/")[2]))
+
+
 def _unplug(mock, number):
     path = f"{ROOT}/Modems/{number}"
     names = [MODEM, GPP, SIGNAL, LOCATION, SIMPLE]

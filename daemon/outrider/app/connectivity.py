@@ -20,7 +20,7 @@ from outrider.errors import ConfigError, LinkError
 from outrider.model.network import NetworkState, Path
 from outrider.model.notice import Notice, NoticeCode, NoticeLevel
 from outrider.network.ladder import LadderOptions
-from outrider.network.manager_io import ManagerView
+from outrider.network.manager_io import NOT_YET, ManagerView
 from outrider.network.memory_io import FILE_NAME, ModemMemory
 from outrider.network.modem import Modem, choose
 from outrider.network.path_io import Interface, KernelNetwork, RouteWatch
@@ -118,6 +118,7 @@ class Connectivity:
         self._uplink: Callable[[], UplinkStatus] | None = None
         self._kernel = kernel or KernelNetwork(options.cellular)
         self._state = NetworkState()
+        self._signal_dbm: int | None = None
         self._since_us = clock.boottime_us()
         self._told: tuple[Path, str | None, bool | None] | None = None
         self._changes = 0
@@ -137,7 +138,8 @@ class Connectivity:
         return self._state
 
     def signal_dbm(self) -> int | None:
-        return self._state.signal_dbm
+        """Of the modem, whether it carries us now or not."""
+        return self._signal_dbm
 
     def follow(self, uplink: Callable[[], UplinkStatus]) -> None:
         """The uplink's own word on whether anything gets through."""
@@ -203,6 +205,7 @@ class Connectivity:
         modem = None if care is None else care.modem()
         default = self._kernel.default(() if modem is None else modem.interfaces)
         metered = None if care is None else care.metered(default.name)
+        self._signal_dbm = None if modem is None else modem.signal.dbm
         self._note(now, network_state(default, metered, modem))
         if care is not None:
             interface = next((name for name in modem.interfaces), None) if modem is not None else None
@@ -264,12 +267,15 @@ class _ModemCare:
 
     def turn(self, facts: Facts, modem: Modem | None) -> None:
         view = self._thread.view()
+        if view.bus_error is NOT_YET:
+            return
         self._recovery.turn(
             dataclasses.replace(
                 facts,
                 modem=modem,
                 known=self._memory.has_modem,
                 manager=view.manager,
+                manager_error=view.manager_error,
                 bus_error=view.bus_error,
                 after_step=self._recovery.at_work,
             )
@@ -312,8 +318,9 @@ def apn_differs(modem: Modem | None, expected: str | None) -> bool | None:
 
 def network_state(default: Interface, metered: bool | None, modem: Modem | None) -> NetworkState:
     """metered: as NetworkManager says. What it does not say: the mobile network costs money, of others nothing is
-    known."""
+    known. What the modem says is told unless something else is known to carry us."""
     cellular = default.path is Path.CELLULAR
+    modem = None if default.path in {Path.ETHERNET, Path.WIFI} else modem
     return NetworkState(
         path=default.path,
         metered=True if cellular and metered is None else metered,

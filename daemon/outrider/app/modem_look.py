@@ -59,7 +59,14 @@ class ModemWindow:
         """What is there now. known: there was a modem before."""
         view = self.thread.view()
         modem = choose(view.modems, self._port)
-        facts = Facts(self._clock.boottime_us(), modem, known=known, manager=view.manager, bus_error=view.bus_error)
+        facts = Facts(
+            self._clock.boottime_us(),
+            modem,
+            known=known,
+            manager=view.manager,
+            manager_error=view.manager_error,
+            bus_error=view.bus_error,
+        )
         default = self._kernel.default(() if modem is None else modem.interfaces)
         state = network_state(default, self.thread.metered(default.name), modem)
         daemon: dict[str, Any] | None = None

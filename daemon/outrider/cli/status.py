@@ -53,6 +53,10 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         text = _("{durable} durable, {acknowledged} acknowledged").format(**state)
         lines.append((_("lane"), f"{lane}: {text}"))
     lines += uplink_lines(document["uplink"])
+    if document.get("network"):
+        lines.append((_("network"), _network_line(document["network"])))
+    if document.get("modem"):
+        lines.append((_("modem"), _modem_line(document["modem"])))
     if document.get("identity"):
         lines.append((_("identity"), _identity_line(document["identity"])))
     if document.get("data"):
@@ -62,6 +66,20 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         state = _("every few seconds") if beacons["on"] else _("none: slow or standing")
         lines.append((_("beacons"), ", ".join([state, *(f"{k} {v}" for k, v in beacons.items() if k != "on" and v)])))
     return lines
+
+
+def _network_line(network: dict[str, Any]) -> str:
+    dbm = None if network["signal_dbm"] is None else f"{network['signal_dbm']} dBm"
+    metered = _("metered") if network["metered"] else None
+    roaming = _("roaming") if network["roaming"] else None
+    parts = [network["path"], network["interface"], network["operator"], network["technology"], dbm, metered, roaming]
+    return ", ".join(part for part in parts if part)
+
+
+def _modem_line(modem: dict[str, Any]) -> str:
+    taken = sum(modem["recovery"]["steps_last_day"].values())
+    steps = _(", steps in the last day: {taken}").format(taken=taken) if taken else ""
+    return f"{modem['condition']}: {modem['reason']}{steps}"
 
 
 def _identity_line(identity: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ RELOAD_S: Final = 600.0  # a safety net; the signals tell
 RETRY_S: Final = 15.0
 SETUP_RETRY_S: Final = 60.0
 MAX_HELD: Final = 4096
+NOT_YET: Final = "not connected to D-Bus yet"
 RULES: Final = (
     f"type='signal',sender='{DBUS}',interface='{DBUS}',member='NameOwnerChanged',arg0='{MANAGER}'",
     f"type='signal',sender='{MANAGER}',interface='{OBJECT_MANAGER}'",
@@ -41,7 +42,7 @@ class ManagerView:
 
     modems: tuple[Modem, ...] = ()
     version: str | None = None
-    bus_error: str | None = "not connected to D-Bus yet"
+    bus_error: str | None = NOT_YET
     manager: bool = False
     manager_error: str | None = None
     setup_error: str | None = None
@@ -105,6 +106,8 @@ class ManagerFollower:
             self._hold_or_take(message)
         elif message.interface in {OBJECT_MANAGER, PROPERTIES} and (message.path or "").startswith(MANAGER_PATH):
             self._counters["strange_signals"] += 1
+            if self._counters["strange_signals"].bit_count() == 1:  # told now and then: a flood must not cost much
+                self._on_change()
 
     def _owner_changed(self, message: Message) -> None:
         name, _, owner = (*message.body, "", "", "")[:3]

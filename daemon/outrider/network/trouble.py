@@ -130,12 +130,13 @@ class UplinkFacts:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """One look. now_us: CLOCK_BOOTTIME. known: this terminal has had a modem before. other_path: Ethernet or Wi-Fi
-    carries us. after_step: the ladder is at work. bus_error, manager: the way to ModemManager."""
+    carries us. after_step: the ladder is at work. bus_error, manager, manager_error: the way to ModemManager."""
 
     now_us: int
     modem: Modem | None = None
     known: bool = False
     manager: bool = True
+    manager_error: str | None = None
     bus_error: str | None = None
     moving: bool = False
     other_path: bool = False
@@ -270,7 +271,7 @@ class Judge:
         if facts.bus_error is not None:
             return Condition.NO_BUS, facts.bus_error, None
         if not facts.manager:
-            return Condition.NO_MANAGER, "ModemManager does not answer on D-Bus", None
+            return Condition.NO_MANAGER, facts.manager_error or "ModemManager does not answer", None
         modem = facts.modem
         if modem is None:
             return _absent(facts)
