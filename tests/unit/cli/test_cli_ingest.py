@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,15 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(cli, ["ingest", *map(str, arguments)])
 
 
+@cache
+def validator(name: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": SCHEMA["$defs"]})
+
+
 def documents(result: Result) -> Iterator[dict[str, Any]]:
     for line in result.stdout.splitlines():
         document = json.loads(line)
-        jsonschema.validate(document, {"$ref": f"#/$defs/{document['type']}", "$defs": SCHEMA["$defs"]})
+        validator(document["type"]).validate(document)
         yield document
 
 
