@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import replace
 
 from outrider.model.record import GapReason, Lane, StoredRecord
 from outrider.record.format import record_bytes
@@ -50,8 +51,8 @@ class LogStream:
         first, last = self.acknowledged + 1, segment.last_seq
         lost = sum(b - a + 1 for a, b in without(first, last, self.holes))
         if first <= last:
-            self.holes = [hole for hole in self.holes if hole.first > last]
-            self.holes = merged([Hole(first, last, reason, segment.boot_id, segment.t_us), *self.holes])
+            behind = [replace(hole, first=max(hole.first, last + 1)) for hole in self.holes if hole.last > last]
+            self.holes = merged([Hole(first, last, reason, segment.boot_id, segment.t_us), *behind])
         return segment, lost
 
     def read(self, first_seq: int, max_records: int, max_bytes: int) -> list[StoredRecord]:

@@ -8,10 +8,12 @@ import pytest
 
 from outrider.errors import JournalError
 from outrider.model.record import Gap, GapReason, Kind, Lane
-from outrider.record.format import BLOCK
+from outrider.record.format import BLOCK, SegmentHeader
 from outrider.record.inspect import inspect
 from outrider.record.journal import Journal
+from outrider.record.segment import Segment
 from outrider.record.storage_memory import MemoryStorage, refusal
+from outrider.record.stream import LogStream
 from outrider.wire.bodies import decode_body
 from tests.support.records import open_journal, record
 from tests.unit.record.test_record_faults import BadBlock, FaultyStorage
@@ -197,3 +199,18 @@ def test_a_spare_that_the_disk_refuses_is_not_forgotten() -> None:
     journal.maintain()
     assert len([name for name in storage.names() if name.endswith(".free")]) == len(spares)
     assert set(held) <= set(spares), "nothing was made that nobody knows"
+
+
+def test_a_hole_that_reaches_beyond_an_evicted_segment_keeps_its_rest() -> None:
+    """Damage at the end of a segment runs on into numbers behind it; giving up the segment forgets none of these."""
+    stream = LogStream(1, LANE)
+    segment = Segment(MemoryStorage(), "2-0000000000000001-00000000.seg", SegmentHeader(LANE, 7, 1, 0, 1, 4))
+    segment.last_seq = 69
+    stream.segments.append(segment)
+    stream.durable = 71
+    stream.add_holes(50, 71, GapReason.CORRUPT, 7, 0)
+    stream.evict_oldest(GapReason.QUOTA)
+    assert [(hole.first, hole.last, hole.reason) for hole in stream.holes] == [
+        (1, 69, GapReason.QUOTA),
+        (70, 71, GapReason.CORRUPT),
+    ]
