@@ -16,6 +16,7 @@ from outrider.crash.document import CrashDocument
 from outrider.crash.package_io import CrashPackage, read_package
 from outrider.engine import Decoder
 from outrider.errors import InputError, ProfileError
+from outrider.ingest.sinks_io import open_store
 from outrider.ingest.store_io import Store
 from outrider.model.record import Kind, Lane, StoredRecord
 from outrider.model.vehicle import VehicleTables
@@ -34,15 +35,18 @@ def _quiet(_where: str, _what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where crashes are looked for: one of the three. device: only this terminal; of a journal its name."""
+    """Where crashes are looked for: one of the first four. device: only this terminal; of a journal its name. sink,
+    register: URLs of a receiver's sink."""
 
     journal: Path | None = None
     store: Path | None = None
     package: Path | None = None
     device: str | None = None
+    sink: str | None = None
+    register: str | None = None
 
     def __str__(self) -> str:
-        return str(self.package or self.store or self.journal)
+        return str(self.package or self.store or self.journal or "the sink")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,9 @@ def _found(place: Place, tell: Tell) -> list[CrashBundle]:
     if place.package is not None:
         return [_package(place.package, place.device).bundle()]
     if place.store is not None:
-        return _of_store(place.store, place.device)
+        return _of_store(Store.open(place.store, read_only=True), place)
+    if place.sink is not None:
+        return _of_store(open_store(place.sink, place.register, read_only=True), place)
     assert place.journal is not None
     return collect(_journal_records(place.journal, tell), place.device or "")
 
@@ -142,11 +148,12 @@ def _journal_records(directory: Path, tell: Tell) -> Iterator[StoredRecord]:
     return found.records()
 
 
-def _of_store(path: Path, device: str | None) -> list[CrashBundle]:
-    with Store.open(path, read_only=True) as store:
-        names = [row["device"] for row in store.devices()]
+def _of_store(opened: Store, place: Place) -> list[CrashBundle]:
+    device = place.device
+    with opened as store:
+        names = [row["device"] for row in store.device_names()]
         if device is not None and device not in names:
-            raise InputError(f"has nothing of a terminal {device!r}", path=path)
+            raise InputError(f"has nothing of a terminal {device!r}", path=place)
         wanted = names if device is None else [device]
         return [bundle for name in wanted for bundle in collect(_around(store, name), name)]
 

@@ -25,6 +25,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def _places(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--device", help=_("Only this terminal (store); the terminal's name (journal).")),
+        click.option("--register", metavar="URL", help=_("Of a shelf (ClickHouse, Parquet): its register.")),
+        click.option("--sink", metavar="URL", help=_("A receiver's sink that is no SQLite file.")),
         click.option("--store", type=_PATH, help=_("A receiver's database.")),
         click.option("--journal", type=_PATH, help=_("A terminal's journal; default: that of this terminal.")),
     ):
@@ -180,11 +182,11 @@ def reanalyse(thresholds: str, as_json: bool, **args: Any) -> None:
 def _place(args: dict[str, Any]) -> Place:
     from outrider.app.crash import Place
 
-    given = [name for name in ("package", "journal", "store") if args.get(name) is not None]
+    given = {name: args.get(name) for name in ("package", "journal", "store", "sink") if args.get(name) is not None}
     if len(given) > 1:
-        raise InputError(_("give one of PACKAGE, --journal and --store, not several"))
+        raise InputError(_("give one of PACKAGE, --journal, --store and --sink, not several"))
     if given:
-        return Place(args.get("journal"), args.get("store"), args.get("package"), args.get("device"))
+        return Place(**given, device=args.get("device"), register=args.get("register"))
     from outrider.config import DEFAULT_PATH, load_config
 
     terminal = load_config(DEFAULT_PATH).terminal

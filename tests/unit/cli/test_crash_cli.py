@@ -19,6 +19,7 @@ from outrider.crash.collect import collect, document
 from outrider.crash.package_io import read_package, write_package
 from outrider.crash.verdict import sentence
 from outrider.i18n import in_language
+from outrider.ingest.sinks_io import open_store
 from outrider.ingest.store_io import Store
 from outrider.model.record import ClockFix, Kind, Lane, StoredRecord
 from outrider.record.journal import Journal
@@ -108,6 +109,19 @@ def test_a_list_goes_by_time(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     rows = [crash_object(line) for line in out.splitlines()]
     assert [row["device"] for row in rows] == ["car-2", "car-2", "car-1", "car-3"]
     assert [row["utc"] for row in rows] == sorted(row["utc"] for row in rows)
+
+
+def test_crashes_are_found_on_a_shelf_too(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same crash as in the SQLite database of the same records."""
+    pytest.importorskip("duckdb")
+    url = f"parquet:{tmp_path / 'shelf'}"
+    with open_store(url) as shelf:
+        for lane in Lane:
+            if records := tuple(s for s in driven() if s.record.lane is lane):
+                shelf.accept(Batch("car-1", EPOCH, lane, records), 1)
+        shelf.commit()
+        shelf.settle()
+    assert run(capsys, "list", "--sink", url, "--json") == run(capsys, "list", "--store", store, "--json")
 
 
 def _moved(stored: StoredRecord, boot_id: int, days: int) -> StoredRecord:
