@@ -16,11 +16,18 @@ from hil.rig.car import Car
 from hil.rig.disk import GuestDisk
 from hil.rig.disk_loop import IMAGE_OPTIONS, mapper_missing
 from hil.rig.faults import during
-from hil.rig.faults_disk import DiskFull, FlakyDisk, ReadOnly, WritesDropped, WritesRefused
+from hil.rig.faults_disk import BadBlock, DiskFull, FlakyDisk, ReadOnly, WritesDropped, WritesRefused
 from hil.rig.fleet import durable
 from hil.rig.resources import disk_missing, need
 from hil.rig.terminal import Terminal
 from hil.rig.unix_bus import UnixBus, any_bus, section
+from outrider.errors import JournalError
+from outrider.model.record import Gap, GapReason, Kind, Lane
+from outrider.record.journal import Journal
+from outrider.record.storage_io import DirectoryStorage
+from outrider.wire.bodies import decode_body
+from tests.support.records import SMALL as SMALL_FILES
+from tests.support.records import open_journal, record
 
 # Segments of four blocks, and each commit takes one: a new file is needed every few seconds.
 SMALL = {"telemetry_commit_s": 0.3, "event_commit_s": 0.1, "telemetry_segment_kib": 16}
@@ -87,6 +94,7 @@ def test_full(disk: GuestDisk, terminal: MakeTerminal, bus: Vcan | UnixBus, car:
         car.bags()
         box.wait("the crash is on flash", lambda: durable(box.status()).get("emergency", 0) > before, 60.0)
         box.wait("it still says so", lambda: box.status()["journal"]["full"])
+        assert box.status()["writer"]["disk"] == "full"
         epoch, kept = box.status()["journal"]["epoch"], durable(box.status())
         assert box.stop() == 0
         box.start()
@@ -98,9 +106,10 @@ def test_full(disk: GuestDisk, terminal: MakeTerminal, bus: Vcan | UnixBus, car:
     assert not status["journal"]["full"]
     assert status["journal"]["lanes"]["emergency"]["shed"] == 0
     box.tolerate("full", "failed_commits", "trouble: black box")
-    box.allow_log(r"No space left|black box")
+    box.allow_log(r"No space left|black box|storage_full")
     assert box.stop() == 0
     records = box.records()
+    assert any(r["kind"] == "notice" for r in records), "the notice of the full disk is recorded"
     gaps = [r["content"] for r in records if r["kind"] == "gap"]
     assert gaps
     assert {gap["reason"] for gap in gaps} == {"full"}
@@ -133,9 +142,10 @@ def refused(box: Terminal, words: str) -> dict[str, int]:
     box.wait("the status says that the disk refuses", said, 60.0)
     box.tolerate("failed_commits", "trouble: black box", "descriptors")
     box.expect_log(words)
-    box.allow_log(rf"black box|journal|{words}")
+    box.allow_log(rf"black box|journal|storage_|{words}")
     status = box.status()
     assert status["writer"]["alive"]
+    assert status["writer"]["disk"] in ("fault", "read_only")
     return durable(status)
 
 
@@ -179,3 +189,71 @@ def test_lying(flaky: FlakyDisk, terminal: MakeTerminal, bus: Vcan | UnixBus) ->
         again(box, kept)
     finally:
         car.stop()
+
+
+def fill(journal: Journal, numbers: range) -> None:
+    """One commit, and so one block, for each record."""
+    for number in numbers:
+        journal.append(record(Lane.EVENT, number, size=700))
+        journal.commit(Lane.EVENT)
+
+
+def numbers_of(journal: Journal, epoch: int) -> tuple[list[int], list[Gap]]:
+    """Records that are there, and gaps, in order."""
+    there, gaps, at = [], [], 1
+    while batch := journal.read(epoch, Lane.EVENT, at, 100, 1 << 20):
+        for stored in batch:
+            gap = decode_body(Kind.GAP, stored.record.body) if stored.record.kind == Kind.GAP else None
+            if isinstance(gap, Gap):
+                gaps.append(gap)
+            else:
+                there.append(stored.seq)
+        at = batch[-1].seq + 1
+    return there, gaps
+
+
+def test_a_bad_block_that_is_read(flaky: FlakyDisk) -> None:
+    """A sector in the middle of a segment is gone: that block's record is a gap, every other one is there, the journal
+    opens and goes on in its epoch."""
+    place = flaky.place / "journal"
+    journal = open_journal(DirectoryStorage(place), SMALL_FILES, 1)
+    fill(journal, range(1, 11))
+    epoch = journal.epoch
+    journal.close()
+    first = min(path for path in place.glob("2-*.seg"))
+    bad = BadBlock(flaky.medium, first, 2 * 4096)
+    flaky.power_cycle(bad.inject)
+    journal = open_journal(DirectoryStorage(place), SMALL_FILES, 2)
+    try:
+        there, gaps = numbers_of(journal, epoch)
+        assert [(gap.first_seq, gap.last_seq, gap.reason) for gap in gaps] == [(2, 2, GapReason.CORRUPT)]
+        assert there == [1, 3, 4, 5, 6, 7, 8, 9, 10]
+        assert journal.epoch == epoch
+        fill(journal, range(11, 13))
+    finally:
+        journal.close()
+        flaky.power_cycle(bad.heal)
+
+
+def test_a_bad_block_that_is_written(flaky: FlakyDisk) -> None:
+    """The next block of the segment in use is gone: the commit is refused, the next one goes to another file, and
+    everything is there, now and after a restart; nobody had to do anything."""
+    place = flaky.place / "journal"
+    journal = open_journal(DirectoryStorage(place), SMALL_FILES, 1)
+    fill(journal, range(1, 6))
+    newest = max(path for path in place.glob("2-*.seg"))
+    bad = BadBlock(flaky.medium, newest, 3 * 4096)
+    try:
+        with during(bad):
+            journal.append(record(Lane.EVENT, 6, size=700))
+            with pytest.raises(JournalError, match="Input/output error"):
+                journal.commit(Lane.EVENT)
+            fill(journal, range(7, 12))
+            assert numbers_of(journal, journal.epoch) == (list(range(1, 12)), [])
+    finally:
+        journal.close()
+    flaky.power_cycle(bad.heal)
+    again = open_journal(DirectoryStorage(place), SMALL_FILES, 2)
+    assert again.epoch == journal.epoch
+    assert numbers_of(again, again.epoch) == (list(range(1, 12)), [])
+    again.close()

@@ -26,6 +26,7 @@ from outrider.record.inspect import inspect
 from outrider.record.options import JournalOptions
 from outrider.record.storage_io import DirectoryFile, DirectoryStorage, open_flags
 from tests.support.powercut_journal import ViolationError
+from tests.support.powercut_work import LONG
 
 CUTS = int(os.environ.get("OUTRIDER_HIL_CUTS", "40"))
 SEED = int(os.environ.get("OUTRIDER_HIL_SEED", "1"))
@@ -40,10 +41,11 @@ def disk(tmp_path: Path) -> Iterator[LoggedDisk]:
 
 
 def test_the_writer(disk: LoggedDisk, tmp_path: Path) -> None:
-    """Two lives of the journal with all lanes, rolls, acknowledgements and re-used files, cut at many moments."""
+    """Two lives of the journal with all lanes, rolls, acknowledgements, re-used files, packing and thinning, with the
+    black-box page and a small state beside it, cut at many moments."""
     work = Work(disk, SEED)
-    work.run(160)
-    work.run(40)
+    work.run(120)
+    work.run(80, LONG)
     entries = disk.finish()
     history = work.history(entries)
     assert len(history.committed) == 200, "every record was promised"

@@ -16,12 +16,12 @@ from typing import Final
 from hil.rig.resources import VM_HINT, disk_missing
 from hil.rig.shell import ToolError, run, works
 
-# How the image mounts its data partition (firmware/): what the journal lives on in a car.
-IMAGE_OPTIONS: Final = "noatime,commit=5,data=ordered,errors=remount-ro,nodev,nosuid,noexec"
+# How the image mounts its data partition: what the journal lives on in a car (docs/internals/power-loss.md).
+IMAGE_OPTIONS: Final = "noatime,lazytime,commit=60,data=ordered,errors=remount-ro,nodev,nosuid,noexec"
 SECTOR: Final = 512
 _PIECE: Final = 64 * 1024
 _ZEROS: Final = bytes(_PIECE)
-_FLAGS: Final = {"nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 1024}  # <sys/mount.h>
+_FLAGS: Final = {"nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 1024, "lazytime": 1 << 25}  # <sys/mount.h>
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
 # Nothing is left for the kernel to initialise later: what is written to the disk is what the test does.

@@ -10,9 +10,10 @@ import fcntl
 import os
 import struct
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Final
 
-from hil.rig.disk_loop import LoopDevice
+from hil.rig.disk_loop import SECTOR, LoopDevice
 from hil.rig.shell import run
 
 _IOCTL: Final = struct.Struct("=3I7IQ128s129s7x")  # struct dm_ioctl of <linux/dm-ioctl.h>, 312 bytes
@@ -29,9 +30,12 @@ class Mapping:
         minor = run("dmsetup", "info", "--columns", "--noheadings", "-o", "minor", name).strip()
         self.device: Final = Path(f"/dev/dm-{minor}")
 
-    def change(self, table: str) -> None:
+    def change(self, *lines: str) -> None:
         """Another table at once; what is under way is finished with the old one."""
-        run(*_DMSETUP, "reload", self.name, "--table", table)
+        with NamedTemporaryFile("w", suffix=".table") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            run(*_DMSETUP, "reload", self.name, file.name)
         run(*_DMSETUP, "suspend", "--noflush", "--nolockfs", self.name)
         run(*_DMSETUP, "resume", self.name)
 
@@ -62,6 +66,7 @@ class Flakey(Mapping):
     """A disk that works until it is told otherwise."""
 
     def __init__(self, name: str, disk: LoopDevice) -> None:
+        self._disk = disk
         self._plain = f"0 {disk.sectors} linear {disk.device} 0"
         self._flaky = f"0 {disk.sectors} flakey {disk.device} 0 0 3600 1"
         super().__init__(name, self._plain)
@@ -73,6 +78,16 @@ class Flakey(Mapping):
     def drop_writes(self) -> None:
         """Every write is called a success and never happens: a card that lies."""
         self.change(f"{self._flaky} drop_writes")
+
+    def lose(self, offset: int, size: int) -> None:
+        """These bytes of the disk are bad sectors: reading and writing them is an I/O error, all else works."""
+        first, count, end = offset // SECTOR, -(-size // SECTOR), self._disk.sectors
+        rest = first + count
+        self.change(
+            f"0 {first} linear {self._disk.device} 0",
+            f"{first} {count} error",
+            f"{rest} {end - rest} linear {self._disk.device} {rest}",
+        )
 
     def work(self) -> None:
         self.change(self._plain)

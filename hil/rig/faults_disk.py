@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from hil.rig.disk_mapper import Flakey
 from hil.rig.shell import run
 
 CHUNK: Final = 64 * 1024
+_EXTENT: Final = re.compile(r"\s*\d+:\s*(\d+)\.\.\s*(\d+):\s*(\d+)\.\.")
 
 
 class DiskFull:
@@ -87,6 +89,31 @@ class FlakyDisk:
             self._mount.close()
         finally:
             self._devices.close()
+
+
+def place_on_disk(file: Path, offset: int) -> int:
+    """Where byte ``offset`` of a file lies on its block device (whole blocks of 4 KiB)."""
+    for line in run("filefrag", "-v", "-b4096", file).splitlines():
+        found = _EXTENT.match(line)
+        if found and int(found[1]) <= offset // 4096 <= int(found[2]):
+            return (int(found[3]) + offset // 4096 - int(found[1])) * 4096
+    raise LookupError(f"{file}: no extent for byte {offset}")
+
+
+class BadBlock:
+    """A block of 4 KiB under a file can neither be read nor written any more."""
+
+    name: Final = "bad block"
+
+    def __init__(self, disk: Flakey, file: Path, offset: int) -> None:
+        self._disk = disk
+        self._at = place_on_disk(file, offset)
+
+    def inject(self) -> None:
+        self._disk.lose(self._at, 4096)
+
+    def heal(self) -> None:
+        self._disk.work()
 
 
 class WritesRefused:

@@ -1,7 +1,8 @@
 """Power cuts under the journal on a real file system: the writer at work on a logged disk, and every state after.
 
 What was promised is written into the log of the disk itself, as marks: ``d:LANE:SEQ:EPOCH`` when the writer says that
-a record is durable, ``a:LANE:SEQ:EPOCH`` before the receiver's acknowledgement is taken. The demands on a state are
+a record is durable, ``a:LANE:SEQ:EPOCH`` before the receiver's acknowledgement is taken, ``P:N`` and ``p:N`` before and
+after page or small state number N is written. The demands on a state are
 those of ``tests/support/powercut_journal.py``, where the disk is a model; here kernel, ext4 and its journal are real.
 """
 
@@ -20,12 +21,15 @@ from hil.rig.shell import ToolError
 from outrider.clock import SystemClock
 from outrider.model.record import Category, Kind, Lane, Record
 from outrider.ports import Storage
+from outrider.record.blackbox_io import BlackBoxFile
 from outrider.record.inspect import inspect
 from outrider.record.journal import Journal, JournalOptions
+from outrider.record.mounting import KeptMounting, MountingFile
+from outrider.record.options import SHED_ORDER
 from outrider.record.storage_io import DirectoryStorage
 from outrider.record.writer_io import JournalWriter, WriterOptions
-from tests.support.powercut_journal import ViolationError, check_journal, demand, go_on, promised
-from tests.support.powercut_work import OPTIONS, History
+from tests.support.powercut_journal import ViolationError, check_journal, check_states, demand, go_on, promised
+from tests.support.powercut_work import OPTIONS, History, any_mounting, any_page
 
 DISK_BYTES = 12 << 20
 LOG_BYTES = 192 << 20  # sparse: costs what is written
@@ -84,12 +88,16 @@ class Work:
         self._rng = random.Random(seed)
         self._storage = storage
         self.given: dict[Lane, list[Record]] = {lane: [] for lane in Lane}
+        self.pages: list[bytes] = []
+        self.mountings: list[KeptMounting] = []
         self.epoch = 0
 
-    def run(self, records: int) -> None:
-        """One life of the journal: opened, ``records`` put, closed in order."""
-        journal = Journal.open(self._storage(self._disk.place / "journal"), OPTIONS, boot_id=7, rng=self._rng)
+    def run(self, records: int, options: JournalOptions = OPTIONS) -> None:
+        """One life of the journal: opened, ``records`` put, with pages and small states beside it, closed in order."""
+        storage = self._storage(self._disk.place / "journal")
+        journal = Journal.open(storage, options, boot_id=7, rng=self._rng)
         self.epoch = journal.epoch
+        beside = _Beside(self, storage, self._disk, self._rng)
         writer = JournalWriter(journal, QUICK, SystemClock(), on_durable=self._durable)
         writer.start()
         try:
@@ -97,16 +105,19 @@ class Work:
                 self._put(writer)
                 if number % 7 == 6:
                     demand(writer.flush(60.0), "the writer does not flush")
+                    beside.write()
                 if number % 20 == 19:
                     self._acknowledge(journal)
         finally:
             writer.stop()
+            beside.close()
             journal.close()
 
     def _put(self, writer: JournalWriter) -> None:
         lane = self._rng.choice(list(Lane))
         body = self._rng.randbytes(self._rng.choice((0, 20, 200, 200, 200, 700, 5000)))
-        record = Record(lane, Kind.EVENT, Category.DRIVING, 7, self._rng.getrandbits(40), body)
+        kind = Kind.TELEMETRY if lane is Lane.TELEMETRY else Kind.EVENT
+        record = Record(lane, kind, Category.DRIVING, 7, 1_000_000 * len(self.given[lane]), body)
         self.given[lane].append(record)
         demand(writer.put(record), "the writer refused a record of the workload")
 
@@ -122,7 +133,46 @@ class Work:
 
     def history(self, entries: Sequence[Entry]) -> History:
         """What was promised when: positions are numbers of entries of the log."""
-        return history_of(entries, self.epoch, self.given)
+        history = history_of(entries, self.epoch, self.given)
+        history.tidied = [-1]  # the writer makes room when it has time
+        history.evicted = [
+            (0, (self.epoch, lane), len(self.given[lane])) for lane in SHED_ORDER
+        ]  # when, it does not say
+        begun = {entry.mark[2:]: at for at, entry in enumerate(entries, 1) if entry.mark[:2] == "P:"}
+        ended = {entry.mark[2:]: at for at, entry in enumerate(entries, 1) if entry.mark[:2] == "p:"}
+        for number, (page, mounting) in enumerate(zip(self.pages, self.mountings, strict=True)):
+            moments = begun[f"p{number}"], ended[f"p{number}"]
+            history.pages.writes.append((*moments, page))
+            moments = begun[f"m{number}"], ended[f"m{number}"]
+            history.mountings.writes.append((*moments, mounting))
+        return history
+
+
+class _Beside:
+    """The black-box page and the sensor's mounting, written in turn and marked."""
+
+    def __init__(self, work: Work, storage: Storage, disk: LoggedDisk, rng: random.Random) -> None:
+        self._work = work
+        self._disk = disk
+        self._rng = rng
+        self._box = BlackBoxFile(storage)
+        self._mounting = MountingFile(storage)
+
+    def write(self) -> None:
+        number = len(self._work.pages)
+        page, mounting = any_page(number + 1, self._rng), any_mounting(self._rng)
+        self._work.pages.append(page)
+        self._work.mountings.append(mounting)
+        self._disk.mark(f"P:p{number}")
+        self._box.write(page)
+        self._disk.mark(f"p:p{number}")
+        self._disk.mark(f"P:m{number}")
+        self._mounting.write(mounting)
+        self._disk.mark(f"p:m{number}")
+
+    def close(self) -> None:
+        self._box.close()
+        self._mounting.close()
 
 
 def history_of(entries: Sequence[Entry], epoch: int, given: dict[Lane, list[Record]]) -> History:
@@ -175,12 +225,15 @@ def examine(
         demand(not any(at <= done for at, _place, _record in history.committed), "the journal is gone")
         return
     try:
-        journal = Journal.open(DirectoryStorage(directory), options, boot_id=rng.getrandbits(32), rng=rng)
+        storage = DirectoryStorage(directory)
+        journal = Journal.open(storage, options, boot_id=rng.getrandbits(32), rng=rng)
     except Exception as err:
         raise ViolationError(f"does not open: {type(err).__name__}: {err}") from err
     try:
         promises = promised(history, done)
         check_journal(journal, promises)
+        if history.pages.writes:
+            check_states(storage, promises)
         go_on(journal, promises, rng)
     finally:
         journal.close()
