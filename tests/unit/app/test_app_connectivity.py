@@ -1,0 +1,146 @@
+"""From what kernel, modem and uplink say to network state, notices and the options of the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Any
+
+import pytest
+
+from outrider.app.connectivity import (
+    Connectivity,
+    ConnectivityOptions,
+    connectivity_options,
+    network_state,
+    uplink_facts,
+)
+from outrider.clock import ManualClock
+from outrider.config import Config, Modem, parse_config
+from outrider.errors import ConfigError
+from outrider.model.network import NetworkState, Path
+from outrider.model.notice import Notice, NoticeCode, NoticeLevel
+from outrider.network.modem import Modem as Seen
+from outrider.network.modem import Signal
+from outrider.network.names import ModemState, Registration
+from outrider.network.path_io import Interface, KernelNetwork
+from outrider.network.trouble import Rung, UplinkFacts
+from outrider.uplink.options import UplinkStatus
+
+ROAMING = Seen(
+    "/m", state=ModemState.CONNECTED, registration=Registration.ROAMING, operator_name="X", technology="LTE",
+    signal=Signal(rsrp_dbm=-101.4),
+)  # fmt: skip
+
+
+class Routes(KernelNetwork):
+    """Says what the test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = Interface("eth0", Path.ETHERNET)
+
+    def default(self, modem_interfaces: Any = ()) -> Interface:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("default", "metered", "expected"),
+    [
+        (Interface("wwan0", Path.CELLULAR), None, NetworkState(Path.CELLULAR, True, True, "wwan0", "X", "LTE", -101)),
+        (Interface("wwan0", Path.CELLULAR), False, NetworkState(Path.CELLULAR, False, True, "wwan0", "X", "LTE", -101)),
+        (Interface("wlan0", Path.WIFI), True, NetworkState(Path.WIFI, True, interface="wlan0")),
+        (Interface("eth0", Path.ETHERNET), None, NetworkState(Path.ETHERNET, interface="eth0")),
+        (Interface("tun0", Path.UNKNOWN), None, NetworkState(Path.UNKNOWN, None, True, "tun0", "X", "LTE", -101)),
+    ],
+)
+def test_the_network_that_carries(default: Interface, metered: bool | None, expected: NetworkState) -> None:
+    """A modem that roams beside a Wi-Fi that carries restricts nothing; a tunnel may go over it."""
+    assert network_state(default, metered, ROAMING) == expected
+
+
+def test_a_change_is_told_when_it_holds(tmp_path: FilePath) -> None:
+    """The answer changes at once; the notice waits for ten seconds, and flapping is not told at all."""
+    clock, routes, told = ManualClock(), Routes(), list[Notice]()
+    carrier = Connectivity(ConnectivityOptions(tmp_path / "m"), clock, told.append, routes)
+
+    def look(seconds: int) -> None:
+        for _ in range(seconds // 2):
+            carrier.turn()
+            clock.advance(2)
+
+    look(20)
+    assert carrier.network().path is Path.ETHERNET
+    assert not told  # the first is no change
+    for _ in range(5):
+        routes.now = Interface("wlan0", Path.WIFI)
+        look(4)
+        assert carrier.network().path is Path.WIFI
+        routes.now = Interface("eth0", Path.ETHERNET)
+        look(4)
+    look(20)
+    assert not told
+    routes.now = Interface(None, Path.NONE)
+    look(20)
+    (notice,) = told
+    assert (notice.code, notice.level) == (NoticeCode.NETWORK_CHANGED, NoticeLevel.WARNING)
+    assert dict(notice.detail) == {"path": "none"}
+    assert carrier.status()["network"]["changes"] == 12
+    assert carrier.status()["modem"] is None
+    assert carrier.signal_dbm() is None
+
+
+def test_what_the_uplink_says_is_taken_from_its_status() -> None:
+    """Connected, waiting, urgent; any sign of the other side counts as progress."""
+    status = UplinkStatus(**{
+        **dict.fromkeys(UplinkStatus.__dataclass_fields__, None),  # type: ignore[arg-type]  # only these are read
+        "connected": True,
+        "backlog": {"emergency": 2, "telemetry": 0},
+        "counters": {"connects": 1, "pubacks": 5, "acks": 3},
+        "received_bytes": {"link": 100},
+    })  # fmt: skip
+    assert uplink_facts(status) == UplinkFacts(True, True, True, 109)
+
+
+def configured(text: str) -> Config:
+    return parse_config(text, FilePath("x.toml"))
+
+
+def test_options_come_from_the_configuration(tmp_path: FilePath) -> None:
+    """No section: the kernel's path alone. A power switch makes its rung available; ``recover = false`` takes all."""
+    assert connectivity_options(configured(""), tmp_path).modem is None
+    plain = connectivity_options(configured("[modem]"), tmp_path).modem
+    assert plain is not None
+    assert plain.ladder is not None
+    assert plain.ladder.available == {Rung.RECONNECT, Rung.TOGGLE, Rung.RESET}
+    full = connectivity_options(configured('[modem]\npower_file = "/sys/x"\ninterfaces = ["usb0"]'), tmp_path)
+    assert full.cellular == ("usb0",)
+    assert full.modem is not None
+    assert full.modem.ladder is not None
+    assert Rung.POWER in full.modem.ladder.available
+    off = connectivity_options(configured("[modem]\nrecover = false"), tmp_path).modem
+    assert off is not None
+    assert off.ladder is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[modem]\npower_command = ["a"]\npower_file = "/b"', "exclude each other"),
+        ("[modem]\nsteps_per_hour = 1000", "steps_per_hour"),
+        ("[modem]\nsignals_s = 1", "did you mean 'signal_s'"),
+        ('[modem]\npower_command = "uhubctl"', "power_command"),
+    ],
+)
+def test_what_can_never_work_is_refused(tmp_path: FilePath, text: str, message: str) -> None:
+    """One error that names the key."""
+    with pytest.raises(ConfigError, match=message):
+        connectivity_options(configured(text), tmp_path)
+
+
+def test_the_limits_of_the_configuration_are_those_of_the_ladder(tmp_path: FilePath) -> None:
+    """Defaults in both places agree."""
+    options = connectivity_options(Config(modem=Modem()), tmp_path).modem
+    assert options is not None
+    assert options.ladder is not None
+    assert (options.ladder.per_hour, options.ladder.per_day) == (4, 12)
+    assert (options.ladder.power_per_hour, options.ladder.power_per_day) == (1, 3)
