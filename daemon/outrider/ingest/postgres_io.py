@@ -130,6 +130,8 @@ class PostgresSql:
     # ---- leaves -----------------------------------------------------------------------------------
 
     def _run(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        if self._loop.is_closed():
+            raise JournalError("database: the connection is closed")
         try:
             return self._loop.run_until_complete(work())
         except _FAULTS as err:

@@ -14,7 +14,9 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from outrider.errors import ConfigError, InputError
@@ -42,6 +44,7 @@ def open_store(
 ) -> Store:
     """A sink for writing (as ``open_sink``) or, beside others, for reading."""
     kind, parameters = _kind(url), _parameters(url)
+    _need(kind, "" if register is None else _kind(register))
     with ExitStack() as stack:
         sql = _register(_register_url(url, kind, register), stack, read_only)
         _check_shelf(sql, kind, read_only)
@@ -53,6 +56,22 @@ def open_store(
         store = Store(sql, shelf, max_dead_letters)
         store.at_close(stack.pop_all().close)
         return store
+
+
+_LIBRARIES: Final = {
+    "postgresql": ("asyncpg",),
+    "clickhouse": ("clickhouse_connect",),
+    "chdb": ("clickhouse_connect", "chdb"),
+    "parquet": ("duckdb",),
+}
+
+
+def _need(*kinds: str) -> None:
+    """ConfigError where a client library is missing."""
+    for name in (name for kind in kinds for name in _LIBRARIES.get(kind, ())):
+        if find_spec(name) is None:
+            package = "chdb" if name == "chdb" else "'outrider[ingest]'"
+            raise ConfigError(f"this sink needs {name}, not installed here: pip install {package}")
 
 
 def _register_url(url: str, kind: str, register: str | None) -> str:

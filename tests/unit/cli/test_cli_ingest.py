@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from outrider.cli.main import cli
 from outrider.errors import ConfigError, InputError
+from outrider.ingest import sinks_io
 from outrider.ingest.sinks_io import open_store
 from outrider.model.record import (
     Category,
@@ -34,6 +35,7 @@ from outrider.model.record import (
 )
 from outrider.wire.bodies import encode_body, table_id
 from outrider.wire.codec import Batch, encode_batch
+from tests.support.sinks import make_kit
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/reference/cli-schema.json").read_text(encoding="utf-8"))
 EPOCH = 0xFEDCBA9876543210
@@ -62,10 +64,10 @@ def telemetry() -> Batch:
     return Batch("car", EPOCH, Lane.TELEMETRY, tuple(records))
 
 
-@pytest.fixture(params=["sqlite", "parquet"])
+@pytest.fixture(params=["sqlite", "postgresql", "parquet"])
 def sink(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a sink that holds a little of everything."""
-    url = f"sqlite:{tmp_path / 'r.db'}" if request.param == "sqlite" else f"parquet:{tmp_path / 'shelf'}"
+    url = make_kit(request.param, tmp_path, request).url
     with open_store(url) as store:
         store.accept(telemetry(), NOW)
         store.accept(Batch("car", EPOCH, Lane.EVENT, (record(Lane.EVENT, 1, Kind(77), b"x"),)), NOW)
@@ -211,6 +213,14 @@ def test_wrong_urls_are_explained(
     given = register and register.format(tmp_path)
     with pytest.raises(error, match=words):
         open_store(url.format(tmp_path), given)
+
+
+@pytest.mark.parametrize("url", ["postgresql:///x", "clickhouse://h/d", "chdb:x", "parquet:x"])
+def test_a_library_that_is_missing_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And how to get it."""
+    monkeypatch.setattr(sinks_io, "find_spec", lambda _name: None)
+    with pytest.raises(ConfigError, match="not installed here: pip install"):
+        open_store(url)
 
 
 def test_a_register_is_no_sink_of_its_own(sink: str, tmp_path: Path) -> None:
