@@ -54,6 +54,7 @@ class ChaosRun:
         self._acknowledged: dict[tuple[int, Lane], int] = {}
         self._counts: Counter[str] = Counter()
         self._uplink_counts: Counter[str] = Counter()
+        self._standing = 0
         self._receiver: ExitStack | None = None
         self.faults: dict[str, Callable[[], None]] = {
             "cut": self._cut,
@@ -90,6 +91,7 @@ class ChaosRun:
             for number in range(faults):
                 name = names[number % len(names)] if number < len(names) else self._rng.choice(names)
                 self._write()
+                self._standing += self._rng.random() < 0.8 and self._stands()
                 self.faults[name]()
                 self._counts[name] += 1
             return self._end(time.monotonic() - began)
@@ -125,6 +127,14 @@ class ChaosRun:
             if self._rng.random() < chance:
                 self._log.append(opaque(lane, 1, self._rng.randrange(20, 900), self._rng), durable=False)
         self._log.commit()
+
+    def _stands(self) -> bool:
+        """Give the link a moment to come back, so that there is something to break."""
+        for _ in range(100):
+            if self._uplink.status().connected:
+                return True
+            time.sleep(0.005)
+        return False
 
     def _while(self, least: float = 0.02, most: float = 0.15) -> None:
         time.sleep(self._rng.uniform(least, most))
@@ -220,6 +230,7 @@ class ChaosRun:
         names = ("connects", "puback_timeouts", "ack_timeouts", "refused", "hang_ups", "acks_forged", "acks_replayed")
         return {
             "faults": sum(self._counts.values()),
+            "on_a_link_that_stood": self._standing,
             "by_kind": dict(self._counts),
             "seconds": round(seconds, 1),
             "records": sum(n for n, _digest in written.values()),
