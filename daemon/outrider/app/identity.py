@@ -184,7 +184,9 @@ class IdentityKeeper:
             if now_us >= self._next_us:
                 self._enrol(identity)
             return
-        if self.config.uplink is None:  # somebody has enrolled it meanwhile, or mended it
+        if self.config.uplink is None:  # it was damaged, or somebody has enrolled it meanwhile
+            if now_us >= self._next_us:
+                self._claim_again(identity, now_us)
             identity.context(identity.current)
             enrolled_config(self._given, identity)  # ConfigError for another device: running anew would end in it
             self.restart = True
@@ -192,7 +194,25 @@ class IdentityKeeper:
         self._confirm(identity)
         if self._looked_us is None or now_us - self._looked_us >= LIFETIME_US:
             self._looked_us = now_us
+            self._claim_again(identity, now_us)
             self._watch_lifetime(identity, now_us)
+
+    def _claim_again(self, identity: DeviceIdentity, now_us: int) -> None:
+        """A provisioning file with a new token replaces an identity, one of no use any more above all."""
+        from outrider.app.enrolment import est_client
+        from outrider.trust.enrol_io import enrol, is_claimed
+
+        assert self._section is not None
+        if self._section.provisioning is None or now_us < self._next_us:
+            return
+        try:
+            given = read_provisioning(self._base / self._section.provisioning)
+            if is_claimed(identity, given):
+                return
+        except TrustError:
+            return  # deleted after use, as is right, or of no use
+        enrol(identity, given, est_client(self._given, self._base, given.url))
+        log.info("identity: enrolled anew as %s", given.device)
 
     def _confirm(self, identity: DeviceIdentity) -> None:
         if self._uplink is None or not identity.previous.exists():

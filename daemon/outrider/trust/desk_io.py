@@ -19,7 +19,7 @@ from outrider.trust.authority import DAY_S
 from outrider.trust.authority_io import Authority
 from outrider.trust.certificates import make_bundle
 from outrider.trust.limits import FailureLimit
-from outrider.trust.registry_io import Claim, Issued, Registry
+from outrider.trust.registry_io import Claim, Issued, Registry, root_id
 from outrider.trust.requests import Request, read_credentials, read_request, token_hash
 from outrider.trust.settings import Broker, Settings, write_settings
 
@@ -135,7 +135,7 @@ class EnrolmentDesk:
         held = self._holder(peer, "renew", self.grace_days * DAY_S)
         request = self._request(body, held.name, "renew")
         known = self.registry.issued_for_key(held.name, request.key)
-        if known is not None and known.serial != held.serial:
+        if known is not None and known.serial != held.serial and self._is_of_use(known):
             self.counts.repeated += 1  # the answer was lost on its way, or power was
             what, certificate = "renewal-repeated", known.certificate
         else:
@@ -146,6 +146,10 @@ class EnrolmentDesk:
             self.counts.renewed += 1
         self._note(what, held.name, peer, f"serial {certificate.serial_number:x} for {held.serial}")
         return Answer(200, BUNDLE, make_bundle([certificate]))
+
+    def _is_of_use(self, known: Issued) -> bool:
+        """Not ended meanwhile, and of the root that will stay."""
+        return known.ends_s > self.wall_s() and known.issuer == root_id(self.authority.root().certificate)
 
     def _settings(self, peer: Peer) -> Answer:
         held = self._holder(peer, "settings", 0)

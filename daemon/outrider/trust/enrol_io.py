@@ -1,21 +1,23 @@
-"""Enrolment and renewal, step by step; each step leaves on flash what the next one needs, so a power cut costs nothing.
+"""Enrolment and renewal, step by step; each leaves on flash what the next attempt needs: a power cut costs nothing.
 
 ::
 
-    pending.key      the key exists; from here on the same key is asked for, so the server sees the same terminal again
-    candidate.pem    key and certificate belong together; pending.key goes
+    pending.key      the key exists; until all is done the same key is asked for, and gets the same certificate again
+    candidate.pem    key and certificate belong together; also whose claim they came from
     roots, settings  fetched with the candidate: it has been seen to work, and so have the new roots
-    current.pem      the candidate takes its place by one rename: enrolled (renewed)
+    current.pem      the candidate takes its place by one rename: enrolled (renewed); pending.key goes
 
-A renewal makes a new key each time: a key that leaked unnoticed is worth something until the next renewal only.
+A renewal makes a new key each time: a key that leaked unnoticed is worth something until the next renewal only. A token
+that was claimed is known again (its hash is in the file), so the same file does nothing twice, and a new one replaces
+an identity that is of no use any more.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 
@@ -24,14 +26,12 @@ from outrider.trust.certificates import (
     Key,
     certificates_pem,
     check_issued,
-    common_name,
     key_pem,
     make_request,
     new_key,
-    read_certificates,
     read_key,
 )
-from outrider.trust.client_io import EstClient, Refused
+from outrider.trust.client_io import EstClient
 from outrider.trust.identity_io import DeviceIdentity, pinned_context
 from outrider.trust.private_io import (
     PUBLIC,
@@ -43,10 +43,11 @@ from outrider.trust.private_io import (
     write_whole,
 )
 from outrider.trust.provisioning import Provisioning
-from outrider.trust.requests import credentials_header
+from outrider.trust.requests import credentials_header, token_hash
 from outrider.trust.settings import write_settings
 
 Ask = Callable[[Key], x509.Certificate]
+CLAIM: Final = b"claim: "  # first line of the identity's file; what stands before a PEM block is passed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +61,30 @@ class Outcome:
 
 
 def enrol(identity: DeviceIdentity, given: Provisioning, client: EstClient | None = None) -> Outcome:
-    """Become ``given.device``. Nothing happens when the terminal is that already. LinkError and client_io.Refused:
-    try again later, or never; TrustError: it is somebody else already, or the server is not to be believed."""
-    if identity.enrolled:
-        if identity.device != given.device:
-            raise TrustError(
-                f"this terminal is enrolled as {identity.device!r}, the provisioning file is for {given.device!r}; "
-                f"to make it another one, remove {identity.directory}"
-            )
+    """Become ``given.device``. Nothing happens when that token has been claimed already. LinkError: try again later.
+    client_io.Refused: later or never. TrustError: it is somebody else already, or the server is not to be believed."""
+    if identity.enrolled and is_claimed(identity, given):
         return outcome(identity, fresh=False)
     make_private_directory(identity.directory)
     with exclusive(identity.directory / "lock"):
         return _enrol(identity, given, client or EstClient(given.url))
 
 
+def is_claimed(identity: DeviceIdentity, given: Provisioning) -> bool:
+    """Whether the identity came from this very token. TrustError when it is that of another device."""
+    try:
+        device = identity.device
+    except TrustError:
+        return False  # damaged: a new claim mends it
+    if device != given.device:
+        raise TrustError(
+            f"this terminal is enrolled as {device!r}, the provisioning file is for {given.device!r}; "
+            f"to make it another one, remove {identity.directory}"
+        )
+    return _claim_of(identity) == token_hash(given.token)
+
+
 def _enrol(identity: DeviceIdentity, given: Provisioning, client: EstClient) -> Outcome:
-    _no_leftovers_of_others(identity, given.device)
     roots = client.pinned_roots(given.ca_pin)
     tls = pinned_context(roots, None, _floor(identity))
 
@@ -83,8 +92,10 @@ def _enrol(identity: DeviceIdentity, given: Provisioning, client: EstClient) -> 
         request = make_request(key, given.device)
         return client.enrol(tls, request, credentials_header(given.device, given.token))
 
-    _candidate(identity, ask, given.device, roots)
-    _complete(identity, client, given.device, roots, given.url)
+    _make_candidate(identity, ask, given.device, roots, token_hash(given.token))
+    _learn(identity, client, given.device, roots, given.url)
+    remove(identity.previous)  # whatever the device had before is revoked now
+    _finish(identity)
     return outcome(identity, fresh=True)
 
 
@@ -95,8 +106,13 @@ def renew(identity: DeviceIdentity, client: EstClient | None = None) -> Outcome:
     est = client or EstClient(url)
     with exclusive(identity.directory / "lock"):
         tls = identity.context(identity.current)
-        _candidate(identity, lambda key: est.enrol(tls, make_request(key, device)), device, est.roots(tls))
-        _complete(identity, est, device, roots, url)
+        known = est.roots(tls)
+        _make_candidate(
+            identity, lambda key: est.enrol(tls, make_request(key, device)), device, known, _claim_of(identity)
+        )
+        _learn(identity, est, device, roots, url)
+        _keep_current(identity)
+        _finish(identity)
     return outcome(identity, fresh=True)
 
 
@@ -116,78 +132,73 @@ def enrolled_at(identity: DeviceIdentity) -> str:
 # ---- steps ------------------------------------------------------------------------------------------
 
 
-def _candidate(identity: DeviceIdentity, ask: Ask, device: str, roots: list[x509.Certificate]) -> None:
-    """candidate.pem: one that an attempt before left behind, or a new one."""
-    if identity.candidate.exists():
-        return
-    key = _pending_key(identity.pending)
+def _make_candidate(
+    identity: DeviceIdentity, ask: Ask, device: str, roots: list[x509.Certificate], claim: str | None
+) -> None:
+    key = _pending_key(identity)
     certificate = ask(key)
     check_issued(certificate, key.public_key(), device, roots)
-    write_whole(identity.candidate, key_pem(key) + certificates_pem([certificate]))
-    remove(identity.pending)
+    head = b"" if claim is None else CLAIM + claim.encode("ascii") + b"\n"
+    write_whole(identity.candidate, head + key_pem(key) + certificates_pem([certificate]))
 
 
-def _pending_key(path: Path) -> Key:
-    content = read_whole(path)
+def _pending_key(identity: DeviceIdentity) -> Key:
+    """The key that an attempt before left behind, or a new one."""
+    content = read_whole(identity.pending)
     if content is not None:
         try:
-            return read_key(content)
+            key = read_key(content)
         except TrustError:
-            remove(path)  # damaged flash: nothing is lost, no certificate belongs to it
+            pass  # damaged flash: nothing is lost, no certificate belongs to it
+        else:
+            if not _is_current(identity, key):
+                return key
     key = new_key()
-    write_whole(path, key_pem(key))
+    write_whole(identity.pending, key_pem(key))
     return key
 
 
-def _complete(
-    identity: DeviceIdentity, client: EstClient, device: str, roots: list[x509.Certificate], url: str
-) -> None:
-    """Roots and settings by means of the candidate, then the candidate becomes the current one."""
-    floor_s = _floor(identity)
-    renewed = client.roots(_with(identity, roots, floor_s))
+def _is_current(identity: DeviceIdentity, key: Key) -> bool:
+    """A cut between the last two steps leaves the key that is in use already."""
     try:
-        settings = client.settings(_with(identity, renewed, floor_s))
-    except Refused as refused:
-        if refused.for_good:
-            remove(identity.candidate)  # the server knows it no more; the next attempt asks for another
-        raise
+        return identity.enrolled and identity.held().certificate.public_key() == key.public_key()
+    except TrustError:
+        return False
+
+
+def _learn(identity: DeviceIdentity, client: EstClient, device: str, roots: list[x509.Certificate], url: str) -> None:
+    """Roots and settings by means of the candidate: the roots it was given verify the server that gives them."""
+    floor_s = _floor(identity)
+    renewed = client.roots(pinned_context(roots, identity.candidate, floor_s))
+    settings = client.settings(pinned_context(renewed, identity.candidate, floor_s))
     if settings.device != device:
         raise TrustError(f"the enrolment server takes this terminal for {settings.device!r}, not {device!r}")
     write_whole(identity.roots, certificates_pem(renewed), PUBLIC)
     write_whole(identity.settings_file, write_settings(settings))
     write_whole(_server_file(identity), url.encode("ascii") + b"\n", PUBLIC)
     identity.raise_floor(settings.utc_s)
-    current = read_whole(identity.current)
-    if current is not None and current != read_whole(identity.candidate):
-        write_whole(identity.previous, current)
+
+
+def _keep_current(identity: DeviceIdentity) -> None:
+    content = read_whole(identity.current)
+    if content is not None:
+        write_whole(identity.previous, content)
+
+
+def _finish(identity: DeviceIdentity) -> None:
     move(identity.candidate, identity.current)
+    remove(identity.pending)
 
 
-def _with(identity: DeviceIdentity, roots: list[x509.Certificate], floor_s: float | None) -> ssl.SSLContext:
-    """A candidate that cannot be used (damaged flash) goes: the next attempt asks anew."""
-    try:
-        return pinned_context(roots, identity.candidate, floor_s)
-    except TrustError:
-        remove(identity.candidate)
-        raise
+def _claim_of(identity: DeviceIdentity) -> str | None:
+    """Hash of the token that the identity in use came from."""
+    first = (read_whole(identity.current) or b"").partition(b"\n")[0]
+    return first.removeprefix(CLAIM).decode("ascii", errors="replace") if first.startswith(CLAIM) else None
 
 
 def _floor(identity: DeviceIdentity) -> float | None:
     now_s, clock_known = identity.now_s()
     return None if clock_known else now_s
-
-
-def _no_leftovers_of_others(identity: DeviceIdentity, device: str) -> None:
-    """A candidate of an attempt under another name is of no use to this one."""
-    content = read_whole(identity.candidate)
-    if content is None:
-        return
-    try:
-        same = common_name(read_certificates(content)[0].subject) == device
-    except TrustError:
-        same = False
-    if not same:
-        remove(identity.candidate)
 
 
 def _server_file(identity: DeviceIdentity) -> Path:

@@ -23,7 +23,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -130,7 +130,8 @@ class DeviceIdentity:
         """(seconds since 1970, whether the clock gave them)."""
         floors = [self._floor_s()]
         if self.enrolled:
-            floors.append(float(starts_s(self.held().certificate)))
+            with suppress(TrustError):  # damaged: the other floors stand
+                floors.append(float(starts_s(self.held().certificate)))
         return believable_s(self._wall_s(), tuple(floors))
 
     def raise_floor(self, utc_s: int) -> None:

@@ -162,6 +162,38 @@ def test_a_renewal_that_fails_is_repeated_and_told_before_it_is_too_late(
     assert (desk.keeper.status() or {})["state"] == "expired"
 
 
+def test_a_new_provisioning_file_is_claimed_by_the_running_daemon(
+    tmp_path: Path, served: Enrolment, wall: Wall
+) -> None:
+    """A revoked terminal gets a new file: within a minute it is somebody again; a used file does nothing."""
+    desk = enrolled(tmp_path, served, wall)
+    served.authority.revoke("bus-17", "by mistake")
+    (tmp_path / "bus.toml").write_text(render_provisioning(served.provisioning("bus-17")), encoding="ascii")
+    before = desk.identity.fingerprint
+    desk.look()
+    after = desk.identity.fingerprint
+    assert after != before
+    for _turn in range(3):
+        desk.pass_days(0.01)
+        desk.look()
+    assert desk.identity.fingerprint == after
+    assert served.audit().count("enrol-granted") == 2
+
+
+def test_a_damaged_identity_is_mended_by_a_new_provisioning_file(tmp_path: Path, served: Enrolment, wall: Wall) -> None:
+    """Nobody has to remove anything: a new token is enough."""
+    desk = enrolled(tmp_path, served, wall)
+    desk.identity.current.write_bytes(b"\0" * 99)
+    desk.keeper = desk.anew()
+    desk.look()
+    assert not desk.keeper.restart
+    (tmp_path / "bus.toml").write_text(render_provisioning(served.provisioning("bus-17")), encoding="ascii")
+    desk.clock.advance(3 * 3600)
+    desk.look()
+    assert desk.keeper.restart
+    assert desk.identity.device == "bus-17"
+
+
 def test_a_damaged_identity_does_not_keep_the_car_from_being_recorded(
     tmp_path: Path, served: Enrolment, wall: Wall
 ) -> None:

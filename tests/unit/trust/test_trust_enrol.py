@@ -116,6 +116,48 @@ def test_a_first_enrolment_disturbs_no_broker(
     assert told == []
 
 
+def test_a_new_token_mends_an_identity_that_is_of_no_use(served: Enrolment, identity: DeviceIdentity) -> None:
+    """Revoked, too long away, or damaged: the same command with a new file; the old one stays until all is there."""
+    enrol(identity, served.provisioning("bus-17"))
+    renew(identity)
+    served.authority.revoke("bus-17", "by mistake")
+    with pytest.raises(Refused, match="revoked"):
+        renew(identity)
+    kept = identity.fingerprint
+    with pytest.raises(LinkError):
+        enrol(identity, dataclasses.replace(served.provisioning("bus-17"), url="https://localhost:1"))
+    assert identity.fingerprint == kept
+    given = served.provisioning("bus-17")
+    assert enrol(identity, given).fresh
+    assert not identity.previous.exists()
+    assert not enrol(identity, given).fresh
+    renew(identity)
+    assert not enrol(identity, given).fresh  # a renewed identity still knows where it came from
+    identity.current.write_bytes(b"\0" * 100)
+    assert enrol(identity, served.provisioning("bus-17")).fresh
+
+
+def test_an_attempt_that_was_cut_short_long_ago_does_not_stand_in_the_way(
+    served: Enrolment, identity: DeviceIdentity, monkeypatch: pytest.MonkeyPatch, wall: Wall
+) -> None:
+    """A certificate that was issued to the waiting key is of a root that has gone, or has ended: a new one is made."""
+    enrol(identity, served.provisioning("bus-17"))
+    with monkeypatch.context() as patch:
+        cut_after(2, patch)  # the candidate is there, of the first root
+        with pytest.raises(Cut):
+            renew(identity)
+    served.authority.rotate()
+    served.reload()
+    renew(identity)
+    assert served.authority.unaware() == []
+    with monkeypatch.context() as patch:
+        cut_after(2, patch)
+        with pytest.raises(Cut):
+            renew(identity)
+    wall.now_s += 400 * DAY_S
+    assert renew(identity).ends_s > wall.now_s
+
+
 def test_two_terminals_with_one_identity_show_in_the_audit(
     served: Enrolment, identity: DeviceIdentity, tmp_path: Path, wall: Wall
 ) -> None:
@@ -167,8 +209,8 @@ def test_a_power_cut_at_any_step_of_enrolment_costs_nothing(
                 enrol(identity, given)
                 break
             except Cut:
-                assert not identity.enrolled
-        assert enrol(identity, given).fresh
+                was_done = identity.enrolled  # but for tidying up
+        assert enrol(identity, given).fresh is not was_done
         identity.tls()
         valid = [one for one in served.registry.all_issued(device) if one.revoked_s is None]
         assert [one.certificate for one in valid] == [identity.held().certificate], done()
@@ -203,8 +245,10 @@ def test_a_power_cut_at_any_step_of_a_renewal_leaves_an_identity(
                 break
             except Cut:
                 EstClient(served.url).settings(identity.tls())
-        before = len(served.registry.all_issued("bus-17"))
+        before, key = len(served.registry.all_issued("bus-17")), identity.held().certificate.public_key()
         renew(identity)
+        assert identity.held().certificate.public_key() != key
+        assert not identity.pending.exists()
         assert len(served.registry.all_issued("bus-17")) <= before + 1
         EstClient(served.url).settings(identity.tls())
     assert done() >= 6
