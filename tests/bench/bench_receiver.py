@@ -40,6 +40,7 @@ from tests.support.broker import Broker
 BATCH = 60
 DEVICES = 20
 PLAIN_RECORDS = 3000
+DEADLINE_S = 120
 KEY = bytes(range(32))
 
 
@@ -88,19 +89,19 @@ def outrider(tables: list[Table]) -> dict[str, float]:
             deadman=None,
         )
         receive(options, 0)  # once, so that the broker keeps a session for it
-        messages = []
-        for number in range(DEVICES):
-            stored = records(tables[number % len(tables)][2])
-            device = f"car-{number:06d}"
-            messages += [
-                (
-                    f"t/{device}/d",
-                    encode_batch(device, stored[at : at + BATCH], behind=stored[0].seq - 1 if not at else 0),
-                )
-                for at in range(0, len(stored) - BATCH + 1, BATCH)
-            ]
+        streams = [batches(f"car-{number:06d}", tables[number % len(tables)]) for number in range(DEVICES)]
+        messages = [message for together in zip(*streams, strict=False) for message in together]
         publish(broker.port, messages)
         return measured(lambda: receive(options, len(messages) * BATCH))
+
+
+def batches(device: str, table: Table) -> list[tuple[str, bytes]]:
+    """A terminal's messages, in order; the first says that nothing came before."""
+    stored = records(table[2])
+    return [
+        (f"t/{device}/d", encode_batch(device, stored[at : at + BATCH], behind=0))
+        for at in range(0, len(stored) - BATCH + 1, BATCH)
+    ]
 
 
 def receive(options: ReceiverOptions, expected: int) -> int:
@@ -109,7 +110,9 @@ def receive(options: ReceiverOptions, expected: int) -> int:
     thread = threading.Thread(target=receiver.run, args=(stop,))
     thread.start()
     assert receiver.connected.wait(60)
+    deadline = time.monotonic() + DEADLINE_S
     while receiver.stats()["records"] < expected:
+        assert time.monotonic() < deadline, receiver.stats()
         time.sleep(0.01)
     stop.set()
     thread.join(60)

@@ -42,7 +42,8 @@ class _Work:
 
 
 class Intake:
-    """One sink's. counters: those of docs/reference/receiver.md, changed in place."""
+    """One sink's. counters: those of docs/reference/receiver.md, changed in place. worked_us: time that this thread
+    has spent computing, by which terminals are held to their share (a busy machine is not their fault); None: all."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Intake:
         *,
         watch: Watchkeeper | None = None,
         on_stored: Stored | None = None,
+        worked_us: Callable[[], int] | None = None,
     ) -> None:
         self._sink = sink
         self._options = options
@@ -63,6 +65,7 @@ class Intake:
         self._watch = watch
         self._on_stored = on_stored
         self._is_one_of_several = options.nats is not None or options.broker.shared is not None
+        self._worked_us = worked_us or clock.boottime_us
         self._fairness = Fairness()
         self._letters = LetterLimit()
         self._touched: dict[StreamKey, int] = {}  # and the newest sequence seen of each
@@ -102,11 +105,11 @@ class Intake:
             if self._watch is not None and device:
                 self._watch.sign(device)
             return _Work(message, device, None)
-        begun = self._clock.boottime_us()
+        begun = self._worked_us()
         content = read_message(message.topic, message.payload, max_bytes=self._options.max_message_bytes)
         if self._watch is not None:
             self._watch.heard(content, retained=message.retained)
-        self._fairness.spend(device, self._clock.boottime_us() - begun)
+        self._fairness.spend(device, self._worked_us() - begun)
         return _Work(message, device, content)
 
     def _store(self, source: Source, work: Sequence[_Work], since_us: int) -> None:
@@ -124,7 +127,7 @@ class Intake:
     def _take(self, work: _Work) -> None:
         """Into the open transaction. A fault of ours makes a dead letter: it must not come back for ever."""
         now = self._clock.utc_us()
-        begun = self._clock.boottime_us()
+        begun = self._worked_us()
         assert work.content is not None
         try:
             self._sink.mark()
@@ -136,7 +139,7 @@ class Intake:
             self._sink.undo()
             fault = DeadLetter(f"fault of the receiver: {type(err).__name__}: {err}", "fault")
             self._take_content(work.message, work.device, fault, now)
-        self._fairness.spend(work.device, self._clock.boottime_us() - begun)
+        self._fairness.spend(work.device, self._worked_us() - begun)
 
     def _take_content(self, message: Incoming, device: str, content: Content, now: int) -> None:
         match content:

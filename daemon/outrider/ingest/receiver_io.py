@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -105,8 +106,9 @@ class Receiver:
         if self._options.watch_only and self._watch is not None:
             return Lookout(sink, self._options, self._clock, self._counters, self._watch)
         return Intake(
-            sink, self._options, self._clock, self._counters, self._meter, watch=self._watch, on_stored=self._on_stored
-        )
+            sink, self._options, self._clock, self._counters, self._meter,
+            watch=self._watch, on_stored=self._on_stored, worked_us=lambda: time.thread_time_ns() // 1000,
+        )  # fmt: skip
 
     def _end_watch(self) -> None:
         """What the database refuses at the end costs some seconds of beacons and minutes of learning."""
