@@ -20,7 +20,7 @@ from outrider.errors import ConfigError, LinkError
 from outrider.model.network import NetworkState, Path
 from outrider.model.notice import Notice, NoticeCode, NoticeLevel
 from outrider.network.ladder import LadderOptions
-from outrider.network.manager_io import NOT_YET, ManagerView
+from outrider.network.manager import NOT_YET, ManagerView
 from outrider.network.memory_io import FILE_NAME, ModemMemory
 from outrider.network.modem import Modem, choose
 from outrider.network.path_io import Interface, KernelNetwork, RouteWatch
@@ -267,7 +267,7 @@ class _ModemCare:
 
     def turn(self, facts: Facts, modem: Modem | None) -> None:
         view = self._thread.view()
-        if view.bus_error is NOT_YET:
+        if view.bus_error == NOT_YET:
             return
         self._recovery.turn(
             dataclasses.replace(

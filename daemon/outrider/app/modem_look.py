@@ -13,7 +13,7 @@ from typing import Any, Final
 from outrider.app.connectivity import apn_differs, manager_document, network_document, network_state
 from outrider.app.control import ask
 from outrider.errors import LinkError
-from outrider.network.manager_io import ManagerView
+from outrider.network.manager import ManagerView
 from outrider.network.modem import Modem, choose
 from outrider.network.modem_io import ModemThread
 from outrider.network.names import ModemState

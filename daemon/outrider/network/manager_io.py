@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, Final
 
 from dbus_fast import Message
 from dbus_fast.unpack import unpack_variants
 
 from outrider.network.bus_io import DBUS, OBJECT_MANAGER, PROPERTIES, Bus, CallError, Target
+from outrider.network.manager import ManagerView
 from outrider.network.modem import BEARER, MODEM, SIGNAL, SIM, Modem, modems, wanted_objects
 from outrider.network.names import ModemState
 from outrider.network.properties import ObjectTree
@@ -27,27 +27,11 @@ RELOAD_S: Final = 600.0  # a safety net; the signals tell
 RETRY_S: Final = 15.0
 SETUP_RETRY_S: Final = 60.0
 MAX_HELD: Final = 4096
-NOT_YET: Final = "not connected to D-Bus yet"
 RULES: Final = (
     f"type='signal',sender='{DBUS}',interface='{DBUS}',member='NameOwnerChanged',arg0='{MANAGER}'",
     f"type='signal',sender='{MANAGER}',interface='{OBJECT_MANAGER}'",
     f"type='signal',sender='{MANAGER}',interface='{PROPERTIES}',member='PropertiesChanged'",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ManagerView:
-    """What is known now. setup_error: why extended signal is not measured. settled: SIM and bearers of all
-    modems were read, or it is known that nothing can be."""
-
-    modems: tuple[Modem, ...] = ()
-    version: str | None = None
-    bus_error: str | None = NOT_YET
-    manager: bool = False
-    manager_error: str | None = None
-    setup_error: str | None = None
-    settled: bool = False
-    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 class ManagerFollower:

@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from outrider.errors import LinkError
 from outrider.network.bus_io import Bus
-from outrider.network.manager_io import ManagerFollower, ManagerView
+from outrider.network.manager import ManagerView
+from outrider.network.manager_io import ManagerFollower
 from outrider.network.metered_io import MeteredFollower
 from outrider.network.steps_io import StepRunner
 from outrider.network.trouble import Rung

@@ -14,7 +14,8 @@ from dbus_fast import Variant
 
 from outrider.errors import LinkError
 from outrider.network.bus_io import PROPERTIES, Bus, CallError, Target
-from outrider.network.manager_io import MANAGER, ManagerView
+from outrider.network.manager import ManagerView
+from outrider.network.manager_io import MANAGER
 from outrider.network.metered_io import DEVICE, NETWORK, NETWORK_MANAGER
 from outrider.network.modem import BEARER, MODEM, SIGNAL, SIMPLE, Modem
 from outrider.network.names import ModemState
