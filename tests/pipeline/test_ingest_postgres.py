@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,9 @@ from outrider.ingest.sinks_io import open_store
 from outrider.ingest.store_io import Store
 from outrider.model.record import Lane
 from outrider.wire.birth import Birth
+from outrider.wire.codec import Batch
 from tests.support.postgres import PostgresServer, make_server
-from tests.support.sink_worker import DEVICES, EPOCH, LANES, NEWEST, NOW, crowd_batches
+from tests.support.sink_worker import DEVICES, EPOCH, LANES, NEWEST, NOW, crowd_batches, record
 
 ROOT = Path(__file__).parents[2]
 
@@ -134,6 +136,63 @@ def test_a_worker_goes_on_when_the_server_is_back(doomed: PostgresServer) -> Non
     assert after > before
     with open_store(url, read_only=True) as store:
         assert numbers(store, "a", Lane.EVENT)[:30] == list(range(1, 31))
+
+
+def one(device: str, seq: int) -> Batch:
+    return Batch(device, EPOCH, Lane.EVENT, (record(device, Lane.EVENT, seq),), seq - 1)
+
+
+def test_workers_that_meet_crosswise_are_parted(url: str) -> None:
+    """Without ``reserve`` two may wait for each other: the database refuses one of them, whose messages come again."""
+    refused: list[JournalError] = []
+    with open_store(url) as left, open_store(url) as right:
+        for store in (left, right):
+            store.reserve([one("a", 1), one("b", 1)])  # makes the devices
+            store.rollback()
+        left.accept(one("a", 1), NOW)
+        left.commit()
+        left.accept(one("a", 2), NOW)
+        right.accept(one("b", 1), NOW)
+
+        def go_on(store: Store, device: str, seq: int) -> None:
+            try:
+                store.accept(one(device, seq), NOW)
+                store.commit()
+            except JournalError as err:
+                refused.append(err)
+                store.rollback()
+
+        other = threading.Thread(target=go_on, args=(left, "b", 2))
+        other.start()
+        go_on(right, "a", 3)
+        other.join(60)
+        assert not other.is_alive()
+        assert len(refused) == 1
+        assert "deadlock" in str(refused[0])
+        for batch in (one("a", 2), one("a", 3), one("b", 1), one("b", 2)):
+            right.accept(batch, NOW)
+        right.commit()
+        assert set(right.positions().values()) == {2, 3}
+
+
+def test_one_worker_moves_records_to_the_shelf(url: str, tmp_path: Path) -> None:
+    """And another one when that one is gone."""
+    pytest.importorskip("duckdb")
+    shelf = f"parquet:{tmp_path / 'shelf'}?every_s=0"
+    with open_store(shelf, url) as second:
+        with open_store(shelf, url) as first:
+            first.accept(one("a", 1), NOW)
+            first.commit()
+            first.tend()
+            second.tend()
+            assert (first.shelf._moving is None, second.shelf._moving is None) == (False, True)
+        assert second.waiting() == 0, "closing finishes what was begun"
+        second.accept(one("a", 2), NOW)
+        second.commit()
+        second.tend()
+        assert second.shelf._moving is not None
+    with open_store(shelf, url, read_only=True) as reader:
+        assert numbers(reader, "a", Lane.EVENT) == [1, 2]
 
 
 def test_a_text_that_postgresql_cannot_hold_stops_nobody(url: str) -> None:

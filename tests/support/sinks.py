@@ -59,7 +59,10 @@ def make_kit(kind: str, directory: Path, request: pytest.FixtureRequest) -> Sink
         return SinkKit(kind, server.url(f"s{uuid.uuid4().hex[:12]}"))
     if kind.startswith("parquet"):
         pytest.importorskip("duckdb", reason="needs duckdb: pip install outrider[ingest]")
-        return SinkKit(kind, f"parquet:{directory / 'shelf'}?buckets=3")
+        register = None  # its own; far from it, in PostgreSQL
+        if kind.endswith("-far"):
+            register = request.getfixturevalue("postgres").url(f"s{uuid.uuid4().hex[:12]}")
+        return SinkKit(kind, f"parquet:{directory / 'shelf'}?buckets=3", register)
     pytest.importorskip("chdb", reason="needs ClickHouse in a process: pip install chdb")
     table = f"t{uuid.uuid4().hex[:12]}"  # one engine and directory for the process
     engine: Path = request.getfixturevalue("clickhouse_directory")

@@ -113,7 +113,7 @@ class TieredShelf:
         return self._counters["shelf_moved"] - before
 
     def waiting(self) -> int:
-        return int(self._sql.rows(f"SELECT count(*) FROM (SELECT 1 FROM records LIMIT {_COUNTED}) AS some")[0][0])
+        return int(self._sql.rows(f"SELECT count(*) FROM (SELECT 1 FROM records LIMIT {_COUNTED}) AS counted")[0][0])
 
     def _begin(self) -> None:
         columns = ", ".join(f"r.{name.strip()}" for name in COLUMNS.split(","))
