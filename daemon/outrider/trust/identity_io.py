@@ -3,7 +3,7 @@
 ::
 
     identity/                    0700
-      current.pem    0600        private key and certificate in one file: both are replaced by one rename
+      current.pem    0600        private key and certificate (and which claim) in one file: replaced by one rename
       previous.pem   0600        the one before, until the broker has taken the new one
       candidate.pem  0600        a new one that is not in use yet     | left over from an enrolment or a renewal
       pending.key    0600        a key whose certificate is asked for | that was cut short; ``enrol_io`` goes on there
