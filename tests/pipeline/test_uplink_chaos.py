@@ -21,13 +21,18 @@ def test_every_fault_once_and_some_twice(tmp_path: Path) -> None:
     assert result["duplicates_after_deduplication"] == 0
     assert result["contents_differ"] == 0
     assert result["all_acknowledged"]
-    assert result["seen"]["acks_forged"] >= 2
 
 
 def test_a_terminal_that_believes_pubacks_loses_records(tmp_path: Path) -> None:
     """The same demands find the mutant that frees records on the broker's word."""
     run = ChaosRun(tmp_path, seed=4, ack=AckMode.BROKER, ack_key=b"")
-    run.faults = {name: run.faults[name] for name in ("PUBACK without the broker", "broker killed")}
-    result = run.run(8)
+
+    def lie() -> None:
+        run.proxy.lie = True
+        assert run.log.wait_acknowledged(60)
+        run.proxy.calm()
+
+    run.faults = {"PUBACK without the broker": lie}
+    result = run.run(1)
     assert result["acknowledged_records_lost"] > 0
     assert result["records_not_arrived"] > 0

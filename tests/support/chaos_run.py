@@ -50,7 +50,7 @@ class ChaosRun:
         self._database = folder / "r.db"
         self._folder = folder
         self._changes = {"send": HASTY, "backoff_s": 0.02, "backoff_cap_s": 0.1, "connect_timeout_s": 0.5} | changes
-        self._log = MemoryLog()
+        self.log = MemoryLog()
         self._acknowledged: dict[tuple[int, Lane], int] = {}
         self._counts: Counter[str] = Counter()
         self._uplink_counts: Counter[str] = Counter()
@@ -81,8 +81,8 @@ class ChaosRun:
     def run(self, faults: int) -> dict[str, Any]:
         """So many faults, all kinds in turn by chance. Times are short, so that a thousand take minutes."""
         self._broker = Broker(self._folder)
-        self._proxy = ChaosProxy(self._broker.port)
-        self._proxy.rng = self._rng
+        self.proxy = ChaosProxy(self._broker.port)
+        self.proxy.rng = self._rng
         began = time.monotonic()
         try:
             self._start_receiver()
@@ -98,13 +98,13 @@ class ChaosRun:
         finally:
             self._uplink.stop(flush_timeout_s=0.1)
             self._end_receiver()
-            self._proxy.close()
+            self.proxy.close()
             self._broker.kill()
 
     # ---- the parties --------------------------------------------------------------------------------
 
     def _start_uplink(self) -> None:
-        self._uplink: Uplink = make_uplink(self._log, self._proxy.port, on_acknowledged=self._note, **self._changes)
+        self._uplink: Uplink = make_uplink(self.log, self.proxy.port, on_acknowledged=self._note, **self._changes)
         self._uplink.start()
 
     def _note(self, epoch: int, lane: Lane, up_to: int, _at: int) -> None:
@@ -122,11 +122,11 @@ class ChaosRun:
     def _write(self) -> None:
         """What a car writes in a while."""
         for index in range(self._rng.randrange(1, 40)):
-            self._log.append(telemetry(index, self._rng), durable=False)
+            self.log.append(telemetry(index, self._rng), durable=False)
         for lane, chance in ((Lane.EVENT, 0.5), (Lane.EMERGENCY, 0.3), (Lane.LEDGER, 0.2), (Lane.BULK, 0.2)):
             if self._rng.random() < chance:
-                self._log.append(opaque(lane, 1, self._rng.randrange(20, 900), self._rng), durable=False)
-        self._log.commit()
+                self.log.append(opaque(lane, 1, self._rng.randrange(20, 900), self._rng), durable=False)
+        self.log.commit()
 
     def _stands(self) -> bool:
         """Give the link a moment to come back, so that there is something to break."""
@@ -142,28 +142,28 @@ class ChaosRun:
     # ---- faults -------------------------------------------------------------------------------------
 
     def _switch(self, name: str, value: Any = True) -> None:
-        setattr(self._proxy, name, value)
+        setattr(self.proxy, name, value)
         if self._rng.random() < 0.5 or name in {"refuse", "bad_suback", "mute"}:
-            self._proxy.cut()
+            self.proxy.cut()
         self._while(most=0.7 if name in {"black_hole", "swallow_pubacks", "swallow_acks"} else 0.15)
-        self._proxy.calm()
+        self.proxy.calm()
 
     def _cut(self) -> None:
         self._while()
-        self._proxy.cut()
+        self.proxy.cut()
 
     def _shut(self) -> None:
-        self._proxy.shut()
+        self.proxy.shut()
         self._while()
-        self._proxy.reopen()
+        self.proxy.reopen()
 
     def _half_open(self) -> None:
-        self._proxy.half_open()
+        self.proxy.half_open()
         self._while()
-        self._proxy.calm()
+        self.proxy.calm()
 
     def _babble(self) -> None:
-        self._proxy.inject(
+        self.proxy.inject(
             self._rng.choice(
                 [self._rng.randbytes(40), b"\x30\xff\xff\xff\x7f" + bytes(99), connack(5), publish("t/x", b"", qos=2)]
             )
@@ -172,15 +172,15 @@ class ChaosRun:
 
     def _forge(self) -> None:
         """All that was ever written is acknowledged, by whoever has no key, or for another device."""
-        everything = tuple(LanePosition(e, lane, n) for (e, lane), (n, _digest) in self._log.digest().items())
+        everything = tuple(LanePosition(e, lane, n) for (e, lane), (n, _digest) in self.log.digest().items())
         for key, device in ((b"k" * 32, DEVICE), (KEY, "car-2")):
             payload = sign_ack(Ack(device, 1 << 62, everything), key)
-            self._proxy.inject_message(f"t/{DEVICE}/a", payload)
+            self.proxy.inject_message(f"t/{DEVICE}/a", payload)
         self._while()
 
     def _replay(self) -> None:
-        for payload in list(self._proxy.acks):
-            self._proxy.inject_message(f"t/{DEVICE}/a", payload)
+        for payload in list(self.proxy.acks):
+            self.proxy.inject_message(f"t/{DEVICE}/a", payload)
         self._while()
 
     def _take_over(self) -> None:
@@ -203,11 +203,11 @@ class ChaosRun:
 
     def _crash(self) -> None:
         """The process is gone: window, timers, all but the log."""
-        self._proxy.black_hole = True  # not even a last word
-        self._proxy.cut()
+        self.proxy.black_hole = True  # not even a last word
+        self.proxy.cut()
         self._collect()
         self._uplink.stop(flush_timeout_s=0.0)
-        self._proxy.calm()
+        self.proxy.calm()
         self._start_uplink()
 
     # ---- the end ------------------------------------------------------------------------------------
@@ -217,12 +217,12 @@ class ChaosRun:
 
     def _end(self, seconds: float) -> dict[str, Any]:
         acknowledged = dict(self._acknowledged)
-        self._proxy.calm()
-        arrived = self._log.wait_acknowledged(120)
+        self.proxy.calm()
+        arrived = self.log.wait_acknowledged(120)
         self._collect()
         self._uplink.stop(flush_timeout_s=0.5)
         self._end_receiver()
-        written, held = self._log.digest(), stored(self._database)
+        written, held = self.log.digest(), stored(self._database)
         with Store.open(self._database, read_only=True) as store:
             positions = {(key.epoch, key.lane): n for key, n in store.positions().items()}
             conflicts = sum("conflict" in reason for _topic, reason, _payload in store.dead_letters())
