@@ -349,21 +349,29 @@ def test_a_vanished_modem_gets_its_power_cut(
     assert switch.read_text(encoding="ascii") == "on!"
 
 
+def kept_sim(path: Path) -> str | None:
+    """The hash in the state file; None while there is none."""
+    found: str | None = json.loads(path.read_bytes())["sim"] if path.exists() else None
+    return found
+
+
 def test_another_sim_is_told_by_hashes(bus: PrivateBus, manager: MockModemManager, tmp_path: Path) -> None:
     """A SIM that was changed while the terminal was off: one notice, no number in it."""
     told: list[Notice] = []
+    kept, names = tmp_path / "state" / "modem.json", list[str | None]()
     manager.plug()
-    for iccid in (None, "89860099999999999999", "89860099999999999999"):
+    for iccid in ("89860012345678901234", "89860099999999999999", "89860099999999999999"):
+        sim = {"SimIdentifier": iccid}
+        manager.call(f"{ROOT}/SIM/0", "UpdateProperties", f"{MANAGER}.Sim", sim)
         carrier = connectivity(bus, tmp_path, told)
-        if iccid is not None:
-            properties = {"SimIdentifier": iccid}
-            manager.call(f"{ROOT}/SIM/0", "UpdateProperties", f"{MANAGER}.Sim", properties)
         carrier.start()
         try:
-            wait_for(lambda seen=carrier: seen.signal_dbm() is not None, "the modem")
-            wait_for(lambda seen=carrier: seen.status()["modem"]["condition"] == "connected", "a look at it")
+            wait_for(lambda seen=carrier: (seen.status()["modem"]["modem"] or {}).get("sim"), "the SIM")
+            wait_for(lambda: kept_sim(kept) not in {None, *names[:1]}, "the hash of the SIM")
         finally:
             carrier.stop()
+        names.append(kept_sim(kept))
+    assert names[0] != names[1] == names[2]
     changes = [notice for notice in told if notice.code is NoticeCode.SIM_CHANGED]
     assert len(changes) == 1
     detail = dict(changes[0].detail)

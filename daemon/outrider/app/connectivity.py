@@ -250,7 +250,7 @@ class _ModemCare:
         self._stop = threading.Event()
         self._thread = ModemThread(options.bus, options.signal_s, options.apn, wake)
         self._power = PowerSwitch(options.power, self._stop)
-        self._recovery = Recovery(options.ladder, memory, self._carry_out, on_notice, clock)
+        self._recovery = Recovery(options.ladder, memory, self._carry_out, on_notice, clock, on_done=wake)
 
     def start(self) -> None:
         self._thread.start()
@@ -258,6 +258,7 @@ class _ModemCare:
     def stop(self) -> None:
         self._stop.set()
         self._thread.stop()
+        self._recovery.stop(STOP_S)
 
     def modem(self) -> Modem | None:
         return choose(self._thread.view().modems, self._options.port)

@@ -1,11 +1,13 @@
 """Puts the ladder to work: judges the modem, takes the step that is due, tells of it in notices, remembers it.
 
-``turn`` on one thread of its own, since a step may take minutes.
+``turn`` on one thread. A step, which may take minutes, is carried out on a thread of its own meanwhile: which network
+carries us must be known at once, also then.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
@@ -25,8 +27,8 @@ log = logging.getLogger(__name__)
 
 
 class Recovery:
-    """``carry_out``: does a rung to the modem (None: there is none); LinkError says what went wrong. ``options`` None:
-    looks and tells, and takes no step."""
+    """``carry_out``: does a rung to the modem (None: there is none); LinkError says what went wrong. ``on_done``: a
+    step is over, told on its thread. ``options`` None: looks and tells, and takes no step."""
 
     def __init__(
         self,
@@ -35,7 +37,12 @@ class Recovery:
         carry_out: Callable[[Rung, Modem | None], None],
         on_notice: Callable[[Notice], None],
         clock: Clock,
+        *,
+        on_done: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_done = on_done
+        self._working: threading.Thread | None = None
+        self._result = DONE
         self._memory = memory
         self._carry_out = carry_out
         self._on_notice = on_notice
@@ -61,9 +68,26 @@ class Recovery:
             self._since_us = facts.now_us
             log.info("modem: %s: %s", self._diagnosis.condition, self._diagnosis.reason)
         self._note_identity(facts.modem)
+        if self._is_working(facts.now_us):
+            return
         move = self._ladder.turn(facts.now_us, self._diagnosis)
         if move is not None:
             self._make(move, facts.modem)
+
+    def stop(self, timeout_s: float) -> None:
+        """Waits for a step that is being carried out; whoever carries it out must have been told to end."""
+        if self._working is not None:
+            self._working.join(timeout_s)
+
+    def _is_working(self, now_us: int) -> bool:
+        if self._working is None:
+            return False
+        if self._working.is_alive():
+            return True
+        self._working = None
+        if self._result != DONE:
+            self._ladder.failed(now_us)
+        return False
 
     def _note_identity(self, modem: Modem | None) -> None:
         if modem is None:
@@ -91,24 +115,35 @@ class Recovery:
         self._steps[step.rung.word] += 1
         self._memory.note_step(step.rung)
         log.warning("modem: %s because: %s", step.rung.word, step.trouble.reason)
+        self._working = threading.Thread(
+            target=self._work, args=(step, modem, self._number), name="modem step", daemon=True
+        )
+        self._working.start()
+
+    def _work(self, step: Step, modem: Modem | None, number: int) -> None:
         result = DONE
         try:
             self._carry_out(step.rung, modem)
         except LinkError as err:
             result = str(err)[:MAX_TEXT]
             self._steps["failed"] += 1
-            self._ladder.failed(self._clock.boottime_us())
+        except Exception as err:  # a fault of ours: told like any other, the care goes on
+            log.exception("modem: %s", step.rung.word)
+            result = f"internal fault: {type(err).__name__}"
+            self._steps["failed"] += 1
+        self._result = result
         self._last_step = {"step": step.rung.word, "why": step.trouble.reason, "result": result}
         self._tell(
             NoticeCode.MODEM_STEP,
             NoticeLevel.WARNING,
-            ("number", str(self._number)),  # first, so that no step is held back as a repeat
+            ("number", str(number)),  # first, so that no step is held back as a repeat
             ("step", step.rung.word),
             ("trouble", step.trouble.kind.value),
             ("why", step.trouble.reason),
             ("result", result),
             ("after", step.after.word if step.after else ""),
         )
+        self._on_done()
 
     def _lost(self, lost: Lost) -> None:
         next_try = "" if lost.next_try_s is None else str(lost.next_try_s)

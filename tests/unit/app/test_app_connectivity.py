@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -14,16 +15,19 @@ from outrider.app.connectivity import (
     network_state,
     uplink_facts,
 )
+from outrider.app.modem_recovery import Recovery
 from outrider.clock import ManualClock
 from outrider.config import Config, Modem, parse_config
-from outrider.errors import ConfigError
+from outrider.errors import ConfigError, LinkError
 from outrider.model.network import NetworkState, Path
 from outrider.model.notice import Notice, NoticeCode, NoticeLevel
+from outrider.network.ladder import LadderOptions
+from outrider.network.memory_io import ModemMemory
 from outrider.network.modem import Modem as Seen
 from outrider.network.modem import Signal
 from outrider.network.names import ModemState, Registration
 from outrider.network.path_io import Interface, KernelNetwork
-from outrider.network.trouble import Rung, UplinkFacts
+from outrider.network.trouble import Facts, Rung, UplinkFacts
 from outrider.uplink.options import UplinkStatus
 
 ROAMING = Seen(
@@ -87,6 +91,39 @@ def test_a_change_is_told_when_it_holds(tmp_path: FilePath) -> None:
     assert carrier.status()["network"]["changes"] == 12
     assert carrier.status()["modem"] is None
     assert carrier.signal_dbm() is None
+
+
+def test_a_long_step_holds_nothing_up(tmp_path: FilePath) -> None:
+    """While a step is carried out, for minutes, looks go on and no second one begins; its result is told once."""
+    clock, told, begun, go_on = ManualClock(), list[Notice](), list[Rung](), threading.Event()
+
+    def carry_out(rung: Rung, _modem: Seen | None) -> None:
+        begun.append(rung)
+        go_on.wait(60.0)
+        raise LinkError("refused") if len(begun) == 1 else RuntimeError("a fault of ours")
+
+    recovery = Recovery(LadderOptions(), ModemMemory(tmp_path / "m", clock), carry_out, told.append, clock)
+    failed = Seen("/m", state=ModemState.FAILED)
+
+    def look(seconds: int) -> None:
+        for _ in range(seconds // 2):
+            clock.advance(2)
+            recovery.turn(Facts(clock.boottime_us(), failed))
+
+    look(400)
+    assert begun == [Rung.RESET]
+    assert not told
+    go_on.set()
+    recovery.stop(60.0)
+    (step,) = told
+    assert dict(step.detail)["result"] == "refused"
+    look(1200)
+    recovery.stop(60.0)
+    assert begun == [Rung.RESET, Rung.RESET]
+    assert [dict(notice.detail)["result"] for notice in told if notice.code is NoticeCode.MODEM_STEP] == [
+        "refused", "internal fault: RuntimeError",
+    ]  # fmt: skip
+    assert recovery.status()["recovery"]["steps"] == {"reset": 2, "failed": 2}
 
 
 def test_what_the_uplink_says_is_taken_from_its_status() -> None:
