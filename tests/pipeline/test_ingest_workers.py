@@ -8,16 +8,18 @@ from the terminals.
 from __future__ import annotations
 
 import os
-import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from outrider.ingest.sinks_io import open_store
 from tests.support.broker import Broker
 from tests.support.nats_cluster import NatsCluster
 from tests.support.postgres import PostgresServer
+from tests.support.terminal import wait_until
 from tests.support.workers import FleetRun, Worker
 
 
@@ -41,6 +43,16 @@ def ended() -> Iterator[Callable[[Worker], Worker]]:
         worker.end()
 
 
+def wait_stored(sink: str, count: int) -> None:
+    """Until so many records are in the store: the fleet is on its way, and not at its end."""
+
+    def enough() -> bool:
+        with closing(open_store(sink, read_only=True)) as store:
+            return sum(device["records"] for device in store.devices()) >= count
+
+    wait_until(f"{count} records", enough)
+
+
 def test_a_shared_subscription_survives_its_workers(
     broker: Broker, sink: str, tmp_path: Path, ended: Callable[[Worker], Worker]
 ) -> None:
@@ -54,8 +66,8 @@ def test_a_shared_subscription_survives_its_workers(
     lasting.wait_ready()
     passing.wait_ready()
     fleet = FleetRun(broker.port, sink, storm=True)
-    for worker in (lasting, passing):
-        threading.Event().wait(1.0)  # no condition: somewhere in the middle of its work
+    for worker, count in ((lasting, 50), (passing, 200)):
+        wait_stored(sink, count)
         worker.kill()
         worker.start()
     result = fleet.result()
@@ -87,7 +99,7 @@ def test_a_cluster_survives_a_server_and_a_worker(
         for worker in workers:
             worker.wait_ready()
         fleet = FleetRun(cluster.mqtt_ports[0], sink)
-        threading.Event().wait(1.0)  # no condition: somewhere in the middle of its work
+        wait_stored(sink, 50)
         workers[0].kill()
         leads = cluster.leads("outrider-ingest")
         cluster.kill((max if victim == "leader" else min)((1, 2), key=lambda index: leads[index]))
