@@ -27,12 +27,11 @@ from tests.support.mqtt_packets import (
 class HostileBroker:
     """``script(connection, kind)`` is called for each packet that came: bytes to answer instead, None: as usual.
 
-    first: what is sent before anything was heard (a broker talks first never). seen: (topic, payload) published.
+    seen: (topic, payload) published.
     """
 
-    def __init__(self, script: Callable[[int, int], bytes | None] | None = None, first: bytes = b"") -> None:
+    def __init__(self, script: Callable[[int, int], bytes | None] | None = None) -> None:
         self._script = script or (lambda _connection, _kind: None)
-        self._first = first
         self.connections = 0
         self.confirm = True
         self.seen: list[tuple[str, bytes]] = []
@@ -71,7 +70,6 @@ class HostileBroker:
     def _serve(self, sock: socket.socket, number: int) -> None:
         buffer, level = bytearray(), 5
         with contextlib.suppress(OSError), sock:
-            sock.sendall(self._first)
             while data := sock.recv(65536):
                 buffer += data
                 for one in packets(buffer):
