@@ -35,7 +35,7 @@ def drive(database: Path, days: int, first_day: int = 30, **more: object) -> tup
 
 def test_the_store_is_the_truth_less_what_was_declared(tmp_path: Path) -> None:
     """Weeks with outages, power cuts, wrong clocks, duplicates and a receiver that is down: compared by hash."""
-    year, verdict = drive(tmp_path / "store.db", days=30)
+    year, verdict = drive(tmp_path / "store.db", days=20)
     print(year.table(verdict))
     assert not verdict.wrong
     assert verdict.truth == verdict.store
@@ -45,7 +45,7 @@ def test_the_store_is_the_truth_less_what_was_declared(tmp_path: Path) -> None:
 
 def test_months_without_a_link_in_a_small_journal(tmp_path: Path) -> None:
     """Everything is a record or named by a gap: packed, thinned, then the oldest gone; emergency and ledger whole."""
-    year, verdict = drive(tmp_path / "store.db", days=60, options=TIGHT, misfortunes=months_away)
+    year, verdict = drive(tmp_path / "store.db", days=30, options=TIGHT, misfortunes=months_away)
     print(year.table(verdict))
     assert not verdict.wrong
     assert verdict.gaps["thinned"] > 100

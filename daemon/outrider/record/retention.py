@@ -31,8 +31,8 @@ class Retention:
         self._options = options
         self._streams = streams
         self._epoch = epoch
-        largest = options.lanes[Lane.TELEMETRY].segment_bytes
-        self._headroom = min(HEADROOM_SEGMENTS * largest, options.quota_bytes // 8)
+        self._largest = options.lanes[Lane.TELEMETRY].segment_bytes
+        self._headroom = min(HEADROOM_SEGMENTS * self._largest, options.quota_bytes // 8)
 
     def _bytes(self, lane: Lane | None = None) -> int:
         return sum(s.bytes for (_epoch, own), s in self._streams.items() if lane is None or own is lane)
@@ -50,6 +50,12 @@ class Retention:
         """How many bytes too few are left, of the sum of the quotas or on the device, for what comes soon."""
         room = min(self._options.quota_bytes - self._bytes(), free_bytes - MARGIN_BYTES)
         return max(0, self._headroom - room)
+
+    def patience(self, free_bytes: int) -> int:
+        """What packing has to give back to be done now: while there is room for two segments it waits for more to do,
+        and nothing is given up. 0: it is time."""
+        wanted = self.wanted(free_bytes)
+        return 2 * self._largest if wanted and self._headroom - wanted >= 2 * self._largest else 0
 
     def pressed(self, free_bytes: int) -> Sequence[Lane]:
         """The lanes that have to make room soon; all that can when the sum or the device is nearly full."""

@@ -133,7 +133,7 @@ class Rewriter:
         source = self.sources[self.taken]
         if self._at <= source.last_seq:
             with guard:
-                got = self.stream.read(self._at, STEP_RECORDS, STEP_BYTES)
+                got = self.stream.read(self._at, min(STEP_RECORDS, source.last_seq - self._at + 1), STEP_BYTES)
             if not got:
                 self.failed = True
                 return True

@@ -115,7 +115,7 @@ class Space:
         if plan is not None:
             self._tidy.begin(plan)
             return True
-        if not self._retention.may_give_up(Lane.BULK, lanes):
+        if self._retention.patience(free) or not self._retention.may_give_up(Lane.BULK, lanes):
             return False
         return self.evict([Lane.BULK], GapReason.FULL if free < MARGIN_BYTES else GapReason.QUOTA)
 

@@ -52,12 +52,13 @@ class Tidy:
 
     def plan(self, lanes: Sequence[Lane]) -> Plan | None:
         """The next segments to write anew so that these lanes get room; without loss where that is possible."""
+        patience = self._retention.patience(self._storage.free_bytes())
         for lane in PACKABLE:
             pressed = lane in lanes or (lane in URGENT and len(lanes) == len(SHED_ORDER))
-            packing = self._packing(lane) if pressed else None
+            packing = self._packing(lane, patience) if pressed else None
             if packing is not None:
                 return packing
-        if Lane.TELEMETRY not in lanes or self._retention.may_give_up(Lane.BULK, lanes):
+        if patience or Lane.TELEMETRY not in lanes or self._retention.may_give_up(Lane.BULK, lanes):
             return None
         return self._thinning()
 
@@ -103,7 +104,8 @@ class Tidy:
         """By stream, oldest epoch first: what may be written anew."""
         return [(stream, self._retention.closed(stream)) for stream in self._retention.of(lane)]
 
-    def _packing(self, lane: Lane) -> Plan | None:
+    def _packing(self, lane: Lane, least: int) -> Plan | None:
+        """least: bytes that it has to give back."""
         limit = self._options.lanes[lane].segment_bytes
         for stream, closed in self._closed(lane):
             for index, segment in enumerate(closed):
@@ -111,7 +113,7 @@ class Tidy:
                     continue
                 begin = index - (index > 0 and _takes_more(closed[index - 1], PACKED, limit))
                 sources = _run(closed[begin:], PACKED, limit)
-                if _saved(sources, PACKED) >= _WORTH * sum(each.bytes for each in sources):
+                if _saved(sources, PACKED) >= max(least, _WORTH * sum(each.bytes for each in sources)):
                     return Plan(stream, tuple(sources), PACKED)
         return None
 

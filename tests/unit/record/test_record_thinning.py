@@ -127,11 +127,11 @@ def test_thinning_keeps_one_telemetry_record_of_ten_seconds() -> None:
 
 def test_other_kinds_and_slow_records_are_never_thinned() -> None:
     """Signal tables, clock records and gaps stay, a new boot begins a new ten seconds, one record a minute stays."""
-    journal = open_journal(MemoryStorage(), options(8))
+    journal = open_journal(MemoryStorage(), options(12))
     given = []
-    for n in range(900):
+    for n in range(1800):
         minute = n // 90
-        each = clock(n) if n % 7 == 3 else row(n * 60.0) if minute % 2 else row(n / 10, boot=7 + n % 2)
+        each = clock(n) if n % 7 == 3 else row(n * 60.0) if minute % 2 else row(n / 10, boot=7 + n // 5 % 2)
         given.append(each)
         journal.append(each)
         journal.commit(Lane.TELEMETRY)
