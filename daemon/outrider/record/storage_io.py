@@ -123,6 +123,7 @@ class DirectoryStorage:
             with _told(path):
                 (path / QUARANTINE).mkdir(parents=True, exist_ok=True)
             self._lock()
+            self._forget_cached()
 
     @property
     def path(self) -> Path:
@@ -143,6 +144,21 @@ class DirectoryStorage:
         with suppress(OSError):  # the pid is for people; a full disk must not keep the daemon from its journal
             os.pwrite(fd, f"{os.getpid()}\n".encode("ascii").ljust(_PID_BYTES), 0)  # in place: needs no free block
         self._lock_fd = fd
+
+    def _forget_cached(self) -> None:
+        """After a sync that failed, the kernel calls pages clean that never reached the medium. A process that died
+        then must not make its successor believe in them: of the newest files what is clean is read anew."""
+        newest: dict[str, list[str]] = {}
+        for name in sorted(name for name in self.names() if name.endswith(".seg")):
+            newest.setdefault(name.rpartition("-")[0], []).append(name)
+        for names in newest.values():
+            for name in names[-2:]:
+                with suppress(OSError):  # the file is read later; what it says then is told there
+                    fd = os.open(self._path / name, os.O_RDONLY | os.O_CLOEXEC)
+                    try:
+                        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                    finally:
+                        os.close(fd)
 
     def open(self, name: str, *, create: bool = False) -> StorageFile:
         return DirectoryFile(self._path / name, os.O_RDONLY if self._read_only else open_flags(create=create))

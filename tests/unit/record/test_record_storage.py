@@ -118,3 +118,20 @@ def test_reading_needs_a_directory(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="no such directory"):
         DirectoryStorage(tmp_path / "nowhere", read_only=True)
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_only_the_cache_holds_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On opening, the clean pages of the newest two files of each stream are dropped and read anew: after a sync that
+    failed they may hold what the medium does not."""
+    names = [f"2-00000000000000aa-{number:08d}.seg" for number in range(4)] + ["3-00000000000000aa-00000000.seg"]
+    for name in names:
+        (tmp_path / name).write_bytes(bytes(4096))
+    dropped: list[str] = []
+
+    def note(fd: int, offset: int, size: int, advice: int) -> None:
+        assert (offset, size, advice) == (0, 0, os.POSIX_FADV_DONTNEED)
+        dropped.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+
+    monkeypatch.setattr("outrider.record.storage_io.os.posix_fadvise", note)
+    DirectoryStorage(tmp_path).close()
+    assert dropped == [*names[2:4], names[4]]
