@@ -17,7 +17,7 @@ TCP: Final = 6
 
 @dataclass(frozen=True)
 class Wire:
-    """IP bytes and packets to the port and from it; of them carrying payload."""
+    """IP bytes and packets to the port and from it."""
 
     up: int = 0
     down: int = 0
