@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 from outrider.errors import InputError, JournalError
+from outrider.ingest import postgres_io
 from outrider.ingest.core import StreamKey
 from outrider.ingest.proof import Verdict, prove
 from outrider.ingest.sinks_io import open_store
@@ -193,6 +196,25 @@ def test_one_worker_moves_records_to_the_shelf(url: str, tmp_path: Path) -> None
         assert second.shelf._moving is not None
     with open_store(shelf, url, read_only=True) as reader:
         assert numbers(reader, "a", Lane.EVENT) == [1, 2]
+
+
+def test_a_server_that_does_not_answer_is_given_up(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hangs (here: its process is stopped): one error after the time-out, and a new connection then."""
+    monkeypatch.setattr(postgres_io, "_COMMAND_S", 1.0)
+    with open_store(url) as store:
+        store.accept(one("a", 1), NOW)
+        store.commit()
+        [(pid,)] = store.sql.rows("SELECT pg_backend_pid()")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(JournalError):
+                store.accept(one("a", 2), NOW)
+            store.rollback()
+            assert store.accept(one("a", 2), NOW).new == 1
+            store.commit()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert numbers(store, "a", Lane.EVENT) == [1, 2]
 
 
 def test_a_text_that_postgresql_cannot_hold_stops_nobody(url: str) -> None:

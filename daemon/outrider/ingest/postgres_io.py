@@ -22,7 +22,8 @@ from outrider.ingest.schema_postgres import MIGRATIONS, TABLES, VERSION
 from outrider.ingest.sql import FOR_UPDATE
 
 _T = TypeVar("_T")
-_FAULTS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, EOFError)
+_FAULTS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError, OSError, EOFError)
+_COMMAND_S: Final = 60.0  # a server that does not answer for so long is taken for lost
 _AT_A_TIME: Final = 10_000
 _LOCK: Final = 0x6F757472  # "outr": of the advisory lock under which tables are made
 _TYPES: Final = "bigint bigint smallint bigint smallint smallint smallint bigint bigint bytea bigint"  # of records
@@ -134,9 +135,9 @@ class PostgresSql:
             raise JournalError("database: the connection is closed")
         try:
             return self._loop.run_until_complete(work())
-        except _FAULTS as err:
+        except (asyncpg.PostgresError, asyncpg.DataError) as err:
             raise JournalError(f"database: {_words(err)}") from None
-        except InternalClientError as err:  # asyncpg lost its way when the connection was lost in the middle of a call
+        except _FAULTS as err:  # it hangs, or asyncpg lost its way when it was lost in the middle of a call
             if self._connection is not None:
                 self._connection.terminate()
             raise JournalError(f"database: {_words(err)}") from None
@@ -162,7 +163,7 @@ class PostgresSql:
         settings = {**_SETTINGS, "search_path": f'"{self._schema}"'}
         if self._read_only:
             settings["default_transaction_read_only"] = "on"
-        connection = await asyncpg.connect(self._url, timeout=10, command_timeout=60, server_settings=settings)
+        connection = await asyncpg.connect(self._url, timeout=10, command_timeout=_COMMAND_S, server_settings=settings)
         if await connection.fetchval("SHOW synchronous_commit") in ("off", "local"):
             await connection.execute("SET synchronous_commit = on")  # an acknowledgement frees a terminal's flash
         return connection
