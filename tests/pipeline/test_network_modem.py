@@ -418,7 +418,9 @@ def test_metered_is_what_network_manager_says(bus: PrivateBus, thread: ModemThre
 def test_network_manager_connects_the_modem(
     bus: PrivateBus, manager: MockModemManager, thread: ModemThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it runs, it is asked to connect the device of this modem; the bearer is left to it."""
+    """Where it has the modem, it is asked to connect it and the bearer is left to it; where it has not, it is not."""
+    import dbus
+
     from tests.support.modem_bus import MockNetworkManager
 
     monkeypatch.setattr("outrider.network.steps_io.BY_ITSELF_S", 0.0)
@@ -427,13 +429,15 @@ def test_network_manager_connects_the_modem(
     try:
         path = manager.plug(0, REGISTERED)
         modem(thread)
-        with pytest.raises(LinkError, match=r"does not know this modem"):
-            thread.carry_out(Rung.RECONNECT, path)
+        thread.carry_out(Rung.RECONNECT, path)
+        assert manager.calls(f"{ROOT}/Bearer/0", "Connect") == 1
+        manager.set(0, "", State=dbus.Int32(REGISTERED))
+        wait_for(lambda: modem(thread).state is ModemState.REGISTERED, "not connected again")
         network.takes_any_connection()
         network.add_device("cdc-wdm0", udi=path)
         thread.carry_out(Rung.RECONNECT, path)
         assert network.calls("/org/freedesktop/NetworkManager", "ActivateConnection") == 1
-        assert manager.calls(f"{ROOT}/Bearer/0", "Connect") == 0
+        assert manager.calls(f"{ROOT}/Bearer/0", "Connect") == 1
     finally:
         network.stop()
 

@@ -31,6 +31,7 @@ from outrider.ports import Clock
 from outrider.uplink.options import UplinkStatus
 
 LOOK_S: Final = 2.0
+GAP_S: Final = 0.1  # routes may change, signals come by the hundred
 STEADY_US: Final = 10_000_000  # a path that holds so long is told; the answer to ``network`` does not wait
 STOP_S: Final = 60.0
 MODEM_RUNGS: Final = frozenset({Rung.RECONNECT, Rung.TOGGLE, Rung.RESET})
@@ -197,6 +198,7 @@ class Connectivity:
                 if self._faults == 1:
                     log.exception("connectivity; further faults are only counted")
             self._watch.wait(LOOK_S)
+            self._stop.wait(GAP_S)
 
     def turn(self) -> None:
         """One look at the routes and the modem, and what follows from it. For the thread, and for tests."""
@@ -208,7 +210,7 @@ class Connectivity:
         self._signal_dbm = None if modem is None else modem.signal.dbm
         self._note(now, network_state(default, metered, modem))
         if care is not None:
-            interface = next((name for name in modem.interfaces), None) if modem is not None else None
+            interface = _modem_interface(default, modem)
             facts = Facts(
                 now_us=now,
                 moving=self._moving,
@@ -344,6 +346,14 @@ def network_document(state: NetworkState) -> dict[str, Any]:
         "technology": state.technology,
         "signal_dbm": state.signal_dbm,
     }
+
+
+def _modem_interface(default: Interface, modem: Modem | None) -> str | None:
+    """Whose packets count: that of the default route where it is the modem's, else the connected bearer's."""
+    if default.path is Path.CELLULAR or modem is None:
+        return default.name if default.path is Path.CELLULAR else None
+    named = modem.bearer.interface if modem.bearer is not None else None
+    return named or next(iter(modem.interfaces), None)
 
 
 def _place(state: NetworkState) -> tuple[Path, str | None, bool | None]:

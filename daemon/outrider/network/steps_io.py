@@ -1,7 +1,7 @@
 """Carries out the steps of the ladder over D-Bus. Each raises LinkError with what ModemManager said.
 
-Making the connection is NetworkManager's matter where it runs: it owns addresses and routes. Without it the bearer is
-connected again as it was, or with the APN of the configuration.
+Making the connection is NetworkManager's matter where it has the modem: it owns addresses and routes. Where it has not,
+the bearer is connected again as it was, or with the APN of the configuration.
 """
 
 from __future__ import annotations
@@ -76,8 +76,9 @@ class StepRunner:
         simple = Target(MANAGER, modem.path, SIMPLE)
         for path in connected:
             await self._bus.call(simple, "Disconnect", "o", path, timeout_s=DISCONNECT_S)
-        if await self._bus.owner(NETWORK_MANAGER) is not None:
-            await self._by_network_manager(modem)
+        device = await self._device(modem.path)
+        if device is not None:
+            await self._by_network_manager(modem, device)
         elif modem.bearers:
             again = connected or [modem.bearers[0].path]
             for path in again:
@@ -85,25 +86,25 @@ class StepRunner:
         elif self._apn is not None:
             await self._connect_with_apn(modem, self._apn)
         else:
-            raise LinkError("nothing to connect: no NetworkManager, no bearer, and no [modem] apn")
+            raise LinkError("nothing to connect: NetworkManager has not this modem, no bearer, and no [modem] apn")
 
     async def _connect_with_apn(self, modem: Modem, apn: str) -> None:
         settings = {"apn": Variant("s", apn)}
         await self._bus.call(Target(MANAGER, modem.path, SIMPLE), "Connect", "a{sv}", settings, timeout_s=CONNECT_S)
 
-    async def _by_network_manager(self, modem: Modem) -> None:
+    async def _by_network_manager(self, modem: Modem, device: str) -> None:
         """It connects again by itself where its profile says so; else it is asked to."""
         await asyncio.sleep(BY_ITSELF_S)
         now = self._modem(modem.path)
         if now is not None and now.state in {ModemState.CONNECTING, ModemState.CONNECTED}:
             return
-        device = await self._device(modem.path)
-        if device is None:
-            raise LinkError("NetworkManager does not know this modem; is it kept from it (unmanaged)?")
         await self._bus.call(NETWORK, "ActivateConnection", "ooo", "/", device, "/", timeout_s=CONNECT_S)
 
     async def _device(self, modem_path: str) -> str | None:
-        """NetworkManager's device of a modem: the one whose ``Udi`` is the modem's path."""
+        """NetworkManager's device of a modem: the one whose ``Udi`` is the modem's path. None: it has none, or is not
+        there."""
+        if await self._bus.owner(NETWORK_MANAGER) is None:
+            return None
         devices: Any = await self._bus.call(NETWORK, "GetDevices")
         for device in devices if isinstance(devices, list) else ():
             udi = await self._bus.call(Target(NETWORK_MANAGER, device, PROPERTIES), "Get", "ss", DEVICE, "Udi")
