@@ -34,6 +34,7 @@ LOOK_S: Final = 2.0
 GAP_S: Final = 0.1  # routes may change, signals come by the hundred
 STEADY_US: Final = 10_000_000  # a path that holds so long is told; the answer to ``network`` does not wait
 STOP_S: Final = 60.0
+WEAKEST_DBM: Final = -127  # docs/reference/mqtt.md, beacon
 MODEM_RUNGS: Final = frozenset({Rung.RECONNECT, Rung.TOGGLE, Rung.RESET})
 
 log = logging.getLogger(__name__)
@@ -139,8 +140,9 @@ class Connectivity:
         return self._state
 
     def signal_dbm(self) -> int | None:
-        """Of the modem, whether it carries us now or not."""
-        return self._signal_dbm
+        """Of the modem, whether it carries us now or not. What is weaker than a beacon can say is told as the weakest
+        that it can: a beacon at the edge of coverage is the one that matters."""
+        return None if self._signal_dbm is None else max(WEAKEST_DBM, self._signal_dbm)
 
     def follow(self, uplink: Callable[[], UplinkStatus]) -> None:
         """The uplink's own word on whether anything gets through."""

@@ -160,7 +160,10 @@ _LOCATION_SOURCES: Final = (
     (1 << 6, "agps-msb"),
 )
 _SIGNALS: Final = ("Nr5g", "Lte", "Umts", "Gsm", "Cdma", "Evdo")
-_NOT_MEASURED: Final = -1000.0  # drivers fill what they do not measure with values that no radio has
+# Drivers fill what they do not measure with values that no radio has. 3GPP TS 38.133: NR goes down to -156 dBm.
+_POSSIBLE_DBM: Final = (-160.0, 0.0)
+_POSSIBLE_DB: Final = (-100.0, 100.0)
+_POWERS: Final = frozenset({"rssi", "rsrp", "rscp"})
 
 
 def modems(tree: ObjectTree) -> tuple[Modem, ...]:
@@ -271,7 +274,8 @@ def _signal(signal: Properties) -> Signal:
 
 def _measured(values: Properties, name: str) -> float | None:
     value = values.real(name)
-    return None if value is None or not _NOT_MEASURED < value < -_NOT_MEASURED else value
+    lowest, highest = _POSSIBLE_DBM if name in _POWERS else _POSSIBLE_DB
+    return None if value is None or not lowest <= value <= highest else value
 
 
 def _sources(bits: int | None) -> tuple[str, ...]:

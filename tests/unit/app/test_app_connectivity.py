@@ -19,6 +19,7 @@ from outrider.app.modem_recovery import Recovery
 from outrider.clock import ManualClock
 from outrider.config import Config, Modem, parse_config
 from outrider.errors import ConfigError, LinkError
+from outrider.model.beacon import Beacon
 from outrider.model.network import NetworkState, Path
 from outrider.model.notice import Notice, NoticeCode, NoticeLevel
 from outrider.network.ladder import LadderOptions
@@ -29,6 +30,7 @@ from outrider.network.names import ModemState, Registration
 from outrider.network.path_io import Interface, KernelNetwork
 from outrider.network.trouble import Facts, Rung, UplinkFacts
 from outrider.uplink.options import UplinkStatus
+from outrider.wire.beacon import decode_beacon, encode_beacon
 
 ROAMING = Seen(
     "/m", state=ModemState.CONNECTED, registration=Registration.ROAMING, operator_name="X", technology="LTE",
@@ -91,6 +93,17 @@ def test_a_change_is_told_when_it_holds(tmp_path: FilePath) -> None:
     assert carrier.status()["network"]["changes"] == 12
     assert carrier.status()["modem"] is None
     assert carrier.signal_dbm() is None
+
+
+def test_the_weakest_signal_still_fits_a_beacon(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    """5G goes down to -156 dBm, a beacon to -127: it goes out with that, instead of not at all."""
+    carrier = Connectivity(ConnectivityOptions(tmp_path / "m"), ManualClock(), list[Notice]().append, Routes())
+    monkeypatch.setattr(carrier, "_signal_dbm", Signal(rsrp_dbm=-156.0).dbm)
+    beacon = Beacon(
+        interval_s=5, boot_id=1, t_us=1000, utc_us=None, lat_deg=None, lon_deg=None, hacc_m=None, speed_mps=30.0,
+        heading_deg=None, signal_dbm=carrier.signal_dbm(), decel_mps2=None,
+    )  # fmt: skip
+    assert decode_beacon(encode_beacon(beacon)).signal_dbm == -127
 
 
 def test_a_long_step_holds_nothing_up(tmp_path: FilePath) -> None:

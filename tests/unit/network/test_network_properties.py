@@ -40,6 +40,8 @@ def test_the_newest_radio_is_told() -> None:
     """With LTE and 5G together: 5G. Values that no radio has (drivers fill them in) are none."""
     both = modem(signal={"Lte": {"rsrp": -100.0}, "Nr5g": {"rsrp": -80.0, "snr": 12.0, "rsrq": -32768.0}})
     assert both.signal == Signal(rsrp_dbm=-80.0, sinr_db=12.0)
+    absurd = modem(signal={"Lte": {"rsrp": 12.0, "rssi": -160.1, "rsrq": 101.0, "snr": -101.0}})
+    assert absurd.signal == Signal()
     old = modem(signal={"Lte": {"rsrp": -32768.0}, "Umts": {"rscp": -90.0, "ecio": -8.0, "rssi": -80.0}})
     assert (old.signal.dbm, [m.scale.name for m in measures(old.signal)]) == (-90, ["RSCP", "Ec/Io", "RSSI"])
 
