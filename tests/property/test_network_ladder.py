@@ -122,7 +122,7 @@ NEWS = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(NEWS, max_size=25))
 def test_whatever_is_told_is_judged_without_a_fault(news: list[tuple[Any, ...]]) -> None:
     """Any value of any type under any name: a modem comes out that can be judged and shown, without its own number."""
