@@ -94,7 +94,7 @@ def test_full(disk: GuestDisk, terminal: MakeTerminal, bus: Vcan | UnixBus, car:
         car.bags()
         box.wait("the crash is on flash", lambda: durable(box.status()).get("emergency", 0) > before, 60.0)
         box.wait("it still says so", lambda: box.status()["journal"]["full"])
-        assert box.status()["writer"]["disk"] == "full"
+        box.wait("the status names the trouble", lambda: box.status()["writer"]["disk"] == "full")
         epoch, kept = box.status()["journal"]["epoch"], durable(box.status())
         assert box.stop() == 0
         box.start()
@@ -102,6 +102,7 @@ def test_full(disk: GuestDisk, terminal: MakeTerminal, bus: Vcan | UnixBus, car:
         assert durable(box.status())["emergency"] >= kept["emergency"]
         box.wait("telemetry is shed again", lambda: box.status()["journal"]["lanes"]["telemetry"]["shed"] > 0, 60.0)
     wait_rows(box, "it records again")
+    box.wait("it says that it is over", lambda: box.status()["writer"]["disk"] == "ok", 60.0)
     status = box.status()
     assert not status["journal"]["full"]
     assert status["journal"]["lanes"]["emergency"]["shed"] == 0
@@ -109,7 +110,7 @@ def test_full(disk: GuestDisk, terminal: MakeTerminal, bus: Vcan | UnixBus, car:
     box.allow_log(r"No space left|black box|storage_full")
     assert box.stop() == 0
     records = box.records()
-    assert any(r["kind"] == "notice" for r in records), "the notice of the full disk is recorded"
+    assert any(r["kind"] == "notice" for r in records), "that it was full and is no more is recorded"
     gaps = [r["content"] for r in records if r["kind"] == "gap"]
     assert gaps
     assert {gap["reason"] for gap in gaps} == {"full"}

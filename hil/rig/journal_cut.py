@@ -28,8 +28,9 @@ from outrider.record.mounting import KeptMounting, MountingFile
 from outrider.record.options import SHED_ORDER
 from outrider.record.storage_io import DirectoryStorage
 from outrider.record.writer_io import JournalWriter, WriterOptions
+from tests.support.powercut_history import History
 from tests.support.powercut_journal import ViolationError, check_journal, check_states, demand, go_on, promised
-from tests.support.powercut_work import OPTIONS, History, any_mounting, any_page
+from tests.support.powercut_work import OPTIONS, any_mounting, any_page
 
 DISK_BYTES = 12 << 20
 LOG_BYTES = 192 << 20  # sparse: costs what is written

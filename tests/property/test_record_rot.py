@@ -15,7 +15,8 @@ from outrider.record.inspect import inspect
 from outrider.record.journal import Journal
 from outrider.record.storage_memory import MemoryStorage
 from outrider.wire.bodies import decode_body
-from tests.support.powercut_work import TIGHT, History, run_workload
+from tests.support.powercut_history import History
+from tests.support.powercut_work import TIGHT, run_workload
 
 
 @cache

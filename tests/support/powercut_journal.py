@@ -23,7 +23,8 @@ from outrider.record.mounting import KeptMounting, MountingFile
 from outrider.record.storage_memory import MemoryStorage
 from outrider.wire.bodies import decode_body
 from tests.support.powercut import SHAPES, Disk, Shape
-from tests.support.powercut_work import History, Place, StreamKey, any_mounting, any_page, given_up
+from tests.support.powercut_history import History, Place, StreamKey
+from tests.support.powercut_work import any_mounting, any_page, given_up
 
 
 class ViolationError(AssertionError):
