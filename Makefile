@@ -35,7 +35,8 @@ demo: $(VENV)/.setup ## Simulate a drive that ends in a crash and follow it to t
 	@$(VENV)/bin/outrider demo
 
 test: $(VENV)/.dev ## Run all tests
-	@.ci/need mosquitto=mosquitto openssl=openssl dbus-daemon=dbus-daemon nats-server=nats-server /usr/lib/postgresql=postgresql
+	@.ci/need mosquitto=mosquitto openssl=openssl dbus-daemon=dbus-daemon nats-server=nats-server /usr/lib/postgresql=postgresql \
+		ModemManager=modemmanager
 	@PATH="$$PATH:/usr/sbin" $(PY) -m pytest -n 2 --dist loadgroup -p no:rerunfailures tests || { [ $$? = 1 ] && \
 		echo "Once more, alone: what failed beside other tests (see docs/internals/hacking.md)" && \
 		PATH="$$PATH:/usr/sbin" $(PY) -m pytest -rA -p no:rerunfailures --last-failed --last-failed-no-failures=none tests; }
