@@ -68,6 +68,7 @@ class World(RuleBasedStateMachine):
         self.acks: list[tuple[Stream, int]] = []
         self.largest = 0
         self.subscribed = True
+        self.is_up = False
         self.allowed = frozenset(Lane)
         self.away: tuple[list[bytes], bool] = ([], True)  # the other broker: what it holds, who is subscribed there
         self.uncommitted: list[tuple[Stream, int, bytes]] = []
@@ -151,6 +152,7 @@ class World(RuleBasedStateMachine):
         self.limit = min(OPTIONS.window_messages, receive_maximum)
         self.core.connected(receive_maximum)
         self.pump.connected()
+        self.is_up = True
 
     @rule()
     def disconnect(self) -> None:
@@ -159,6 +161,7 @@ class World(RuleBasedStateMachine):
         self.pubacks.clear()
         self.outstanding.clear()
         self.core.disconnected()
+        self.is_up = False
 
     def broker_takes(self, count: int, swallow: bool) -> None:
         for mid, payload in self.on_link[:count]:
@@ -236,6 +239,23 @@ class World(RuleBasedStateMachine):
                 del self.acks[which % len(self.acks)]
             if up_to and self.log.acknowledge(epoch, lane, up_to):
                 self.core.acknowledged(epoch, lane, up_to, self.now)
+
+    @rule(
+        count=st.integers(1, 90),
+        lane=st.sampled_from([Lane.TELEMETRY, Lane.TELEMETRY, Lane.EVENT, Lane.BULK, Lane.EMERGENCY]),
+        rounds=st.integers(1, 12),
+        step_s=st.sampled_from([0.05, 1.0, 16.0, 61.0]),
+        subscribed=st.booleans(),
+    )
+    def drive(self, count: int, lane: Lane, rounds: int, step_s: float, subscribed: bool) -> None:
+        """A while in which all goes well: connected, records are made, each party gets some way."""
+        self.append(lane, 40, False, count)
+        self.subscribed = self.subscribed or subscribed
+        if not self.is_up:
+            self.connect(20)
+        for _ in range(rounds):
+            self.turn(4, False, 4, 6, True, [(0, False), (0, False)], False)
+            self.wait(step_s)
 
     def acks_are_lost(self) -> None:
         self.acks.clear()
