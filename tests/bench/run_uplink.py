@@ -64,7 +64,7 @@ PARTS: list[Part] = [
     ),
     Part(
         "Faults of the link",
-        "bench_uplink_faults.py",
+        "bench_uplink_faults.py --seed 2",
         "Nineteen kinds of faults, one after the other, 1000 in all, while records are written: lost, refused and "
         "half-open connections, swallowed, doubled, reordered and forged messages, broker, receiver and terminal "
         "killed. Bars: no acknowledged record lost, none missing in the end, none twice.",
