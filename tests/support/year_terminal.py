@@ -15,7 +15,7 @@ from typing import Final
 from outrider.errors import JournalError
 from outrider.model.notice import Notice
 from outrider.model.record import Lane, Record, StoredRecord
-from outrider.record.capped_sink import CappedSink
+from outrider.record.capped_sink_io import CappedSink
 from outrider.record.emergency_cap import CapOptions
 from outrider.record.journal import Journal
 from outrider.record.options import URGENT, JournalOptions

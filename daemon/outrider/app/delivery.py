@@ -19,7 +19,7 @@ from outrider.files_io import read_file
 from outrider.model.notice import Notice
 from outrider.model.record import Lane, Record, SignalTable, StoredRecord
 from outrider.ports import Clock, RecordSink
-from outrider.record.capped_sink import CappedSink
+from outrider.record.capped_sink_io import CappedSink
 from outrider.record.emergency_cap import CapOptions
 from outrider.record.journal import Journal
 from outrider.record.options import JournalOptions

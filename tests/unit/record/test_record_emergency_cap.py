@@ -12,7 +12,7 @@ from outrider.model.event import CrashEvidence, Event, EventFlag, EventKind, Pha
 from outrider.model.evidence import EvidenceChunk, EvidencePart
 from outrider.model.notice import Notice, NoticeCode
 from outrider.model.record import Category, ClockFix, ClockSource, Kind, Lane, Record
-from outrider.record.capped_sink import FILE_NAME, WAITING_BYTES, CappedSink
+from outrider.record.capped_sink_io import FILE_NAME, WAITING_BYTES, CappedSink
 from outrider.record.emergency_cap import DAY_US, MAX_DIFFERENT, WITNESSES, CapOptions, EmergencyCap, PoweredTime
 from outrider.record.storage_memory import MemoryStorage, Operation, refusal
 from outrider.wire.bodies import encode_body, kind_of
