@@ -102,9 +102,6 @@ class UplinkOptions:
     host: str
     port: int
     device: str
-    others: tuple[tuple[str, int], ...] = ()  # (host, port) to go to while host does not answer, in this order
-    prefer_s: float = 900.0  # on another one: look after about so long whether host is there again
-    proxy: Proxy | None = None
     ack_key: bytes = b""
     ack: AckMode = AckMode.RECEIVER
     tls: TlsOptions | Callable[[], ssl.SSLContext] | None = None  # callable: a context for the next connection
@@ -115,6 +112,9 @@ class UplinkOptions:
     backoff_s: float = 1.0
     backoff_cap_s: float = 300.0
     emergency_backoff_cap_s: float = 10.0  # while something in the emergency lane waits
+    others: tuple[tuple[str, int], ...] = ()  # (host, port) to go to while host does not answer, in this order
+    prefer_s: float = 900.0  # on another one: look after about so long whether host is there again
+    proxy: Proxy | None = None
     stall_s: float = 900.0  # nothing acknowledged for so long although something waits: the upload stalls
     send: SendOptions = SendOptions()
 
