@@ -9,13 +9,13 @@ there already.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from outrider.errors import BugError, WireError
 from outrider.ingest.core import StreamKey, clock_fix_of, gap_of
-from outrider.ingest.progress import Progress, runs
+from outrider.ingest.progress import Progress, runs, spans
 from outrider.ingest.sink import Accepted, GapRow
 from outrider.model.record import ClockFix, Kind, SignalTable, StoredRecord
 from outrider.wire.birth import Birth
@@ -25,6 +25,7 @@ from outrider.wire.codec import Batch
 KEEP_BYTES: Final = 65_536
 MAX_COMPLAINTS: Final = 10  # about records of one batch that become dead letters
 MAX_HOLES: Final = 50_000  # in one stream; an honest terminal's window leaves a dozen
+_SLACK: Final = 16  # numbers between two records that are looked up with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Draft:
         self._ground = ground
         self._undo: list[Callable[[], object]] | None = []
         self._complaints = 0
+        self._copied: set[StreamKey] = set()  # progress since the mark: a message may tell thousands of ranges
         self.devices: dict[str, Device] = {}
         self.progress: dict[StreamKey, Progress] = {}
         self.changed_devices: set[str] = set()
@@ -78,6 +80,7 @@ class Draft:
 
     def mark(self) -> None:
         self._undo = []
+        self._copied.clear()
 
     def undo(self) -> None:
         """Back to the mark."""
@@ -85,6 +88,7 @@ class Draft:
             raise BugError("what is written cannot be undone")
         while self._undo:
             self._undo.pop()()
+        self._copied.clear()
 
     def written(self) -> None:
         """What was to be written is; the locks, and what was read under them, still hold."""
@@ -97,7 +101,7 @@ class Draft:
     def clear(self) -> None:
         """The transaction is over."""
         self.written()
-        self._undo = []
+        self.mark()
         self.devices.clear()
         self.progress.clear()
 
@@ -112,8 +116,7 @@ class Draft:
         self._complaints = 0
         touched = {key}
         duplicates = conflicts = 0
-        first, last = batch.records[0].seq, batch.records[-1].seq
-        held = self._held(device, key, first, last)
+        held = self._held(device, key, batch)
         for stored in batch.records:
             have = held.get(stored.seq)
             if have is None or (have.record.kind == Kind.GAP and stored.record.kind != Kind.GAP):
@@ -129,9 +132,8 @@ class Draft:
                 self._complain(
                     device.name, f"conflict: record {stored.seq} of {key} is held with other content", stored, utc_us
                 )
-        self._release(device, key, first - batch.behind)
-        for begin, end in runs(stored.seq for stored in batch.records):
-            self._account(device, key, begin, end)
+        self._release(device, key, batch.records[0].seq - batch.behind)
+        self._account(device, key, runs(stored.seq for stored in batch.records))
         return Accepted(len(batch.records) - duplicates - conflicts, duplicates, conflicts, frozenset(touched))
 
     def learn_again(self, device: str, stored: StoredRecord, utc_us: int) -> bool:
@@ -194,18 +196,20 @@ class Draft:
     def _is_hole_too_many(progress: Progress, batch: Batch) -> bool:
         """Whether the stream has as many holes as may be, and the batch would only add one."""
         first, last = batch.records[0].seq, batch.records[-1].seq
-        if len(progress.ahead) < MAX_HOLES or progress.missing_below(first - batch.behind):
+        if progress.holes < MAX_HOLES or progress.missing_below(first - batch.behind):
             return False
         return first > progress.position + 1 and progress.known(first - 1, last + 1) is None
 
-    def _held(self, device: Device, key: StreamKey, first: int, last: int) -> dict[int, StoredRecord]:
-        known = self.progress_of(device, key).known(first, last)
-        if known is None:
-            return {}
-        held = self._ground.held(device, key, *known)
-        for seq in range(first, last + 1):
-            if (row := self.records.get((key, seq))) is not None:
-                held[seq] = row[0]
+    def _held(self, device: Device, key: StreamKey, batch: Batch) -> dict[int, StoredRecord]:
+        """Under the batch's own numbers: a gap record in it may jump over any number of others."""
+        progress = self.progress_of(device, key)
+        held: dict[int, StoredRecord] = {}
+        for first, last in spans((stored.seq for stored in batch.records), _SLACK):
+            if (known := progress.known(first, last)) is not None:
+                held |= self._ground.held(device, key, *known)
+        for stored in batch.records:
+            if (row := self.records.get((key, stored.seq))) is not None:
+                held[stored.seq] = row[0]
         return held
 
     def _complain(self, device: str, reason: str, stored: StoredRecord, utc_us: int) -> None:
@@ -222,10 +226,10 @@ class Draft:
         try:
             if (gap := gap_of(stored)) is not None:
                 key = StreamKey(device.name, gap.epoch, r.lane)
-                if len(self.progress_of(device, key).ahead) >= MAX_HOLES:
+                if self.progress_of(device, key).holes >= MAX_HOLES:
                     raise WireError(f"more than {MAX_HOLES} holes in {key}")
                 self._append(self.gaps, GapRow(key, gap.first_seq, gap.last_seq, gap.reason.name.lower()))
-                self._account(device, key, gap.first_seq, gap.last_seq)
+                self._account(device, key, [(gap.first_seq, gap.last_seq)])
                 return {key}
             if (fix := clock_fix_of(stored)) is not None:
                 self._append(self.fixes, (device.name, r.boot_id, r.t_us, fix))
@@ -238,15 +242,20 @@ class Draft:
 
     def _release(self, device: Device, key: StreamKey, floor: int) -> None:
         """The terminal holds nothing below ``floor``: what is missing there will not come."""
-        for first, last in self.progress_of(device, key).missing_below(floor):
+        missing = self.progress_of(device, key).missing_below(floor)
+        for first, last in missing:
             self._append(self.gaps, GapRow(key, first, last, "released"))
-            self._account(device, key, first, last)
+        if missing:
+            self._account(device, key, [(1, floor - 1)])
 
-    def _account(self, device: Device, key: StreamKey, first: int, last: int) -> None:
-        before = self.progress_of(device, key)
-        after = before.copy()
-        after.add(first, last)
-        self._swap(self.progress, key, after)
+    def _account(self, device: Device, key: StreamKey, ranges: Iterable[tuple[int, int]]) -> None:
+        progress = self.progress_of(device, key)
+        if key not in self._copied:
+            progress = progress.copy()
+            self._swap(self.progress, key, progress)
+            self._copied.add(key)
+        for first, last in ranges:
+            progress.add(first, last)
         self._note(self.changed_streams, key)
 
     def _put(self, key: StreamKey, stored: StoredRecord, utc_us: int) -> None:

@@ -22,6 +22,10 @@ class Progress:
     def ahead(self) -> tuple[tuple[int, int], ...]:
         return tuple(self._ahead)
 
+    @property
+    def holes(self) -> int:
+        return len(self._ahead)
+
     def add(self, first: int, last: int) -> None:
         """Sequences first..last are accounted for."""
         first = max(first, self.position + 1)
@@ -83,3 +87,17 @@ def runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
             first = last = n
     if first is not None and last is not None:
         yield first, last
+
+
+def spans(numbers: Iterable[int], slack: int) -> Iterator[tuple[int, int]]:
+    """Ascending numbers as inclusive ranges; holes of at most ``slack`` numbers count as if they were there."""
+    whole: tuple[int, int] | None = None
+    for first, last in runs(numbers):
+        if whole is None or first - whole[1] - 1 > slack:
+            if whole is not None:
+                yield whole
+            whole = first, last
+        else:
+            whole = whole[0], last
+    if whole is not None:
+        yield whole
