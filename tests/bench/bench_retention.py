@@ -1,6 +1,6 @@
 """How long a drive a journal holds without a link: as committed, packed, thinned: ``bench_retention.py``.
 
-A drive at 1 Hz with 26 signals and a commit a second, as while the car moves, into a journal of 1 MiB in memory until
+A drive at 1 Hz with 26 signals and a commit a second, as while the car moves, into a journal of 4 MiB in memory until
 each stage is over; prints one JSON document: bytes for a second of driving, and hours in 1 GiB at that rate.
 """
 
@@ -17,7 +17,7 @@ from outrider.record.options import JournalOptions
 from outrider.record.storage_memory import MemoryStorage, Operation
 from outrider.wire.bodies import encode_body
 
-QUOTA = 1 << 20
+QUOTA = 4 << 20
 SIGNALS = 26
 
 
@@ -35,7 +35,7 @@ class Drive:
 
     def __init__(self, *, tidy: bool) -> None:
         self.storage = Silent()
-        options = JournalOptions.sized(telemetry_segment_bytes=32 * 1024, quota_bytes=QUOTA)
+        options = JournalOptions.sized(telemetry_segment_bytes=64 * 1024, quota_bytes=QUOTA)
         self.journal = Journal.open(self.storage, options, boot_id=1, rng=random.Random(1))
         self.storage.written = 0
         self.seconds = 0

@@ -280,10 +280,13 @@ def _held(station: Station, verdict: Verdict) -> dict[tuple[int, Lane], dict[int
 def _numbers(declared: list[tuple[int, int, str]], truth: dict[int, bytes]) -> dict[int, str]:
     """Number -> why it is gone; of several reasons the mildest, which came first."""
     gone: dict[int, str] = {}
-    for first, last, reason in declared:
-        for seq in range(first, last + 1):
-            if seq in truth and (seq not in gone or reason == GapReason.THINNED.name.lower()):
-                gone[seq] = reason
+    thinned = GapReason.THINNED.name.lower()
+    for kind in sorted({reason for _first, _last, reason in declared}, key=lambda reason: reason == thinned):
+        at = 0
+        for first, last, reason in sorted(declared):
+            if reason == kind:
+                gone.update((seq, kind) for seq in range(max(first, at), last + 1) if seq in truth)
+                at = max(at, last + 1)
     return gone
 
 
