@@ -126,6 +126,7 @@ def _nats(servers: str, given: dict[str, Any], *, alone: bool) -> NatsOptions:
         servers=urls,
         durable=given["nats_durable"],
         replicas=given["nats_replicas"],
+        tls=given["tls"],
         ca_file=given["ca_file"],
         certificate_file=given["cert_file"],
         key_file=given["cert_key_file"],

@@ -48,7 +48,8 @@ class JetStreamConnector:
 
     def __init__(self, options: NatsOptions) -> None:
         self._options = options
-        wants_tls = any(server.startswith("tls://") for server in options.servers) or options.ca_file is not None
+        files = (options.ca_file, options.certificate_file)
+        wants_tls = options.tls or any(files) or any(server.startswith("tls://") for server in options.servers)
         self._tls = make_tls(
             BrokerOptions(
                 tls=wants_tls,
@@ -169,7 +170,7 @@ class JetStreamSource:
             subscription = await js.pull_subscribe_bind(
                 o.durable, stream=o.stream, pending_msgs_limit=-1, pending_bytes_limit=-1
             )
-            self._fetching = asyncio.create_task(self._fetch(subscription))
+            self._fetching = asyncio.create_task(self._guard(self._fetch(subscription)))
 
     async def _make_stream(self, js: JetStreamContext) -> None:
         """As the server itself makes it when the first MQTT client connects; whoever comes first."""
@@ -245,7 +246,7 @@ class JetStreamSource:
     async def _confirm(self, tokens: list[Msg]) -> None:
         try:
             for message in tokens:
-                del self._held[message.reply]
+                self._held.pop(message.reply, None)
                 await message.ack()
         except (NatsError, OSError) as err:  # they come again, and are known then
             self._fail(_text(err))
@@ -254,12 +255,15 @@ class JetStreamSource:
     async def _close(self) -> None:
         if self._fetching is not None:
             self._fetching.cancel()
-        if self._client.is_connected:
-            for message in self._held.values():  # another worker may have them at once
+        try:
+            while self._held and self._client.is_connected:  # another worker may have them at once
+                _reply, message = self._held.popitem()
                 await message.nak()
-            await self._client.flush(1)
-        self._error = self._error or "closed"
-        await self._client.close()
+            if self._client.is_connected:
+                await self._client.flush(1)
+        finally:
+            self._error = self._error or "closed"
+            await self._client.close()
 
     async def _on_error(self, err: Exception) -> None:
         _log.debug("nats: %s", _text(err))

@@ -40,17 +40,19 @@ class BrokerOptions:
 class NatsOptions:
     """How to take messages from the JetStream stream behind NATS's MQTT listener.
 
-    servers: of the cluster, as ``nats://host:port`` or ``tls://host:port``; any that answers is used. durable: the
-    consumer that all workers share; it is made when missing. stream, prefix: where NATS keeps MQTT messages of QoS 1.
-    ack_wait_s: what a worker does not confirm for so long is given to another. hand_out: messages this worker holds at
-    most; max_ack_pending: all workers together. replicas: of the stream, where it has to be made because no terminal
-    was ever connected. listen_only: hear all messages and take none.
+    servers: of the cluster, as ``nats://host:port`` or ``tls://host:port``; any that answers is used. tls: also for
+    ``nats://``, as with a file of authorities or a certificate. durable: the consumer that all workers share; it is
+    made when missing. stream, prefix: where NATS keeps MQTT messages of QoS 1. ack_wait_s: what a worker does not
+    confirm for so long is given to another. hand_out: messages this worker holds at most; max_ack_pending: all workers
+    together. replicas: of the stream, where it has to be made because no terminal was ever connected. listen_only: hear
+    all messages and take none.
     """
 
     servers: tuple[str, ...] = ("nats://127.0.0.1:4222",)
     durable: str = "outrider-ingest"
     stream: str = "$MQTT_msgs"
     prefix: str = "$MQTT.msgs."
+    tls: bool = False
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None

@@ -10,12 +10,13 @@ import pytest
 
 from outrider.cli.ingest_source import with_source
 from outrider.errors import ConfigError
+from outrider.ingest.jetstream_io import JetStreamConnector
 from outrider.ingest.notify_io import notify
 from outrider.ingest.options import BrokerOptions, ReceiverOptions
 
 NOTHING: dict[str, Any] = {
     "shared": None, "nats": None, "nats_durable": "outrider-ingest", "nats_replicas": 3, "nats_credentials": None,
-    "watch_only": False, "ca_file": None, "cert_file": None, "cert_key_file": None, "username": None,
+    "watch_only": False, "tls": False, "ca_file": None, "cert_file": None, "cert_key_file": None, "username": None,
     "password_file": None,
 }  # fmt: skip
 
@@ -65,6 +66,14 @@ def test_servers_of_a_cluster_are_listed_with_commas() -> None:
     nats = made(nats="tls://a:4222, tls://b:4222").nats
     assert nats is not None
     assert nats.servers == ("tls://a:4222", "tls://b:4222")
+
+
+def test_tls_is_for_nats_too() -> None:
+    """Asked for with --tls, a name and a password do not travel in the clear because the address says nats://."""
+    for wanted in (True, False):
+        nats = made(nats="nats://a:4222", tls=wanted).nats
+        assert nats is not None
+        assert (JetStreamConnector(nats)._tls is not None) == wanted
 
 
 @pytest.mark.parametrize(
