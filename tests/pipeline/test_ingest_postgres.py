@@ -217,6 +217,19 @@ def test_a_server_that_does_not_answer_is_given_up(url: str, monkeypatch: pytest
         assert numbers(store, "a", Lane.EVENT) == [1, 2]
 
 
+def test_a_transaction_that_failed_is_never_taken_for_committed(url: str) -> None:
+    """PostgreSQL answers COMMIT of a failed transaction with ROLLBACK, and no error: nothing of it is stored."""
+    with open_store(url) as store:
+        store.accept(one("a", 1), NOW)
+        with pytest.raises(JournalError):
+            store.sql.rows("SELECT no_such_column")
+        assert store.sql.in_transaction
+        with pytest.raises(JournalError, match="ROLLBACK"):
+            store.sql.commit()
+        store.rollback()
+        assert not store.positions()
+
+
 def test_a_text_that_postgresql_cannot_hold_stops_nobody(url: str) -> None:
     """A NUL in a status document would else refuse the whole group for ever."""
     with open_store(url) as store:

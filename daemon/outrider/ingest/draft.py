@@ -90,6 +90,12 @@ class Draft:
             self._undo.pop()()
         self._copied.clear()
 
+    @property
+    def is_pending(self) -> bool:
+        """Something is to be written."""
+        waiting = (self.records, self.gaps, self.fixes, self.tables, self.letters)
+        return bool(self.changed_devices or self.changed_streams or any(waiting))
+
     def written(self) -> None:
         """What was to be written is; the locks, and what was read under them, still hold."""
         self._undo = None

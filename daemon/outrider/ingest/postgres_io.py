@@ -36,6 +36,7 @@ _PUT: Final = (
 )
 _SETTINGS: Final = {
     "application_name": "outrider-ingest",
+    "default_transaction_isolation": "read committed",  # what is read after a lock was waited for must be of then
     "lock_timeout": "30s",  # a worker that hangs must not hang the others for ever
     "idle_in_transaction_session_timeout": "60s",
     "tcp_keepalives_idle": "10",  # nor one whose machine is gone
@@ -78,7 +79,7 @@ class PostgresSql:
 
     def commit(self) -> None:
         if self._in_transaction:
-            self._run(lambda: self._connection.execute("COMMIT"))
+            self._run(self._commit)
             self._in_transaction = False
 
     def rollback(self) -> None:
@@ -151,6 +152,10 @@ class PostgresSql:
     async def _begin(self) -> None:
         await self._ready()
         await self._connection.execute("BEGIN")
+
+    async def _commit(self) -> None:
+        if (done := await self._connection.execute("COMMIT")) != "COMMIT":
+            raise JournalError(f"database: the transaction had failed and was ended by {done}")
 
     async def _ready(self) -> None:
         if self._connection is None or self._connection.is_closed():

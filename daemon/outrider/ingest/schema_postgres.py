@@ -16,7 +16,7 @@ CREATE TABLE meta (
 );
 CREATE TABLE devices (
   device_no   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  name        text NOT NULL UNIQUE,
+  name        text COLLATE "C" NOT NULL UNIQUE,  -- sorted as the receiver does: locks are taken in one order
   seen_utc_us bigint NOT NULL,
   online      smallint,
   session_id  bigint,

@@ -99,9 +99,11 @@ class Store:
         return self._draft.next_ack_counter(device, utc_us)
 
     def commit(self) -> None:
-        if not self.sql.in_transaction:
-            return
         try:
+            if not self.sql.in_transaction:
+                if self._draft.is_pending:
+                    raise JournalError("database: the transaction was ended; nothing of it is stored")
+                return
             self._write()
             self.sql.commit()
         except JournalError:

@@ -390,3 +390,15 @@ def test_thousands_of_holes_are_told_without_a_copy_of_all_for_each(tmp_path: Pa
         assert store.position(StreamKey("car", 77, Lane.EVENT)) == 0
         store.commit()
         assert not [gap for gap in store.gaps() if gap.reason == "released"]
+
+
+def test_a_transaction_that_the_database_ended_is_never_taken_for_committed(tmp_path: Path) -> None:
+    """SQLite ends one by itself when the disk fails in the middle of it."""
+    with Store.open(tmp_path / "r.db") as store:
+        store.accept(span(1, 3), 1)
+        store.sql.rollback()
+        with pytest.raises(JournalError, match="nothing of it is stored"):
+            store.commit()
+        assert store.position(KEY) == 0
+        assert store.accept(span(1, 3), 1).new == 3
+        store.commit()
