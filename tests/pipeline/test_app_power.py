@@ -88,8 +88,9 @@ def test_the_signal_reaches_the_daemon(tmp_path: Path, monkeypatch: pytest.Monke
         def power_signal(self) -> None:
             told.append(signal.SIGPWR)
 
-        def run(self, _stop: threading.Event) -> None:
+        def run(self, _stop: threading.Event) -> bool:
             os.kill(os.getpid(), signal.SIGPWR)
+            return False
 
     file = tmp_path / "outrider.toml"
     file.write_text(CONFIG.format(folder=tmp_path), encoding="utf-8")

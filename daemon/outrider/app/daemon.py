@@ -102,9 +102,9 @@ class Daemon:
         self._connectivity = Connectivity(connectivity_options(self._config, base), clock, self._notices.put)
         self._engine: dict[str, Any] = {}  # the engine's counters, renewed by the owner thread
 
-    def run(self, stop: threading.Event) -> None:
-        """Open everything (errors of the parts come out here), run until ``stop``, close in order. Returns before
-        ``stop`` once the terminal has been enrolled: to be run anew, with what it is now."""
+    def run(self, stop: threading.Event) -> bool:
+        """Open everything (errors of the parts come out here), run until ``stop``, close in order. True: ended before
+        ``stop``, because the terminal has been enrolled: to be run anew, with what it is now."""
         with ExitStack() as stack:
             self._open(stack)
             log.info("running: device %s, %d source(s)", self._config.terminal.device, len(self._sources))
@@ -112,6 +112,7 @@ class Daemon:
                 self._wait()
                 self._turn()
             log.info("stopping")
+        return not stop.is_set()
 
     # -- composition -------------------------------------------------------------------------------
 

@@ -55,10 +55,11 @@ def cli(file: Path, log_level: str, rig_speed: int) -> None:
     stop = stop_on_signals()
     if rig_speed > 1:
         _hurry()
-    while not stop.is_set():  # again once, when the terminal has been enrolled
+    again = True
+    while again:  # once more, when the terminal has been enrolled
         daemon = Daemon(config, file.parent.resolve(), SystemClock(), rig_speed=rig_speed)
         signal.signal(signal.SIGPWR, partial(_power_fails, daemon))
-        daemon.run(stop)
+        again = daemon.run(stop)
 
 
 def _power_fails(daemon: Daemon, _number: int, _frame: object) -> None:
