@@ -203,9 +203,8 @@ class Year:
         for stream in sorted({*promised, *held}):
             truth, stored = promised.get(stream, {}), held.get(stream, {})
             gone = _numbers(declared.get(stream, []), truth)
-            verdict.truth[stream] = _digest(
-                each for each in sorted(truth.items()) if each[0] not in gone.keys() - stored
-            )
+            absent = gone.keys() - stored.keys()
+            verdict.truth[stream] = _digest(each for each in sorted(truth.items()) if each[0] not in absent)
             verdict.store[stream] = _digest(sorted(stored.items()))
             for reason in gone.values():
                 verdict.gaps[reason] += 1
