@@ -21,7 +21,7 @@ from outrider.ingest.core import StreamKey
 from outrider.ingest.shelf_far import FarRow, hex_of, record_of, stream_of
 from outrider.model.record import Kind, StoredRecord
 
-# is_record: a gap gives way to the record that arrived after all.
+# precedence: a gap gives way to the record that arrived after all, and what comes again to what was there.
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS {table} (
   device          LowCardinality(String),
@@ -35,8 +35,8 @@ CREATE TABLE IF NOT EXISTS {table} (
   t_us            Int64 CODEC(Delta, ZSTD),
   body            String CODEC(ZSTD(3)),
   received_utc_us Int64 CODEC(Delta, ZSTD),
-  is_record       UInt8 DEFAULT kind != {gap}
-) ENGINE = ReplacingMergeTree(is_record)
+  precedence      UInt64 DEFAULT if(kind = {gap}, 0, toUInt64(9223372036854775807 - received_utc_us))
+) ENGINE = ReplacingMergeTree(precedence)
 PARTITION BY toYYYYMM(fromUnixTimestamp64Micro(received_utc_us))
 ORDER BY (device, epoch, lane, seq)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"""

@@ -9,7 +9,7 @@ there already.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -52,8 +52,8 @@ class Ground(Protocol):
 
     def progress(self, device: Device, stream: StreamKey) -> Progress: ...
 
-    def held(self, device: Device, stream: StreamKey, first: int, last: int) -> dict[int, StoredRecord]:
-        """Records stored under first..last, by sequence."""
+    def held(self, device: Device, stream: StreamKey, ranges: Sequence[tuple[int, int]]) -> dict[int, StoredRecord]:
+        """Records stored under these numbers, by sequence."""
         ...
 
 
@@ -209,10 +209,9 @@ class Draft:
     def _held(self, device: Device, key: StreamKey, batch: Batch) -> dict[int, StoredRecord]:
         """Under the batch's own numbers: a gap record in it may jump over any number of others."""
         progress = self.progress_of(device, key)
-        held: dict[int, StoredRecord] = {}
-        for first, last in spans((stored.seq for stored in batch.records), _SLACK):
-            if (known := progress.known(first, last)) is not None:
-                held |= self._ground.held(device, key, *known)
+        asked = [progress.known(*span) for span in spans((stored.seq for stored in batch.records), _SLACK)]
+        known = [span for span in asked if span is not None]
+        held = self._ground.held(device, key, known) if known else {}
         for stored in batch.records:
             if (row := self.records.get((key, stored.seq))) is not None:
                 held[stored.seq] = row[0]

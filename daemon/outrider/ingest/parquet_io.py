@@ -31,8 +31,11 @@ _TYPES: Final = (
     "bigint",
 )  # fmt: skip
 _SORTED: Final = "ORDER BY device, epoch, lane, seq"
-# Of several rows under one number: one that is no gap.
-_ONCE: Final = f"QUALIFY row_number() OVER (PARTITION BY device, epoch, lane, seq ORDER BY kind = {int(Kind.GAP)}) = 1"
+# Of several rows under one number: the first that is no gap.
+_ONCE: Final = (
+    "QUALIFY row_number() OVER (PARTITION BY device, epoch, lane, seq"
+    f" ORDER BY kind = {int(Kind.GAP)}, received_utc_us) = 1"
+)
 _RECORD: Final = "epoch, lane, seq, kind, category, schema, boot_id, t_us, body"
 _PAGE: Final = 10_000
 _ROW_GROUP: Final = 20_480  # rows; small, so that looking up a few numbers reads little
@@ -48,6 +51,8 @@ class ParquetShelf:
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._lock.touch(mode=0o640)
+            _sync(directory.parent)
+            _sync(directory)
         except OSError as err:
             raise JournalError(f"{directory}: {err.strerror}") from None
         self._db = _connect()
@@ -88,10 +93,9 @@ class ParquetShelf:
 
     def _write(self, db: Any, source: str, values: list[Any], folder: Path) -> None:
         """A file that is whole and on disk, with its name, or none."""
-        if not folder.exists():
-            folder.mkdir(parents=True, mode=0o750)
-            _sync(folder.parent)
-            _sync(folder.parent.parent)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        for parent in (folder.parent, folder.parent.parent):  # also where a crash came between: what has its name stays
+            _sync(parent)
         name = uuid.uuid4().hex
         unfinished = folder / f"{name}.tmp"
         try:

@@ -19,8 +19,8 @@ class Shelf(Protocol):
         """Durable with the register's transaction."""
         ...
 
-    def held(self, device: Device, stream: StreamKey, first: int, last: int) -> dict[int, StoredRecord]:
-        """Records under first..last, by sequence."""
+    def held(self, device: Device, stream: StreamKey, ranges: Sequence[tuple[int, int]]) -> dict[int, StoredRecord]:
+        """Records under these numbers, by sequence."""
         ...
 
     def records(self, number: int, device: str, epoch: int | None, lane: Lane | None) -> Iterator[StoredRecord]:

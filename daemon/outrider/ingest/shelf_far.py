@@ -1,7 +1,8 @@
 """``Far``: a store of records that has no transactions, and the rows it takes.
 
 Rows come again after a crash, and a gap and the record that replaced it may both be there: of the rows of one (device,
-epoch, lane, sequence) any that is no gap counts, they are all alike; else the gap. Every reading keeps to that.
+epoch, lane, sequence) the one counts that was received first and is no gap; else a gap. Nearly always they are alike:
+another content can only come while the far store cannot be asked. Every reading keeps to that.
 """
 
 from __future__ import annotations

@@ -29,10 +29,10 @@ class TableShelf:
         if rows:
             self._sql.put_records([record_row(device.number, stored, utc_us) for device, (stored, utc_us) in rows])
 
-    def held(self, device: Device, stream: StreamKey, first: int, last: int) -> dict[int, StoredRecord]:
+    def held(self, device: Device, stream: StreamKey, ranges: Sequence[tuple[int, int]]) -> dict[int, StoredRecord]:
         query = f"SELECT {COLUMNS} FROM records WHERE device_no=? AND epoch=? AND lane=? AND seq BETWEEN ? AND ?"
-        rows = self._sql.rows(query, device.number, signed(stream.epoch), int(stream.lane), first, last)
-        return {row[2]: stored_of(row) for row in rows}
+        place = (device.number, signed(stream.epoch), int(stream.lane))
+        return {row[2]: stored_of(row) for span in ranges for row in self._sql.rows(query, *place, *span)}
 
     def records(self, number: int, device: str, epoch: int | None, lane: Lane | None) -> Iterator[StoredRecord]:
         query = f"SELECT {COLUMNS} FROM records WHERE device_no = ?"

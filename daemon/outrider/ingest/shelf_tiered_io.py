@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 _SILENCE_S: Final = 10.0  # a far shelf that refused is not asked again for so long
 _QUICK_S: Final = 0.02  # an answer that took longer is followed by a rest of
 _REST: Final = 9  # times as long
+_LONG_S: Final = 1.0  # and one batch does not ask for longer
 _COUNTED: Final = 1_000_000  # waiting records are counted up to here
 
 
@@ -67,26 +68,28 @@ class TieredShelf:
     def put(self, rows: Sequence[tuple[Device, Row]]) -> None:
         self._near.put(rows)
 
-    def held(self, device: Device, stream: StreamKey, first: int, last: int) -> dict[int, StoredRecord]:
-        """While the far shelf cannot be asked, what may be there counts as new: it is stored a second time, which
-        reading shows once; only a conflict goes unnoticed. So too while asking has taken more than its share of time:
+    def held(self, device: Device, stream: StreamKey, ranges: Sequence[tuple[int, int]]) -> dict[int, StoredRecord]:
+        """While the far shelf cannot be asked, what may be there counts as new: it is stored a second time, and reading
+        shows the first; only a conflict goes unnoticed. So too while asking has taken more than its share of time:
         a terminal that repeats its past must not hold up the others."""
-        near = self._near.held(device, stream, first, last)
-        missing = last - first + 1 - len(near)
-        if not missing:
-            return near
+        near = self._near.held(device, stream, ranges)
+        asked = [span for span in ranges if any(seq not in near for seq in range(span[0], span[1] + 1))]
+        found = dict(near)
         begun = time.monotonic()
-        if begun >= self._ask_s:
+        if asked and begun >= self._ask_s:
             try:
-                found = self._far.held(stream, first, last) | near
+                while asked and time.monotonic() - begun < _LONG_S:
+                    far = self._far.held(stream, *asked[0])
+                    found |= {seq: s for seq, s in far.items() if s.record.kind != Kind.GAP or seq not in near}
+                    del asked[0]
                 ended = time.monotonic()
                 self._ask_s = ended + _REST * max(0.0, ended - begun - _QUICK_S)
-                return found
             except JournalError as err:
                 self._ask_s = time.monotonic() + _SILENCE_S
                 _log.warning("receiver: shelf: %s; what may be there already is stored once more", err)
-        self._counters["shelf_unchecked"] += missing
-        return near
+        for first, last in asked:
+            self._counters["shelf_unchecked"] += sum(seq not in near for seq in range(first, last + 1))
+        return found
 
     # ---- moving -------------------------------------------------------------------------------------
 
@@ -170,7 +173,8 @@ class TieredShelf:
             if epoch in (None, stream.epoch) and lane in (None, stream.lane):
                 # The near ones first: what is moved meanwhile is then found far as well, never nowhere.
                 near = self._near.records(number, device, stream.epoch, stream.lane)
-                yield from _once(heapq.merge(near, self._far.records(stream), key=lambda stored: stored.seq))
+                ranked = ((s, 1) for s in near), ((s, 0) for s in self._far.records(stream))
+                yield from _once(heapq.merge(*ranked, key=lambda found: found[0].seq))
 
     def runs(self, number: int, device: str) -> Iterator[tuple[StreamKey, int, int]]:
         found: dict[StreamKey, list[tuple[int, int]]] = {}
@@ -200,10 +204,11 @@ class TieredShelf:
         return [StreamKey(device, unsigned(epoch), Lane(lane)) for epoch, lane in rows]
 
 
-def _once(records: Iterable[StoredRecord]) -> Iterator[StoredRecord]:
-    """Of several under one number (near and far), the one that is no gap."""
-    for _seq, group in groupby(records, lambda stored: stored.seq):
-        yield min(group, key=lambda stored: stored.record.kind == Kind.GAP)
+def _once(records: Iterable[tuple[StoredRecord, int]]) -> Iterator[StoredRecord]:
+    """Of several under one number, with their rank (far 0, near 1), the one that is no gap; of two such the far one,
+    which was there before."""
+    for _seq, group in groupby(records, lambda found: found[0].seq):
+        yield min(group, key=lambda found: (found[0].record.kind == Kind.GAP, found[1]))[0]
 
 
 def _far_row(row: tuple[Any, ...]) -> FarRow:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -135,7 +135,7 @@ class Store:
         """For a record that is stored and was not understood: whether it is now. It must be the one that is stored."""
         self.sql.begin()
         key = StreamKey(device, stored.epoch, stored.record.lane)
-        held = self.shelf.held(self._draft.device(device, utc_us), key, stored.seq, stored.seq)
+        held = self.shelf.held(self._draft.device(device, utc_us), key, [(stored.seq, stored.seq)])
         return held.get(stored.seq) == stored and self._draft.learn_again(device, stored, utc_us)
 
     def drop_letters(self, letters: Iterable[Letter]) -> None:
@@ -152,8 +152,8 @@ class Store:
     def progress(self, device: Device, stream: StreamKey) -> Progress:
         return self._register.progress(device, stream)
 
-    def held(self, device: Device, stream: StreamKey, first: int, last: int) -> dict[int, StoredRecord]:
-        return self.shelf.held(device, stream, first, last)
+    def held(self, device: Device, stream: StreamKey, ranges: Sequence[tuple[int, int]]) -> dict[int, StoredRecord]:
+        return self.shelf.held(device, stream, ranges)
 
     # ---- reading (see ``SinkReader``): of an open transaction, too ----------------------------------
 
