@@ -12,7 +12,7 @@ empty drops what nobody has subscribed to yet.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from outrider.model.record import Lane
@@ -237,6 +237,11 @@ class SendCore:
     def backlog(self) -> dict[Lane, int]:
         """Durable records not acknowledged, by lane."""
         return {lane: sum(f.durable - f.acknowledged for f in self._of(lane)) for lane in Lane}
+
+    def company_s(self, waiting: Mapping[Lane, int]) -> float:
+        """How long all that waits (records by lane) may do so for want of a full batch."""
+        is_few = set(waiting) == {Lane.TELEMETRY} and waiting[Lane.TELEMETRY] < self._rules.batch_records
+        return self._rules.batch_age_s if is_few else 0.0
 
     # ---- leaves -----------------------------------------------------------------------------------
 

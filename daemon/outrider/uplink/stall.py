@@ -1,7 +1,7 @@
 """``StallWatch``: does the upload get on? If not, why. Pure.
 
 It stalls when for ``stall_s`` something waited that may go, a network was there as far as is known, and no
-acknowledgement moved the log's cursor; or when acknowledgements do come and the backlog grew all the same in three
+acknowledgement moved the log's cursor (a few rows of telemetry may wait for company before that); or when acknowledgements do come and the backlog grew all the same in three
 stretches of ``stall_s`` one after the other. It has resumed with the next acknowledgement that moves the cursor, or,
 where it was only too slow, when the backlog is smaller than it was a stretch before.
 """
@@ -32,7 +32,8 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """backlog: durable records that may go and are not acknowledged. progress_us: when the cursor last moved."""
+    """backlog: durable records that may go and are not acknowledged. progress_us: when the cursor last moved.
+    company_s: all of them may still wait so long for a full batch."""
 
     now_us: int
     backlog: int
@@ -41,6 +42,7 @@ class Situation:
     trouble: Why | None  # what ended the last connection
     path: Path = Path.UNKNOWN
     oldest_s: float | None = None
+    company_s: float = 0.0
 
 
 class StallWatch:
@@ -69,7 +71,8 @@ class StallWatch:
         return None
 
     def _begin(self, s: Situation, grows: bool) -> Notice | None:
-        waited = self._waiting_us is not None and s.now_us - max(self._waiting_us, s.progress_us or 0) >= self._stall_us
+        limit_us = self._stall_us + round(s.company_s * 1e6)
+        waited = self._waiting_us is not None and s.now_us - max(self._waiting_us, s.progress_us or 0) >= limit_us
         if not waited and not grows:
             return None
         self.why = _reason(s) if waited else Why.TOO_SLOW

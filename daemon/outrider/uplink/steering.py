@@ -79,6 +79,8 @@ class Steering:
     def turn(self, now_us: int) -> None:
         """While connected. LinkError: end this connection."""
         self._obey(now_us)
+        if self._state.path in (Path.NONE, Path.UNKNOWN):  # the meter came later than the connection
+            self._state = self._now_network()
         if self._has_moved(now_us):
             self._brokers.hurry(now_us)
             raise LinkError("another network carries us now")
@@ -140,9 +142,15 @@ class Steering:
     def _look(self, now_us: int, *, connected: bool) -> None:
         """Does the upload get on?"""
         lanes = frozenset(Lane) if self.rules is None else self.rules.lanes | {Lane.EMERGENCY}
-        backlog = sum(count for lane, count in self._core.backlog().items() if lane in lanes)
+        waiting = {lane: count for lane, count in self._core.backlog().items() if count and lane in lanes}
         situation = Situation(
-            now_us, backlog, self._tally.progress_us, connected, self._tally.trouble, self._now_network().path
+            now_us,
+            sum(waiting.values()),
+            self._tally.progress_us,
+            connected,
+            self._tally.trouble,
+            self._now_network().path,
+            company_s=self._core.company_s(waiting),
         )
         notice = self._stall.look(situation)
         if notice is not None:

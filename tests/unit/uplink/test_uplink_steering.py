@@ -12,7 +12,7 @@ from outrider.model.notice import Notice, NoticeCode
 from outrider.model.record import Lane
 from outrider.ports import Stream
 from outrider.uplink.brokers import Broker, Brokers
-from outrider.uplink.budget import Budget, BudgetOptions, Reach
+from outrider.uplink.budget import Budget, BudgetOptions, Reach, SendRules
 from outrider.uplink.core import SendCore
 from outrider.uplink.options import SendOptions, UplinkOptions
 from outrider.uplink.steering import Steering
@@ -112,3 +112,33 @@ def test_it_goes_back_when_the_first_answers_and_no_emergency_is_on_its_way() ->
     with pytest.raises(LinkError, match="back to a:1"):
         scene.steering.turn(1003 * S)
     assert dict(scene.notices[0].detail) == {"broker": "b:2", "before": "a:1"}
+
+
+def test_rows_that_wait_for_company_are_no_stall() -> None:
+    """A parked car sends a batch each 15 minutes, and its acknowledgement takes a moment: that is as it should be.
+    One that never comes is told."""
+    scene = Scene()
+    scene.core.obey(SendRules(900.0, 60, frozenset(Lane)))
+    scene.backlog(Lane.TELEMETRY, 0)
+    for now in range(4000):
+        if now % 903 == 0:
+            scene.tally.progress_us = now * S
+        scene.steering.turn(now * S)
+    assert scene.notices == []
+    with pytest.raises(LinkError, match="no acknowledgements"):
+        scene.pass_time(4000, 6000)
+    assert [notice.code for notice in scene.notices] == [NoticeCode.UPLOAD_STALLED]
+
+
+def test_a_meter_that_comes_late_does_not_cost_the_connection() -> None:
+    """The first connection may be there before anybody knows which network carries it."""
+    for unknown in (NetworkState(), NetworkState(Path.NONE)):
+        scene = Scene()
+        cellular, scene.net.state = scene.net.state, unknown
+        scene.steering.accepted(scene.brokers.first, 0)
+        scene.pass_time(0, 5)
+        scene.net.state = cellular
+        scene.pass_time(5, 20)
+        scene.net.state = NetworkState(Path.WIFI, interface="wlan0")
+        with pytest.raises(LinkError, match="another network"):
+            scene.pass_time(20, 40)
