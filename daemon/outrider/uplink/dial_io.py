@@ -63,7 +63,8 @@ class Dial:
 
     def _connect(self, host: str, port: int, deadline: float, talk: _Talk) -> socket.socket:
         """``talk`` connects a fresh socket to an address; each address of the host gets its share of the time."""
-        addresses = self._resolver.resolve(host, max(_LEAST_S, deadline - time.monotonic()))
+        names_s = max(_LEAST_S, (deadline - time.monotonic()) / 2)  # the other half is for what was known before
+        addresses = self._resolver.resolve(host, names_s, lambda: self._is_aborted)
         error: OSError = OSError("no address")
         for index, (family, address) in enumerate(addresses):
             share = (deadline - time.monotonic()) / (len(addresses) - index)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,6 +17,7 @@ from typing import Any, Final
 from outrider.errors import LinkError
 
 _KNOWN_MAX: Final = 16
+_LOOK_S: Final = 0.2  # so often who waits looks whether it is still to
 Addresses = list[tuple[int, str]]  # (family, address), the system's order
 
 
@@ -37,6 +39,14 @@ class _Question:
         self._host = host
         threading.Thread(target=self._ask, name="uplink-resolve", daemon=True).start()
 
+    def wait(self, timeout_s: float, is_given_up: Callable[[], bool]) -> bool:
+        """True: there is an answer."""
+        deadline = time.monotonic() + timeout_s
+        while not self.answered.wait(min(_LOOK_S, max(0.0, deadline - time.monotonic()))):
+            if is_given_up() or time.monotonic() >= deadline:
+                return False
+        return True
+
     def _ask(self) -> None:
         try:
             self.addresses = self._lookup(self._host)
@@ -55,14 +65,16 @@ class Resolver:
         self._asked: dict[str, _Question] = {}
         self._known: dict[str, Addresses] = {}
 
-    def resolve(self, host: str, timeout_s: float) -> Addresses:
-        """At least one address. LinkError when there is none within the time."""
+    def resolve(self, host: str, timeout_s: float, is_given_up: Callable[[], bool] = lambda: False) -> Addresses:
+        """At least one address. LinkError when there is none within the time. is_given_up: asked while waiting."""
         literal = _literal(host)
         if literal is not None:
             return [literal]
         question = self._asked.pop(host, None) or _Question(self._lookup, host)
-        if not question.answered.wait(timeout_s):
+        if not question.wait(timeout_s, is_given_up):
             self._asked[host] = question
+            if is_given_up():
+                raise LinkError(f"{host}: broken off")
             self._counters["dns_timeouts"] += 1
             return self._earlier(host, f"name not resolved within {timeout_s:g} s")
         if question.error is not None or not question.addresses:

@@ -1,9 +1,10 @@
 """``StallWatch``: does the upload get on? If not, why. Pure.
 
 It stalls when for ``stall_s`` something waited that may go, a network was there as far as is known, and no
-acknowledgement moved the log's cursor (a few rows of telemetry may wait for company before that); or when acknowledgements do come and the backlog grew all the same in three
-stretches of ``stall_s`` one after the other. It has resumed with the next acknowledgement that moves the cursor, or,
-where it was only too slow, when the backlog is smaller than it was a stretch before.
+acknowledgement moved the log's cursor (rows of telemetry that wait for company have the time of that on top); or when
+acknowledgements do come and the backlog grew all the same in three stretches of ``stall_s`` one after the other. It has
+resumed with the next acknowledgement that moves the cursor, or, where it was only too slow, when the backlog is smaller
+than it was a stretch before.
 """
 
 from __future__ import annotations

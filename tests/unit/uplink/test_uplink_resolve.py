@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from outrider.errors import LinkError
+from outrider.uplink.dial_io import Dial
 from outrider.uplink.resolve_io import Addresses, Resolver
 
 V4 = int(socket.AF_INET)
@@ -72,3 +74,35 @@ def test_what_was_known_serves_while_there_is_no_answer(names: Names) -> None:
 def test_a_name_that_is_none_is_an_error_with_the_name() -> None:
     with pytest.raises(LinkError, match="a name"):
         Resolver(Counter()).resolve("a name" + "x" * 300 + ".", 60)
+
+
+def test_a_name_service_that_hangs_leaves_time_for_what_was_known() -> None:
+    """The connection as a whole is broken off at its time: an earlier answer at that moment would come too late."""
+
+    class Asked(Resolver):
+        def resolve(self, host: str, timeout_s: float, _is_given_up: Callable[[], bool] = lambda: False) -> Addresses:
+            asked.append(timeout_s)
+            return [(V4, host)]
+
+    asked: list[float] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Dial(Asked(Counter()), None, 60.0).open("127.0.0.1", server.getsockname()[1]).close()
+    assert asked[0] <= 30.0
+
+
+def test_waiting_for_a_name_can_be_broken_off(names: Names) -> None:
+    """A terminal that is switched off does not wait for a name service that hangs."""
+    names.may_answer.clear()
+    dial, said = Dial(Resolver(Counter(), names), None, 3600.0), []
+
+    def look() -> None:
+        with pytest.raises(LinkError, match="broken off"):
+            dial.open("b.example", 1)
+        said.append("broken off")
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    dial.abort()
+    thread.join(60)
+    names.may_answer.set()
+    assert said
