@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from outrider.errors import BugError, WireError
 from outrider.ingest.core import StreamKey, clock_fix_of, gap_of
+from outrider.ingest.fairness import LetterLimit
 from outrider.ingest.progress import Progress, runs, spans
 from outrider.ingest.sink import Accepted, GapRow
 from outrider.model.record import ClockFix, Kind, SignalTable, StoredRecord
@@ -65,6 +66,7 @@ class Draft:
         self._ground = ground
         self._undo: list[Callable[[], object]] | None = []
         self._complaints = 0
+        self._limit = LetterLimit()
         self._copied: set[StreamKey] = set()  # progress since the mark: a message may tell thousands of ranges
         self.devices: dict[str, Device] = {}
         self.progress: dict[StreamKey, Progress] = {}
@@ -218,11 +220,12 @@ class Draft:
         return held
 
     def _complain(self, device: str, reason: str, stored: StoredRecord, utc_us: int) -> None:
-        """The first few of a batch become dead letters: more would push out those of others."""
+        """The first few of a batch, and of a terminal as many as of its useless payloads, become dead letters: more
+        would push out those of others."""
         self._complaints += 1
         if self._complaints == MAX_COMPLAINTS:
             reason += "; further records of this batch are not told"
-        if self._complaints <= MAX_COMPLAINTS:
+        if self._complaints <= MAX_COMPLAINTS and self._limit.allows(device, utc_us):
             self.letter(f"t/{device}", reason, stored.canonical(), utc_us)
 
     def _learn(self, device: Device, stored: StoredRecord, utc_us: int) -> set[StreamKey]:

@@ -22,22 +22,27 @@ class Fairness:
     def __init__(self, fade_s: float = 2.0) -> None:
         self._fade_us = fade_s * 1e6
         self._spent: dict[str, float] = {}
+        self._urgent: dict[str, float] = {}  # of this, for messages that are no telemetry
         self._faded_us: int | None = None
 
-    def spend(self, device: str, us: float) -> None:
-        """So much work was done for the terminal."""
+    def spend(self, device: str, us: float, *, urgent: bool = False) -> None:
+        """So much work was done for the terminal; urgent: for anything but telemetry."""
         self._spent[device] = self._spent.get(device, 0.0) + us
+        if urgent:
+            self._urgent[device] = self._urgent.get(device, 0.0) + us
 
     def fade(self, now_us: int) -> None:
         """Time passed: work of before counts less. Call once a group."""
         if self._faded_us is not None:
             factor = max(0.0, 1.0 - (now_us - self._faded_us) / self._fade_us)
             self._spent = {d: us * factor for d, us in self._spent.items() if us * factor > _FORGET}
+            self._urgent = {d: us * factor for d, us in self._urgent.items() if us * factor > _FORGET}
         self._faded_us = now_us
 
-    def hogs(self, device: str) -> bool:
-        """It has had more than its share, and others are there. Ask only while messages wait."""
-        own = self._spent.get(device, 0.0)
+    def hogs(self, device: str, *, urgent: bool = False) -> bool:
+        """It has had more than its share, and others are there. Ask only while messages wait. urgent: the message is no
+        telemetry, and is not held up by a backlog of it: only work for such messages counts."""
+        own = (self._urgent if urgent else self._spent).get(device, 0.0)
         if own < _FLOOR_US or len(self._spent) < 2:
             return False
         return own > max(_LEAST_SHARE, _TIMES_FAIR / len(self._spent)) * sum(self._spent.values())
@@ -66,7 +71,7 @@ class LetterLimit:
             bucket = _Bucket(self._burst, now_us)
             if len(self._buckets) >= self._most:
                 del self._buckets[next(iter(self._buckets))]  # the one that was quiet for longest
-        tokens = min(self._burst, bucket.tokens + (now_us - bucket.at_us) * self._per_us)
+        tokens = min(self._burst, bucket.tokens + max(0, now_us - bucket.at_us) * self._per_us)
         allowed = tokens >= 1.0
         self._buckets[device] = _Bucket(tokens - allowed, now_us)
         return allowed

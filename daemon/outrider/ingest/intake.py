@@ -70,12 +70,14 @@ class Intake:
         self._letters = LetterLimit()
         self._touched: dict[StreamKey, int] = {}  # and the newest sequence seen of each
         self._stored: list[tuple[Batch, int]] = []
+        self._counted: Counter[str] = Counter()  # in the open transaction
         self._keyless: set[str] = set()
 
     def forget(self) -> None:
         """The connection or the sink is gone: nothing of the open transaction will be."""
         self._touched.clear()
         self._stored.clear()
+        self._counted.clear()
         self._sink.rollback()
 
     def handle(self, source: Source, group: Sequence[Incoming], since_us: int, *, crowded: bool) -> None:
@@ -100,7 +102,8 @@ class Intake:
         from the terminal."""
         self._counters["messages"] += 1
         device = _device(message.topic)
-        if crowded and self._fairness.hogs(device):
+        urgent = not message.topic.endswith("/d")
+        if crowded and self._fairness.hogs(device, urgent=urgent):
             self._counters["shed"] += 1
             if self._watch is not None and device:
                 self._watch.sign(device)
@@ -109,7 +112,7 @@ class Intake:
         content = read_message(message.topic, message.payload, max_bytes=self._options.max_message_bytes)
         if self._watch is not None:
             self._watch.heard(content, retained=message.retained)
-        self._fairness.spend(device, self._worked_us() - begun)
+        self._fairness.spend(device, self._worked_us() - begun, urgent=urgent)
         return _Work(message, device, content)
 
     def _store(self, source: Source, work: Sequence[_Work], since_us: int) -> None:
@@ -139,7 +142,7 @@ class Intake:
             self._sink.undo()
             fault = DeadLetter(f"fault of the receiver: {type(err).__name__}: {err}", "fault")
             self._take_content(work.message, work.device, fault, now)
-        self._fairness.spend(work.device, self._worked_us() - begun)
+        self._fairness.spend(work.device, self._worked_us() - begun, urgent=not work.message.topic.endswith("/d"))
 
     def _take_content(self, message: Incoming, device: str, content: Content, now: int) -> None:
         match content:
@@ -147,14 +150,14 @@ class Intake:
                 self._put_letter(message, device, content, now)
             case Birth():
                 streams = self._sink.accept_birth(content, now)
-                self._counters["births"] += 1
+                self._counted["births"] += 1
                 if content.online and not message.retained:  # it may have missed our last acknowledgements
                     self._touched.update({stream: self._touched.get(stream, 0) for stream in streams})
             case Batch():
                 accepted = self._sink.accept(content, now)
-                self._counters["records"] += accepted.new
-                self._counters["duplicates"] += accepted.duplicates
-                self._counters["conflicts"] += accepted.conflicts
+                self._counted["records"] += accepted.new
+                self._counted["duplicates"] += accepted.duplicates
+                self._counted["conflicts"] += accepted.conflicts
                 self._touched.update({stream: self._touched.get(stream, 0) for stream in accepted.touched})
                 own = StreamKey(content.device, content.epoch, content.lane)
                 self._touched[own] = max(self._touched.get(own, 0), content.records[-1].seq)
@@ -178,6 +181,8 @@ class Intake:
         self._sink.commit()
         committed = self._clock.boottime_us()
         self._counters["commits"] += 1
+        self._counters.update(self._counted)
+        self._counted.clear()
         source.confirm(taken)
         for topic, payload in acks:
             self._counters["acks"] += source.publish(topic, payload)

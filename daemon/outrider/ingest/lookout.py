@@ -40,34 +40,38 @@ class Lookout:
 
     def handle(self, source: Source, group: Sequence[Incoming], since_us: int, *, crowded: bool) -> None:
         """All of a group. JournalError when the sink refuses."""
-        births = 0
+        births = []
         for message in group:
             self._counters["messages"] += 1
-            births += self._hear(message)
+            if (birth := self._hear(message)) is not None:
+                births.append(birth)
         if births:
+            self._sink.reserve(births)  # in one order: workers lock these terminals as well
+            for birth in births:
+                self._keep(birth)
             self._sink.commit()
             self._counters["commits"] += 1
         source.confirm(group)
 
-    def _hear(self, message: Incoming) -> bool:
-        """True where the sink has something to commit."""
+    def _hear(self, message: Incoming) -> Birth | None:
+        """The status document, if it is one."""
         if self._is_sign_only(message):
-            return False
+            return None
         content = read_message(message.topic, message.payload, max_bytes=self._options.max_message_bytes)
         self._watch.heard(content, retained=message.retained)
         self._counters["beacons"] += isinstance(content, BeaconFrom)
-        if not isinstance(content, Birth):
-            return False
+        return content if isinstance(content, Birth) else None
+
+    def _keep(self, birth: Birth) -> None:
         self._counters["births"] += 1
         try:
             self._sink.mark()
-            self._sink.accept_birth(content, self._clock.utc_us())
+            self._sink.accept_birth(birth, self._clock.utc_us())
         except JournalError:
             raise
         except Exception:  # noqa: BLE001  a fault with one terminal's document must not end the watch over the others
             self._counters["watch_faults"] += 1
             self._sink.undo()
-        return True
 
     def _is_sign_only(self, message: Incoming) -> bool:
         try:

@@ -51,8 +51,9 @@ class ParquetShelf:
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._lock.touch(mode=0o640)
-            _sync(directory.parent)
             _sync(directory)
+            with suppress(PermissionError):  # a parent that we may enter only
+                _sync(directory.parent)
         except OSError as err:
             raise JournalError(f"{directory}: {err.strerror}") from None
         self._db = _connect()

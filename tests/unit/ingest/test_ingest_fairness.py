@@ -23,6 +23,22 @@ def test_a_flood_is_put_behind_the_others() -> None:
     assert not fairness.hogs("new")
 
 
+def test_a_backlog_does_not_hold_up_its_own_terminals_events() -> None:
+    """A terminal that drains hours of telemetry beside others has a crash: that is read. A flood of events is not."""
+    fairness = Fairness()
+    fairness.fade(0)
+    fairness.spend("car", 3e6)
+    fairness.spend("car", 1e4, urgent=True)
+    fairness.spend("other", 1e5)
+    assert fairness.hogs("car")
+    assert not fairness.hogs("car", urgent=True)
+    fairness.spend("car", 9e6, urgent=True)
+    assert fairness.hogs("car", urgent=True)
+    fairness.fade(2_000_000)
+    assert not fairness.hogs("car", urgent=True)
+    assert not fairness._urgent
+
+
 def test_two_that_drain_a_backlog_side_by_side_are_both_served() -> None:
     """Half of the time each is no flood; neither is a third each."""
     for count in (2, 3, 4, 50):

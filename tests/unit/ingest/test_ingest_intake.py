@@ -18,7 +18,7 @@ from outrider.ingest.options import BrokerOptions, ReceiverOptions
 from outrider.ingest.sink import Sink
 from outrider.ingest.source import Incoming
 from outrider.ingest.store_io import Store
-from outrider.model.record import Lane
+from outrider.model.record import Category, Kind, Lane, Record, StoredRecord
 from outrider.wire.ack import Ack, verify_ack
 from outrider.wire.codec import encode_batch
 from tests.support.memory_log import MemoryLog, opaque, telemetry
@@ -124,6 +124,7 @@ def test_what_the_sink_refuses_is_neither_confirmed_nor_acknowledged(
             bench.handle(batch("a"))
     bench.intake.forget()
     assert bench.desk.told == []
+    assert bench.counters["records"] == 0, "it comes again, and counts then"
     bench.handle(batch("b", token=2))
     assert bench.desk.told == ["commit", "confirm 2", "publish t/b/a"]
     assert bench.store.digest("a") == {}
@@ -157,6 +158,24 @@ def test_garbage_of_one_terminal_fills_no_shelf(bench: Bench) -> None:
     assert bench.counters["letters_not_kept"] == 950
     assert len(list(bench.store.letters())) == 51
     assert sum(told.startswith("confirm") for told in bench.desk.told) == 1001
+
+
+def test_conflicts_of_one_terminal_fill_no_shelf(bench: Bench) -> None:
+    """Other content under stored numbers, again and again: all are counted, fifty are kept."""
+    bench.handle(Incoming("t/car/e", conflicting(b"first"), token=0))
+    for n in range(20):
+        bench.handle(Incoming("t/car/e", conflicting(b"%d" % n), token=n))
+    assert bench.counters["conflicts"] == 200
+    assert len(list(bench.store.letters())) == 50
+    bench.handle(Incoming("t/other/d", b"\xff", token="other"))
+    assert len(list(bench.store.letters())) == 51
+
+
+def conflicting(body: bytes) -> bytes:
+    records = [
+        StoredRecord(EPOCH, n, Record(Lane.EVENT, Kind(200), Category.DRIVING, 7, 0, body)) for n in range(1, 11)
+    ]
+    return encode_batch("car", records)
 
 
 def test_a_terminal_that_speaks_for_another_is_refused(bench: Bench) -> None:

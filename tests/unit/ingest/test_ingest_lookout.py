@@ -129,3 +129,14 @@ def test_births_are_kept_and_records_are_not(bench: Bench) -> None:
     assert [device["device"] for device in bench.store.devices()] == ["car"]
     assert bench.store.digest("car") == {}
     assert bench.source.confirmed == 4
+
+
+def test_terminals_are_locked_in_one_order(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receivers of the same sink lock them too: crosswise, in a reconnect storm, they would end each other's
+    transactions."""
+    reserved: list[set[str]] = []
+    monkeypatch.setattr(bench.store, "reserve", lambda births: reserved.append({birth.device for birth in births}))
+    births = [Birth(name, 1, "test", None, online=True, boot_id=7, epoch=9) for name in ("van", "bus", "car")]
+    bench.hear(*(Incoming(f"t/{birth.device}/s", encode_birth(birth)) for birth in births))
+    assert reserved == [{"van", "bus", "car"}]
+    assert len(bench.store.devices()) == 3
