@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -76,6 +77,14 @@ def enrolled_config(config: Config, identity: DeviceIdentity) -> Config:
     return msgspec.structs.replace(config, terminal=terminal, uplink=section)
 
 
+def check_usable(config: Config, identity: DeviceIdentity) -> None:
+    """TrustError unless everything that a connection needs can be read; what [uplink] names itself is not needed."""
+    identity.context(identity.current)
+    section = config.uplink
+    if section is None or not section.host or section.ack_key_file is None:
+        identity.settings()
+
+
 def describe(identity: DeviceIdentity) -> dict[str, Any]:
     """What ``outrider identity show --json`` prints. TrustError when the terminal is not enrolled."""
     from outrider.trust.certificates import ends_s, pin_of
@@ -97,6 +106,21 @@ def describe(identity: DeviceIdentity) -> dict[str, Any]:
     }
 
 
+@dataclass(slots=True)
+class _Attempts:
+    """How often something failed in a row, and when it may be tried again (CLOCK_BOOTTIME)."""
+
+    failures: int = 0
+    next_us: int = 0
+
+    def failed(self, now_us: int, wait_s: float) -> None:
+        self.failures += 1
+        self.next_us = now_us + round(wait_s * 1e6)
+
+    def clear(self) -> None:
+        self.failures = self.next_us = 0
+
+
 class IdentityKeeper:
     """See the module. Inert without a section ``[identity]``."""
 
@@ -112,8 +136,9 @@ class IdentityKeeper:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._uplink: Connection | None = None
-        self._next_us = 0  # no attempt at the enrolment server before that
-        self._failures = 0
+        self._claims = _Attempts()
+        self._renewals = _Attempts()  # apart: a claim that is refused must not keep a certificate from being renewed
+        self._tried: Provisioning | None = None  # what was claimed last; another one is claimed at once
         self._looked_us: int | None = None
         self._told_us: int | None = None
         self._last_error: str | None = None
@@ -129,10 +154,10 @@ class IdentityKeeper:
         recorded."""
         try:
             if identity.enrolled:
-                identity.context(identity.current)
+                check_usable(self.config, identity)
             return enrolled_config(self.config, identity)
-        except TrustError as err:
-            self._failed(err)
+        except (TrustError, OSError) as err:
+            self._say(err)
             return msgspec.structs.replace(self.config, uplink=None)
 
     @property
@@ -174,20 +199,18 @@ class IdentityKeeper:
             try:
                 self.look(self.identity)
             except Exception as err:  # noqa: BLE001  whatever it was, the terminal goes on, and tries again later
-                self._failed(err)
+                self._say(err)
             self._stop.wait(LOOK_S)
 
     def look(self, identity: DeviceIdentity) -> None:
         """What is to be done now. Called every LOOK_S."""
         now_us = self._clock.boottime_us()
         if not identity.enrolled:
-            if now_us >= self._next_us:
-                self._enrol(identity)
+            self._enrol(identity, now_us)
             return
         if self.config.uplink is None:  # it was damaged, or somebody has enrolled it meanwhile
-            if now_us >= self._next_us:
-                self._claim_again(identity, now_us)
-            identity.context(identity.current)
+            self._claim_again(identity, now_us)
+            check_usable(self._given, identity)
             enrolled_config(self._given, identity)  # ConfigError for another device: running anew would end in it
             self.restart = True
             return
@@ -199,11 +222,10 @@ class IdentityKeeper:
 
     def _claim_again(self, identity: DeviceIdentity, now_us: int) -> None:
         """A provisioning file with a new token replaces an identity, one of no use any more above all."""
-        from outrider.app.enrolment import est_client
-        from outrider.trust.enrol_io import enrol, is_claimed
+        from outrider.trust.enrol_io import is_claimed
 
         assert self._section is not None
-        if self._section.provisioning is None or now_us < self._next_us:
+        if self._section.provisioning is None:
             return
         try:
             given = read_provisioning(self._base / self._section.provisioning)
@@ -211,8 +233,34 @@ class IdentityKeeper:
                 return
         except TrustError:
             return  # deleted after use, as is right, or of no use
-        enrol(identity, given, est_client(self._given, self._base, given.url))
-        log.info("identity: enrolled anew as %s", given.device)
+        if self._claim(identity, given, now_us):
+            log.info("identity: enrolled anew as %s", given.device)
+
+    def _claim(self, identity: DeviceIdentity, given: Provisioning, now_us: int) -> bool:
+        """One attempt, when it is time for one: soon again where the server did not answer, or not now; in hours where
+        it refused for good."""
+        from outrider.app.enrolment import est_client
+        from outrider.trust.client_io import Refused
+        from outrider.trust.enrol_io import enrol
+        from outrider.trust.renewal import retry_s
+
+        attempts = self._claims
+        if given != self._tried:
+            attempts.clear()
+        if now_us < attempts.next_us:
+            return False
+        self._tried = given
+        try:
+            enrol(identity, given, est_client(self._given, self._base, given.url))
+        except Exception as err:  # noqa: BLE001  whatever it was, the server is not to be asked every other second
+            soon = not err.for_good if isinstance(err, Refused) else isinstance(err, LinkError)
+            doubling_s = min(ENROL_RETRY_CAP_S, ENROL_RETRY_S * 2.0 ** min(attempts.failures, 8))
+            attempts.failed(now_us, doubling_s if soon else retry_s(attempts.failures + 1))
+            self._say(err)
+            return False
+        attempts.clear()
+        self._last_error = None
+        return True
 
     def _confirm(self, identity: DeviceIdentity) -> None:
         if self._uplink is None or not identity.previous.exists():
@@ -220,38 +268,28 @@ class IdentityKeeper:
         if self._uplink.status().connected and identity.connected():
             log.info("identity: the broker has taken the renewed certificate; the old one is gone")
 
-    def _enrol(self, identity: DeviceIdentity) -> None:
-        from outrider.app.enrolment import est_client
-        from outrider.trust.client_io import Refused
-        from outrider.trust.enrol_io import enrol
-
+    def _enrol(self, identity: DeviceIdentity, now_us: int) -> None:
         assert self._section is not None
         if self._section.provisioning is None:
             self._last_error = "not enrolled; run: outrider identity enrol --from FILE"
             return
         given = read_provisioning(self._base / self._section.provisioning)
         _check_device(self._given, given.device, "the provisioning file is for")
-        try:
-            outcome = enrol(identity, given, est_client(self._given, self._base, given.url))
-        except (LinkError, Refused) as err:
-            if isinstance(err, Refused) and err.for_good:
-                raise
-            self._failed(err, min(ENROL_RETRY_CAP_S, ENROL_RETRY_S * 2.0 ** min(self._failures, 8)))
-            return
-        log.info("identity: enrolled as %s", outcome.device)
-        self._last_error = None
-        self.restart = True
+        if self._claim(identity, given, now_us):
+            log.info("identity: enrolled as %s", given.device)
+            self.restart = True
 
     def _watch_lifetime(self, identity: DeviceIdentity, now_us: int) -> None:
-        from outrider.trust.renewal import State
+        from outrider.trust.renewal import State, retry_s
 
         state = identity.held().lifetime.state(identity.now_s()[0])
-        if state is not State.FRESH and now_us >= self._next_us:
+        if state is not State.FRESH and now_us >= self._renewals.next_us:
             try:
                 self._renew(identity)
                 return
-            except (OutriderError, OSError) as err:
-                self._failed(err)
+            except Exception as err:  # noqa: BLE001  that it is going to expire must be told whatever the reason is
+                self._renewals.failed(now_us, retry_s(self._renewals.failures + 1))
+                self._say(err)
         if state in {State.EXPIRING, State.EXPIRED} and (self._told_us is None or now_us - self._told_us >= DAY_US):
             self._told_us = now_us
             self._tell(NoticeCode.CERTIFICATE_EXPIRING, identity, expired=state is State.EXPIRED)
@@ -261,8 +299,7 @@ class IdentityKeeper:
         from outrider.trust.enrol_io import enrolled_at, renew
 
         renew(identity, est_client(self._given, self._base, enrolled_at(identity)))
-        self._failures = 0
-        self._next_us = 0
+        self._renewals.clear()
         self._told_us = None
         self._last_error = None
         self._tell(NoticeCode.CERTIFICATE_RENEWED, identity)
@@ -272,14 +309,10 @@ class IdentityKeeper:
         level = NoticeLevel.INFO if code is NoticeCode.CERTIFICATE_RENEWED else NoticeLevel.WARNING
         detail = [("certificate", held.fingerprint[:16]), ("ends_utc_s", str(held.ends_s))]
         if code is NoticeCode.CERTIFICATE_EXPIRING:
-            detail.append(("failures", str(self._failures)))
+            detail.append(("failures", str(self._renewals.failures)))
         self._on_notice(Notice(code, NoticeLevel.ERROR if expired else level, tuple(detail)))
 
-    def _failed(self, err: Exception, wait_s: float | None = None) -> None:
-        from outrider.trust.renewal import retry_s
-
-        self._failures += 1
-        self._next_us = self._clock.boottime_us() + round((retry_s(self._failures) if wait_s is None else wait_s) * 1e6)
+    def _say(self, err: Exception) -> None:
         if str(err) != self._last_error:
             log.warning("identity: %s", err)
         self._last_error = str(err)

@@ -7,6 +7,7 @@ and its answer is worth what the pin says (RFC 7030, 4.1.1). Everything else nee
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
 import http.client
 import socket
@@ -42,16 +43,17 @@ class Refused(TrustError):  # noqa: N818  an answer of theirs, named as such
 
 
 class _Connection(http.client.HTTPSConnection):
-    """HTTPS over a TCP connection that somebody else may have made."""
+    """HTTPS over a TCP connection that somebody else may have made. ``handle``: to break it with; ``sock`` is none for
+    that, it changes with TLS and is let go before an answer has been read."""
 
     opener: Connect | None = None
+    handle: socket.socket | None = None
 
     def connect(self) -> None:
-        if self.opener is None:
-            super().connect()
-            return
-        raw = self.opener(self.host, self.port)
+        where = (self.host, self.port)
+        raw = socket.create_connection(where, self.timeout) if self.opener is None else self.opener(*where)
         raw.settimeout(self.timeout)
+        self.handle = raw.dup()
         self.sock = raw  # closed with the connection, also when the handshake fails
         self.sock = self._context.wrap_socket(raw, server_hostname=self.host)  # type: ignore[attr-defined]  # stdlib's
 
@@ -111,6 +113,8 @@ class EstClient:
                 connection.request("POST", path, *sent)
             response = connection.getresponse()
             answer = response.read(MAX_ANSWER_BYTES + 1)
+            if response.length and len(answer) <= MAX_ANSWER_BYTES:  # ``read`` with a limit does not tell
+                raise http.client.IncompleteRead(b"", response.length)
         except ssl.SSLCertVerificationError as err:
             reason = err.verify_message if hasattr(err, "verify_message") else str(err)
             raise TrustError(f"{self._host}:{self._port} is not to be trusted: {reason}") from None
@@ -119,6 +123,8 @@ class EstClient:
         finally:
             watchdog.cancel()
             connection.close()
+            if connection.handle is not None:
+                connection.handle.close()
         if len(answer) > MAX_ANSWER_BYTES:
             raise TrustError(f"the enrolment server's answer has more than {MAX_ANSWER_BYTES} bytes")
         if response.status != 200:
@@ -128,14 +134,12 @@ class EstClient:
         return answer
 
 
-def _break(connection: http.client.HTTPSConnection) -> None:
+def _break(connection: _Connection) -> None:
     """End an exchange that takes too long as a whole; each single wait has its own limit."""
-    sock = connection.sock
-    if sock is not None:
-        try:
-            sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
+    handle = connection.handle
+    if handle is not None:
+        with contextlib.suppress(OSError):
+            handle.shutdown(socket.SHUT_RDWR)
 
 
 def _one_line(answer: bytes) -> str:

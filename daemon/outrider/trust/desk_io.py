@@ -6,6 +6,7 @@ the caller runs it on one thread. Nothing here logs or stores a token or a key.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -55,6 +56,10 @@ class Peer:
     remote: str
     certificate: bytes | None = None
 
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.certificate or b"").hexdigest()
+
 
 class _No(Exception):  # noqa: N818  an answer on its way out, not an error
     def __init__(self, status: int, what: str, reason: str, device: str | None = None) -> None:
@@ -85,7 +90,8 @@ class EnrolmentDesk:
     brokers: tuple[Broker, ...]
     grace_days: int = GRACE_DAYS
     wall_s: Callable[[], float] = time.time
-    limit: FailureLimit = field(default_factory=FailureLimit)
+    limit: FailureLimit = field(default_factory=FailureLimit)  # of strangers, by address
+    holders: FailureLimit = field(default_factory=FailureLimit)  # by certificate: strangers must not shut these out
     counts: Counts = field(default_factory=Counts)
 
     def cacerts(self, _peer: Peer) -> Answer:
@@ -111,7 +117,6 @@ class EnrolmentDesk:
             raise _No(401, "enrol-no-token", "a device id and a claim token are needed (HTTP Basic)")
         device, token = credentials
         request = self._request(body, device, "enrol")
-        had = any(one.revoked_s is None for one in self.registry.all_issued(device))
         claim, certificate = self.registry.claim(
             token_hash(token),
             device,
@@ -123,11 +128,11 @@ class EnrolmentDesk:
             raise _No(401, f"enrol-token-{claim.value}", _REFUSED[claim], device)
         if claim is Claim.GRANTED:
             self.counts.enrolled += 1
-            if had:  # and is revoked now
-                self.authority.refresh()
-                self.authority.tell_broker()
         else:
             self.counts.repeated += 1
+        if len(self.registry.all_issued(device)) > 1:  # the others are revoked; repeated: the list may not say so yet
+            self.authority.refresh()
+            self.authority.tell_broker()
         self._note(f"enrol-{claim.value}", device, peer, f"serial {certificate.serial_number:x}")
         return Answer(200, BUNDLE, make_bundle([certificate]))
 
@@ -187,14 +192,15 @@ class EnrolmentDesk:
 
     def _guarded(self, peer: Peer, decide: Callable[[], Answer]) -> Answer:
         """Failures are counted, limited and audited; a fault of ours is no success of theirs."""
-        wait_s = self.limit.wait_s(peer.remote, self.wall_s())
+        limit, who = (self.limit, peer.remote) if peer.certificate is None else (self.holders, peer.fingerprint)
+        wait_s = limit.wait_s(who, self.wall_s())
         if wait_s > 0:
             self.counts.limited += 1
-            return _text(429, "too many failures from this address; wait", int(wait_s) + 1)
+            return _text(429, "too many failures; wait", int(wait_s) + 1)
         try:
             return decide()
         except _No as no:
-            self.limit.fail(peer.remote, self.wall_s())
+            limit.fail(who, self.wall_s())
             self.counts.refused += 1
             self._note(no.what, no.device, peer, str(no))
             return _text(no.status, str(no))

@@ -7,9 +7,9 @@
     roots, settings  fetched with the candidate: it has been seen to work, and so have the new roots
     current.pem      the candidate takes its place by one rename: enrolled (renewed); pending.key goes
 
-A renewal makes a new key each time: a key that leaked unnoticed is worth something until the next renewal only. A token
-that was claimed is known again (its hash is in the file), so the same file does nothing twice, and a new one replaces
-an identity that is of no use any more.
+A renewal makes a new key each time: a key that leaked unnoticed must renew as well to stay of use, which the audit of
+the server shows. A token that was claimed is known again (its hash is in the file), so the same file does nothing twice,
+and a new one replaces an identity that is of no use any more.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ from outrider.trust.private_io import (
 )
 from outrider.trust.provisioning import Provisioning
 from outrider.trust.requests import credentials_header, token_hash
-from outrider.trust.settings import write_settings
+from outrider.trust.settings import Settings, write_settings
 
 Ask = Callable[[Key], x509.Certificate]
-CLAIM: Final = b"claim: "  # first line of the identity's file; what stands before a PEM block is passed over
+CLAIM: Final = b"claim: "  # first lines of the identity's file; what stands before a PEM block is passed over
+CLAIMS: Final = 4  # so many are remembered, the newest first: an old file left lying about is known again
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +61,28 @@ class Outcome:
     fresh: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EstServer:
+    """The server that is talked to, and what verifies it. floor_s: the time it is at least where the clock is wrong."""
+
+    client: EstClient
+    url: str
+    roots: list[x509.Certificate]
+    floor_s: float | None
+
+
 def enrol(identity: DeviceIdentity, given: Provisioning, client: EstClient | None = None) -> Outcome:
     """Become ``given.device``. Nothing happens when that token has been claimed already. LinkError: try again later.
     client_io.Refused: later or never. TrustError: it is somebody else already, or the server is not to be believed."""
     if identity.enrolled and is_claimed(identity, given):
         return outcome(identity, fresh=False)
-    make_private_directory(identity.directory)
+    make_private_directory(identity.directory, like_parent=True)
     with exclusive(identity.directory / "lock"):
         return _enrol(identity, given, client or EstClient(given.url))
 
 
 def is_claimed(identity: DeviceIdentity, given: Provisioning) -> bool:
-    """Whether the identity came from this very token. TrustError when it is that of another device."""
+    """Whether the identity, or one before it, came from this token. TrustError when it is that of another device."""
     try:
         device = identity.device
     except TrustError:
@@ -81,19 +92,24 @@ def is_claimed(identity: DeviceIdentity, given: Provisioning) -> bool:
             f"this terminal is enrolled as {device!r}, the provisioning file is for {given.device!r}; "
             f"to make it another one, remove {identity.directory}"
         )
-    return _claim_of(identity) == token_hash(given.token)
+    return token_hash(given.token) in _claims_of(identity)
 
 
 def _enrol(identity: DeviceIdentity, given: Provisioning, client: EstClient) -> Outcome:
+    """Begins anew in time as well: a server that once was years ahead would else shut the terminal out for good."""
     roots = client.pinned_roots(given.ca_pin)
-    tls = pinned_context(roots, None, _floor(identity))
+    now_s, clock_known = identity.own_now_s()
+    floor_s = None if clock_known else now_s
+    tls = pinned_context(roots, None, floor_s)
 
     def ask(key: Key) -> x509.Certificate:
         request = make_request(key, given.device)
         return client.enrol(tls, request, credentials_header(given.device, given.token))
 
-    _make_candidate(identity, ask, given.device, roots, token_hash(given.token))
-    _learn(identity, client, given.device, roots, given.url)
+    claims = [token_hash(given.token), *_claims_of(identity)]
+    _make_candidate(identity, ask, given.device, roots, claims)
+    learnt = _learn(identity, EstServer(client, given.url, roots, floor_s), given.device)
+    identity.set_floor(learnt.utc_s)
     remove(identity.previous)  # whatever the device had before is revoked now
     _finish(identity)
     return outcome(identity, fresh=True)
@@ -108,9 +124,10 @@ def renew(identity: DeviceIdentity, client: EstClient | None = None) -> Outcome:
         tls = identity.context(identity.current)
         known = est.roots(tls)
         _make_candidate(
-            identity, lambda key: est.enrol(tls, make_request(key, device)), device, known, _claim_of(identity)
+            identity, lambda key: est.enrol(tls, make_request(key, device)), device, known, _claims_of(identity)
         )
-        _learn(identity, est, device, roots, url)
+        learnt = _learn(identity, EstServer(est, url, roots, _floor(identity)), device)
+        identity.raise_floor(learnt.utc_s)
         _keep_current(identity)
         _finish(identity)
     return outcome(identity, fresh=True)
@@ -133,12 +150,12 @@ def enrolled_at(identity: DeviceIdentity) -> str:
 
 
 def _make_candidate(
-    identity: DeviceIdentity, ask: Ask, device: str, roots: list[x509.Certificate], claim: str | None
+    identity: DeviceIdentity, ask: Ask, device: str, roots: list[x509.Certificate], claims: list[str]
 ) -> None:
     key = _pending_key(identity)
     certificate = ask(key)
     check_issued(certificate, key.public_key(), device, roots)
-    head = b"" if claim is None else CLAIM + claim.encode("ascii") + b"\n"
+    head = b"".join(CLAIM + claim.encode("ascii") + b"\n" for claim in claims[:CLAIMS])
     write_whole(identity.candidate, head + key_pem(key) + certificates_pem([certificate]))
 
 
@@ -166,17 +183,17 @@ def _is_current(identity: DeviceIdentity, key: Key) -> bool:
         return False
 
 
-def _learn(identity: DeviceIdentity, client: EstClient, device: str, roots: list[x509.Certificate], url: str) -> None:
+def _learn(identity: DeviceIdentity, server: EstServer, device: str) -> Settings:
     """Roots and settings by means of the candidate: the roots it was given verify the server that gives them."""
-    floor_s = _floor(identity)
-    renewed = client.roots(pinned_context(roots, identity.candidate, floor_s))
+    client, floor_s = server.client, server.floor_s
+    renewed = client.roots(pinned_context(server.roots, identity.candidate, floor_s))
     settings = client.settings(pinned_context(renewed, identity.candidate, floor_s))
     if settings.device != device:
         raise TrustError(f"the enrolment server takes this terminal for {settings.device!r}, not {device!r}")
     write_whole(identity.roots, certificates_pem(renewed), PUBLIC)
     write_whole(identity.settings_file, write_settings(settings))
-    write_whole(_server_file(identity), url.encode("ascii") + b"\n", PUBLIC)
-    identity.raise_floor(settings.utc_s)
+    write_whole(_server_file(identity), server.url.encode("ascii") + b"\n", PUBLIC)
+    return settings
 
 
 def _keep_current(identity: DeviceIdentity) -> None:
@@ -190,10 +207,15 @@ def _finish(identity: DeviceIdentity) -> None:
     remove(identity.pending)
 
 
-def _claim_of(identity: DeviceIdentity) -> str | None:
-    """Hash of the token that the identity in use came from."""
-    first = (read_whole(identity.current) or b"").partition(b"\n")[0]
-    return first.removeprefix(CLAIM).decode("ascii", errors="replace") if first.startswith(CLAIM) else None
+def _claims_of(identity: DeviceIdentity) -> list[str]:
+    """Hashes of the tokens that the identity in use came from, the newest first."""
+    content = read_whole(identity.current) or b""
+    found = []
+    for line in content.split(b"\n", CLAIMS)[:CLAIMS]:
+        if not line.startswith(CLAIM):
+            break
+        found.append(line.removeprefix(CLAIM).decode("ascii", errors="ignore"))
+    return found
 
 
 def _floor(identity: DeviceIdentity) -> float | None:

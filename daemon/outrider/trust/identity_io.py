@@ -83,7 +83,11 @@ class DeviceIdentity:
 
     @property
     def enrolled(self) -> bool:
-        return self.current.exists()
+        """Also where it can not be looked at (another user's directory): who reads it then is told why."""
+        try:
+            return self.current.exists()
+        except OSError:
+            return True
 
     def held(self) -> Held:
         """The certificate in use. TrustError when there is none, or it cannot be read."""
@@ -134,10 +138,18 @@ class DeviceIdentity:
                 floors.append(float(starts_s(self.held().certificate)))
         return believable_s(self._wall_s(), tuple(floors))
 
+    def own_now_s(self) -> tuple[float, bool]:
+        """As ``now_s``, without what servers ever said: one whose clock was years ahead must not count for ever."""
+        return believable_s(self._wall_s(), ())
+
+    def set_floor(self, utc_s: int) -> None:
+        """It is ``utc_s``, whatever was believed before."""
+        write_whole(self.floor, b"%d\n" % utc_s, PUBLIC)
+
     def raise_floor(self, utc_s: int) -> None:
         """It was ``utc_s`` for certain (an authenticated server said so). Written when it is a day on: flash wears."""
         if utc_s - self._floor_s() >= 86_400:
-            write_whole(self.floor, b"%d\n" % utc_s, PUBLIC)
+            self.set_floor(utc_s)
 
     def _floor_s(self) -> float:
         content = (read_whole(self.floor) or b"").strip()

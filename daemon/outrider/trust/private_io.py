@@ -2,6 +2,9 @@
 
 A file is written beside its place, synced, renamed, and the directory synced: after a power cut there is the old one or
 the new one, never half of one, and never a moment in which another user could read it.
+
+What root writes belongs to the owner of the directory: a certificate renewed by hand with sudo must not be unreadable
+to the daemon that it is for.
 """
 
 from __future__ import annotations
@@ -21,11 +24,18 @@ PRIVATE: Final = 0o600
 PUBLIC: Final = 0o644
 
 
-def make_private_directory(path: Path) -> None:
-    """``path``, 0700 when it is new. OSError when it cannot be made."""
-    if not path.is_dir():
-        path.mkdir(parents=True, mode=0o700, exist_ok=True)
-        _sync_directory(path.parent)
+def make_private_directory(path: Path, *, like_parent: bool = False) -> None:
+    """``path``, 0700 when it is new. like_parent: it is for whoever owns the directory it is in. OSError when it cannot
+    be made."""
+    if path.is_dir():
+        return
+    if like_parent and not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        _give(path.parent, path.parent.parent)
+    path.mkdir(parents=True, mode=0o700, exist_ok=True)
+    if like_parent:
+        _give(path, path.parent)
+    _sync_directory(path.parent)
 
 
 def write_whole(path: Path, content: bytes, mode: int = PRIVATE) -> None:
@@ -36,6 +46,7 @@ def write_whole(path: Path, content: bytes, mode: int = PRIVATE) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             os.fchmod(file.fileno(), mode)  # whatever the umask took away
+            _give(file.fileno(), path.parent)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -77,12 +88,24 @@ def exclusive(path: Path) -> Iterator[None]:
     """One process at a time; it goes with the process. TrustError when another one is inside."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:
+        _give(handle, path.parent)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
         raise TrustError("another process is at work there; try again in a minute", path=path) from None
     finally:
         os.close(handle)
+
+
+def _give(what: Path | int, directory: Path) -> None:
+    """To the owner of a directory, where root is at work."""
+    if os.geteuid() != 0:
+        return
+    owner = directory.stat()
+    if isinstance(what, int):
+        os.fchown(what, owner.st_uid, owner.st_gid)
+    else:
+        os.lchown(what, owner.st_uid, owner.st_gid)  # not through a link that the owner has put there meanwhile
 
 
 def _sync_directory(path: Path) -> None:

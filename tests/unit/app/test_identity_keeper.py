@@ -60,7 +60,7 @@ class Desk:
         try:
             self.keeper.look(self.identity)
         except Exception as err:  # noqa: BLE001  as its thread does
-            self.keeper._failed(err)
+            self.keeper._say(err)
 
     def pass_days(self, days: float) -> None:
         self.clock.advance(days * DAY_S)
@@ -86,14 +86,17 @@ def test_a_new_terminal_enrols_as_soon_as_the_server_answers(tmp_path: Path, ser
     assert "cannot be read" in str((desk.keeper.status() or {})["last_error"])
     given = served.provisioning("bus-17", days=5)
     (tmp_path / "bus.toml").write_text(render_provisioning(given).replace(str(served.port), "1"), encoding="ascii")
-    desk.clock.advance(3600)
     desk.look()
     assert "localhost:1" in str((desk.keeper.status() or {})["last_error"])
+    waits = []
+    for _turn in range(4):
+        desk.look()  # not yet again
+        waits.append((desk.keeper._claims.next_us - desk.clock.boottime_us()) / 1e6)
+        desk.clock.advance(waits[-1])
+        desk.look()
+    assert waits == [30, 60, 120, 240]
     (tmp_path / "bus.toml").write_text(render_provisioning(given), encoding="ascii")
-    desk.look()
-    assert not desk.identity.enrolled  # not yet again
-    desk.clock.advance(601)
-    desk.look()
+    desk.look()  # another file: at once
     assert desk.keeper.restart
     again = desk.anew()
     assert again.config.terminal.device == "bus-17"
@@ -187,18 +190,57 @@ def test_a_damaged_identity_is_mended_by_a_new_provisioning_file(tmp_path: Path,
     desk.keeper = desk.anew()
     desk.look()
     assert not desk.keeper.restart
+    for _turn in range(30):  # a look each other second must not put the next claim off for ever
+        desk.clock.advance(2)
+        desk.look()
     (tmp_path / "bus.toml").write_text(render_provisioning(served.provisioning("bus-17")), encoding="ascii")
-    desk.clock.advance(3 * 3600)
     desk.look()
     assert desk.keeper.restart
     assert desk.identity.device == "bus-17"
 
 
+@pytest.mark.parametrize("days", [1, 0])
+def test_a_used_up_provisioning_file_does_not_keep_it_from_renewing(
+    tmp_path: Path, served: Enrolment, wall: Wall, days: int
+) -> None:
+    """An old file left in its place, or one whose token the server refuses: the certificate is renewed all the same."""
+    old, newer = served.provisioning("bus-17"), served.provisioning("bus-17")
+    enrol(DeviceIdentity(tmp_path / "data" / "identity", wall), old if days else newer)
+    desk = enrolled(tmp_path, served, wall)  # by hand, with a third one
+    (tmp_path / "bus.toml").write_text(render_provisioning(old), encoding="ascii")
+    refused = 0 if days else 1
+    wall.now_s += 0 if days else 2 * DAY_S  # it has expired
+    desk.look()
+    first = desk.identity.fingerprint
+    assert sum(what.startswith("enrol-token") for what in served.audit()) == refused
+    desk.pass_days(245)
+    desk.look()
+    assert desk.identity.fingerprint != first
+    assert "renewed" in served.audit()
+
+
+def test_an_identity_of_another_user_does_not_keep_the_car_from_being_recorded(
+    tmp_path: Path, served: Enrolment, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory that may not be entered: said, and no uplink; the daemon starts."""
+    desk = enrolled(tmp_path, served, wall)
+
+    def refuse(*_given: object, **_options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    monkeypatch.setattr("outrider.trust.private_io.read_file", refuse)
+    keeper = desk.anew()
+    assert keeper.config.uplink is None
+    assert "Permission denied" in str((keeper.status() or {})["last_error"])
+
+
+@pytest.mark.parametrize("more", ["", "[uplink]\nhost = 'other'\n"])
 def test_a_damaged_identity_does_not_keep_the_car_from_being_recorded(
-    tmp_path: Path, served: Enrolment, wall: Wall
+    tmp_path: Path, served: Enrolment, wall: Wall, more: str
 ) -> None:
     """No uplink, an error in the status; mended (or enrolled by hand) while the daemon runs, it is used."""
-    desk = enrolled(tmp_path, served, wall)
+    desk = enrolled(tmp_path, served, wall, TEXT + more)
     for path in (desk.identity.current, desk.identity.roots, desk.identity.settings_file):
         kept = path.read_bytes()
         path.write_bytes(b"\0" * 9)

@@ -107,3 +107,22 @@ def test_one_at_a_time(tmp_path: Path) -> None:
             second.__enter__()
     with exclusive(tmp_path / "lock"):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")
+def test_what_root_writes_belongs_to_who_owns_the_directory(tmp_path: Path) -> None:
+    """Enrolled or renewed by hand with sudo: the daemon's user can read its key, and take the lock."""
+    data = tmp_path / "data"
+    data.mkdir()
+    os.chown(data, 4242, 4243)
+    identity = data / "state" / "identity"
+    make_private_directory(identity, like_parent=True)
+    write_whole(identity / "current.pem", b"key")
+    with exclusive(identity / "lock"):
+        pass
+    for path in (data / "state", identity, identity / "current.pem", identity / "lock"):
+        found = path.stat()
+        assert (found.st_uid, found.st_gid) == (4242, 4243), path
+    assert is_private(identity / "current.pem")
+    make_private_directory(data / "ca")
+    assert (data / "ca").stat().st_uid == 0

@@ -1,0 +1,126 @@
+"""Nothing shuts a terminal out for good: wrong clocks, strangers, servers that hang, disks that were full."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from outrider.errors import LinkError, TrustError
+from outrider.trust import registry_io
+from outrider.trust.client_io import EstClient, Refused
+from outrider.trust.enrol_io import enrol, renew
+from outrider.trust.identity_io import DeviceIdentity
+from outrider.trust.registry_io import Registry
+from tests.support.identity import NOW_S, Enrolment, Wall, authority, enrolment
+
+DAY_S = 86_400
+DRIP_S = 0.1
+DRIPS = 400
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+@pytest.fixture
+def served(tmp_path: Path, wall: Wall) -> Iterator[Enrolment]:
+    with enrolment(tmp_path / "ca", wall) as found:
+        yield found
+
+
+@pytest.fixture
+def identity(tmp_path: Path, wall: Wall) -> DeviceIdentity:
+    return DeviceIdentity(tmp_path / "identity", wall)
+
+
+def test_a_server_that_was_years_ahead_once_does_not_shut_a_terminal_out_for_good(
+    served: Enrolment, identity: DeviceIdentity, wall: Wall
+) -> None:
+    """What it said then is a floor under the terminal's time; a new token begins anew."""
+    real = wall.now_s
+    enrol(identity, served.provisioning("bus-17"))
+    identity.raise_floor(int(real) + 5 * 365 * DAY_S)
+    with pytest.raises(TrustError, match="expired"):
+        renew(identity)
+    assert enrol(identity, served.provisioning("bus-17")).fresh
+    assert identity.now_s() == (real, True)
+    renew(identity)
+
+
+def test_lists_that_were_not_written_are_written_when_the_terminal_asks_again(
+    served: Enrolment, identity: DeviceIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full when a new token revoked the older certificate: the repeated question mends the list."""
+    enrol(identity, served.provisioning("bus-17"))
+    older = identity.held().certificate.serial_number
+    given = served.provisioning("bus-17")
+    with monkeypatch.context() as patch:
+        patch.setattr(served.authority, "refresh", lambda: (_ for _ in ()).throw(OSError(28, "full")))
+        with pytest.raises(Refused, match="503"):
+            enrol(identity, given)
+    assert enrol(identity, given).fresh
+    lists = x509.load_pem_x509_crl((served.authority.directory / "crl.pem").read_bytes())
+    assert lists.get_revoked_certificate_by_serial_number(older) is not None
+
+
+def test_strangers_do_not_shut_terminals_out(served: Enrolment, identity: DeviceIdentity, wall: Wall) -> None:
+    """Guessing from the same address, or from everywhere: who shows a certificate still renews."""
+    enrol(identity, served.provisioning("bus-17"))
+    for number in range(400):
+        served.desk.limit.fail("127.0.0.1" if number % 2 else f"10.0.{number}.1", wall())
+    assert renew(identity).fresh
+
+
+def test_an_answer_that_drips_ends_with_the_time_of_the_exchange(tmp_path: Path) -> None:
+    """A byte now and then, on a connection that was to be closed after the answer: it is broken off. With the time
+    taken from http.client's own socket, which is gone by then, all of it was waited for."""
+    ca = authority(tmp_path / "ca")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ca.directory / "server.pem", ca.directory / "server.key")
+    mine, theirs = socket.socketpair()
+    over = threading.Event()
+
+    def serve() -> None:
+        try:
+            with context.wrap_socket(theirs, server_side=True) as stream:
+                stream.recv(4096)
+                stream.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % DRIPS)
+                for _number in range(DRIPS):
+                    stream.sendall(b"x")
+                    over.wait(DRIP_S)
+        except OSError:
+            return  # broken off
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        with pytest.raises(LinkError):
+            EstClient("https://localhost:1", 2.0, lambda _host, _port: mine).pinned_roots("sha256:" + "0" * 64)
+    finally:
+        over.set()
+        thread.join(60)
+
+
+def test_a_reader_that_stays_does_not_end_the_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that is refused (a backup reads the file) leaves nothing open: the next one goes through."""
+    monkeypatch.setattr(registry_io, "BUSY_S", 0.05)
+    path = tmp_path / "registry.db"
+    with Registry(path) as registry:
+        registry.note(NOW_S, "first", None, None)
+        reader = sqlite3.connect(path, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM audit").fetchall()
+        with pytest.raises(OSError, match="locked"):
+            registry.note(NOW_S, "second", None, None)
+        reader.execute("COMMIT")
+        reader.close()
+        registry.note(NOW_S, "third", None, None)
+        assert [entry.what for entry in registry.audit()] == ["third", "first"]
