@@ -13,7 +13,7 @@ from paho.mqtt import publish
 from outrider.errors import ConfigError
 from outrider.ingest.keys import derive_key
 from outrider.ingest.metrics_io import PrometheusMeter, serve
-from tests.support.broker import Broker, free_port
+from tests.support.broker import Broker
 from tests.support.delivery import DEVICE, fill, make_uplink, running
 from tests.support.memory_log import MemoryLog
 from tests.support.terminal import wait_until
@@ -23,7 +23,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def read(port: int) -> dict[str, float]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         text = answer.read().decode("utf-8")
     lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, value in lines}
@@ -32,21 +32,31 @@ def read(port: int) -> dict[str, float]:
 def test_the_numbers_are_those_of_the_work_done(broker: Broker, tmp_path: Path) -> None:
     """Records, dead letters by cause, commits with their times, acknowledgements, and how far positions are behind; all
     names that docs/operate/fleet.md tells are there."""
-    port = free_port()
-    options = ("--broker", f"127.0.0.1:{broker.port}", "--db", str(tmp_path / "r.db"), "--metrics", str(port))
+    options = ("--broker", f"127.0.0.1:{broker.port}", "--db", str(tmp_path / "r.db"), "--metrics", "0")
     worker = Worker(tmp_path, "receiver", *options)
     worker.start()
     log = MemoryLog()
     fill(log, random.Random(1), telemetry_rows=120, events=4)
     try:
         worker.wait_ready()
+        (port,) = (int(found) for found in re.findall(r"metrics: http://127.0.0.1:(\d+)/metrics", worker.log()))
         key = derive_key(MASTER, DEVICE)
         with running(make_uplink(log, broker.port, ack_key=key)):
             assert log.wait_acknowledged(60), worker.log()
         for topic in (f"t/{DEVICE}/d", "t/other/d"):
             publish.single(topic, b"\xff", qos=1, hostname="127.0.0.1", port=broker.port)
-        wait_until("letters", lambda: read(port)['outrider_ingest_dead_letters_total{cause="unreadable"}'] == 2)
-        numbers = read(port)
+        numbers: dict[str, float] = {}
+
+        def settled() -> bool:
+            """Both letters are committed, and told."""
+            numbers.update(read(port))
+            commits = numbers["outrider_ingest_commits_total"]
+            return (
+                numbers['outrider_ingest_dead_letters_total{cause="unreadable"}'] == 2
+                and numbers["outrider_ingest_commit_seconds_count"] == commits >= 2
+            )
+
+        wait_until("letters", settled)
         assert worker.terminate() == 0
     finally:
         worker.end()

@@ -49,7 +49,7 @@ def say(port: int, roots: Path, certificate: Path, messages: list[tuple[str, byt
         for topic, payload in messages:
             client.publish(topic, payload, qos=1)
         wait_until("said", lambda: not client.want_write())
-        client.publish(messages[-1][0], b"end", qos=1).wait_for_publish(30)
+        client.publish(messages[-1][0], b"end", qos=1).wait_for_publish(60)
     finally:
         client.disconnect()
         client.loop_stop()

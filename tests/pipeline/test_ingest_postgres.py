@@ -200,11 +200,14 @@ def test_one_worker_moves_records_to_the_shelf(url: str, tmp_path: Path) -> None
 
 def test_a_server_that_does_not_answer_is_given_up(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It hangs (here: its process is stopped): one error after the time-out, and a new connection then."""
-    monkeypatch.setattr(postgres_io, "_COMMAND_S", 1.0)
     with open_store(url) as store:
         store.accept(one("a", 1), NOW)
         store.commit()
-        [(pid,)] = store.sql.rows("SELECT pg_backend_pid()")
+        assert isinstance(store.sql, postgres_io.PostgresSql)
+        store.sql._drop()
+        with monkeypatch.context() as patient:
+            patient.setattr(postgres_io, "_COMMAND_S", 2.0)  # of this connection; the next has as long as it takes
+            [(pid,)] = store.sql.rows("SELECT pg_backend_pid()")
         os.kill(pid, signal.SIGSTOP)
         try:
             with pytest.raises(JournalError):

@@ -72,7 +72,7 @@ class NatsCluster:
     async def _leads(self, consumer: str) -> list[int]:
         client = await nats.connect(list(self.urls))
         try:
-            js = client.jetstream(timeout=20)
+            js = client.jetstream(timeout=60)
             clusters = [info.cluster for info in await js.streams_info()]
             clusters.append((await js.consumer_info("$MQTT_msgs", consumer)).cluster)
         finally:
