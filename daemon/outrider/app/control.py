@@ -2,9 +2,9 @@
 
 A Unix stream socket, mode 0660. One JSON object a line in, one JSON object a line out, then the connection may go on.
 Requests: ``{"cmd": "status"}``, and those that parts of the daemon answer (``commands``). An unknown or malformed
-request gets ``{"error": "..."}``; a silent or endless client is cut off after ``CLIENT_TIMEOUT_S``. Who may open the
-socket (its user and group) may ask, and may do the little that commands do; what concerns the car will need
-authorisation of its own.
+request gets ``{"error": "..."}`` and nothing else. A client is cut off after ``CLIENT_TIMEOUT_S``, whatever it does:
+there may be others. Who may open the socket (its user and group) may ask, and may do the little that commands do; what
+concerns the car will need authorisation of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, Final
 from outrider.errors import ConfigError, InputError, LinkError, OutriderError
 
 CLIENT_TIMEOUT_S: Final = 5.0
+FAULT_S: Final = 1.0
 MAX_REQUEST: Final = 4096
 MAX_ANSWER: Final = 1 << 20
 
@@ -73,15 +75,18 @@ class ControlServer:
         while not self._stopping:
             try:
                 client, _address = self._socket.accept()
-            except OSError:
-                return
+            except OSError as err:
+                if not self._stopping:  # no file descriptor left: that may pass
+                    log.warning("control socket: %s", err)
+                    time.sleep(FAULT_S)
+                continue
             with client, suppress(OSError):
-                client.settimeout(CLIENT_TIMEOUT_S)
-                self._talk(client)
+                self._talk(client, time.monotonic() + CLIENT_TIMEOUT_S)
 
-    def _talk(self, client: socket.socket) -> None:
+    def _talk(self, client: socket.socket, deadline: float) -> None:
         buffer = b""
-        while not self._stopping:
+        while not self._stopping and (rest := deadline - time.monotonic()) > 0:
+            client.settimeout(rest)
             chunk = client.recv(MAX_REQUEST)
             if not chunk:
                 return
@@ -152,7 +157,7 @@ def ask(path: Path, command: str, **more: Any) -> dict[str, Any]:
         document = json.loads(answer)
     except ValueError:
         raise LinkError(f"{path}: the answer is no JSON") from None
-    if not isinstance(document, dict) or "error" in document:
+    if not isinstance(document, dict) or set(document) == {"error"}:  # beside other members it is a part's trouble
         raise LinkError(f"{path}: {document.get('error') if isinstance(document, dict) else document!r}")
     return document
 

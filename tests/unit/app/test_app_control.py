@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from outrider.app import control
 from outrider.app.control import MAX_REQUEST, ControlServer, ask
 from outrider.errors import ConfigError, InputError, LinkError
 
@@ -150,3 +152,64 @@ def test_a_fault_in_telling_does_not_end_the_telling(path: Path, caplog: pytest.
         ask(path, "status")
     assert ask(path, "status") == {"fine": True}
     server.stop()
+
+
+def test_a_trouble_that_is_told_beside_the_answer_is_no_refusal(path: Path) -> None:
+    """``outrider data`` and ``wear`` on a disk that refuses: the sums are there, and why they are not kept."""
+    server = ControlServer(path, dict, {"data": lambda _request: {"total_bytes": 5, "error": "disk full"}})
+    server.start()
+    try:
+        assert ask(path, "data") == {"total_bytes": 5, "error": "disk full"}
+    finally:
+        server.stop()
+
+
+def _is_cut_off(sock: socket.socket) -> bool:
+    try:
+        sock.sendall(b" ")
+        return sock.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_client_that_never_ends_is_cut_off(
+    server: ControlServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drop by drop, each in time: others want to ask too."""
+    monkeypatch.setattr(control, "CLIENT_TIMEOUT_S", 0.5)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(0.1)
+        sock.connect(str(path))
+        assert any(_is_cut_off(sock) for _ in range(1200))
+    monkeypatch.undo()
+    assert ask(path, "status") == {"device": "T1"}
+
+
+def test_no_free_descriptor_does_not_end_the_telling(
+    server: ControlServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """accept() fails while the process has too many files open; afterwards it is asked as before."""
+    monkeypatch.setattr(control, "FAULT_S", 0.01)
+
+    class Scarce:
+        """The listening socket, which twice has no descriptor to give."""
+
+        def __init__(self, real: socket.socket) -> None:
+            self._real, self.faults = real, 2
+
+        def accept(self) -> Any:
+            if self.faults:
+                self.faults -= 1
+                raise OSError(errno.EMFILE, "Too many open files")
+            return self._real.accept()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._real, name)
+
+    scarce = Scarce(server._socket)
+    monkeypatch.setattr(server, "_socket", scarce)
+    for _ in range(3):
+        assert ask(path, "status") == {"device": "T1"}
+    assert scarce.faults == 0

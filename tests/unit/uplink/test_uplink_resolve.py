@@ -86,7 +86,11 @@ def test_a_name_service_that_hangs_leaves_time_for_what_was_known() -> None:
 
     asked: list[float] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        Dial(Asked(Counter()), None, 60.0).open("127.0.0.1", server.getsockname()[1]).close()
+        dial = Dial(Asked(Counter()), None, 60.0)
+        dial.open("127.0.0.1", server.getsockname()[1]).close()
+        handle = dial.release()
+        assert handle is not None
+        handle.close()
     assert asked[0] <= 30.0
 
 
