@@ -99,9 +99,15 @@ class DataKeeper:
             if EARLIEST_UTC_US <= output.fix_utc_us < LATEST_UTC_US:
                 self._gnss = (now - (output.t_us - output.fix_t_us), output.fix_utc_us)
         elif isinstance(output, Event) and output.kind.is_crash and output.phase is Phase.CONFIRMED:
-            self._crash_us = now
-            self._budget.set_evidence_due(True)
+            with self._lock:  # ``turn`` may be about to say that nothing is due
+                self._crash_us = now
+                self._budget.set_evidence_due(True)
             self._hurry.set()
+
+    @property
+    def in_a_hurry(self) -> bool:
+        """Something has to outlive a power cut: ``turn`` should come at once."""
+        return self._hurry.is_set()
 
     def hurry(self) -> None:
         """The supply fails: what is counted is written at the next turn, which comes at once (``app/meters``)."""

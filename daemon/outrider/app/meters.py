@@ -72,6 +72,8 @@ class Meters:
         """Every output of the pipeline, on the owner's thread; never blocks."""
         for part in self._parts():
             part.note(output)
+        if self.data is not None and self.data.in_a_hurry:  # a crash: power may be gone before the next turn
+            self._wake.set()
 
     def hurry(self) -> None:
         """The supply fails: what was counted is written now."""

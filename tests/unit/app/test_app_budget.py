@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import replace
 
 import pytest
 
 from outrider.app import budget as module
 from outrider.app.budget import SAVE_BYTES, DataKeeper, read_usage
+from outrider.app.meters import Meters
 from outrider.clock import ManualClock
 from outrider.errors import InputError, JournalError
 from outrider.model.event import Event, EventFlag, EventKind, Phase
@@ -230,6 +232,36 @@ def test_evidence_of_a_confirmed_crash_does_not_wait(monkeypatch: pytest.MonkeyP
     assert Lane.BULK not in world.budget.rules(0, world.meter.state).lanes
     world.start()
     assert Lane.BULK not in world.budget.rules(0, world.meter.state).lanes
+
+
+def test_a_crash_is_noted_on_flash_at_once(world: World) -> None:
+    """Power goes with the crash: that its evidence is due may not wait for the next turn of the meters."""
+    meters = Meters()
+    meters.data = world.keeper
+    meters.note(QUIET)
+    assert not meters._wake.is_set()
+    meters.note(crash())
+    assert meters._wake.is_set()
+
+
+def test_a_crash_in_the_moment_of_looking_counts(world: World) -> None:
+    """The owner's thread tells of one while the meters' thread is about to say that no evidence is due."""
+    told: list[threading.Thread] = []
+    set_due = world.budget.set_evidence_due
+
+    def set_slowly(due: bool) -> None:
+        if not due and not told:
+            told.append(threading.Thread(target=world.keeper.note, args=(crash(),)))
+            told[0].start()
+            told[0].join(0.2)  # without the lock it has been told by now
+        set_due(due)
+
+    world.budget.set_evidence_due = set_slowly  # type: ignore[method-assign]  # a moment, made long
+    world.keeper.turn()
+    told[0].join(60)
+    assert world.budget._evidence_due
+    world.keeper.turn()
+    assert world.budget._evidence_due
 
 
 def test_a_parked_car_sends_less_often(world: World) -> None:
