@@ -28,9 +28,9 @@ class LogView:
             _log.warning("uplink: %s", err)
             return ()
 
-    def emergencies(self) -> int:
-        """Number of the newest emergency record, over all epochs: grows with each new one."""
-        return sum(s.durable for s in self.streams() if s.lane is Lane.EMERGENCY)
+    def emergencies(self) -> dict[int, int]:
+        """Number of the newest emergency record of each epoch that holds any."""
+        return {s.epoch: s.durable for s in self.streams() if s.lane is Lane.EMERGENCY}
 
     def oldest(self, boot_id: int, now_us: int) -> dict[str, float]:
         """Age in seconds of the oldest unacknowledged record, by lane name; of an earlier boot: at least so old."""

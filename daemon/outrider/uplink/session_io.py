@@ -97,7 +97,7 @@ class Uplink:
         self._stop_us: int | None = None  # set: finish, at the latest then
         self._ended = threading.Event()
         self._connection: Connection | None = None
-        self._emergencies_seen = 0
+        self._emergencies_seen: dict[int, int] = {}  # by epoch
         self._beat_us = 0  # when the sending thread last went round
 
     def _make_sender(self, on_acknowledged: OnAcknowledged | None) -> Sender:
@@ -306,7 +306,7 @@ class Uplink:
             with self._lock:
                 self._core.refresh(self._sender.view.streams(), now)
                 self._steering.idle(now)
-            if self._sender.view.emergencies() > self._emergencies_seen:
+            if self._is_new_emergency():
                 self._brokers.hurry(now)
                 return
             rest = self._brokers.rest_s(now)
@@ -315,6 +315,11 @@ class Uplink:
             if rest <= 0:
                 return
             self._wait_for_news(min(rest, POLL_S))
+
+    def _is_new_emergency(self) -> bool:
+        """Since the last attempt; an epoch that is all acknowledged is gone from the view."""
+        seen = self._emergencies_seen
+        return any(newest > seen.get(epoch, 0) for epoch, newest in self._sender.view.emergencies().items())
 
     def _wait_for_news(self, timeout_s: float) -> None:
         self._wake_r.settimeout(timeout_s)
