@@ -105,7 +105,12 @@ class Delivery:
         storage = DirectoryStorage(options.directory)
         self.journal = Journal.open(storage, options.journal, boot_id=options.boot_id, rng=random.SystemRandom())
         self.writer = JournalWriter(
-            self.journal, options.writer, clock, on_durable=on_durable, save_beside=self._save_beside, on_notice=on_notice
+            self.journal,
+            options.writer,
+            clock,
+            on_durable=on_durable,
+            save_beside=self._save_beside,
+            on_notice=on_notice,
         )
         self.capped = CappedSink(self.writer, options.cap, storage, options.boot_id, on_notice)
         self.uplink: Uplink | None = None

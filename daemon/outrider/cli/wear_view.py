@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from outrider.app.wear_life import GOOD, POOR, Assumption, cycles_used
@@ -55,7 +56,8 @@ def _pace(document: Mapping[str, Any], cycles: float | None, amplification: floa
     rate, years = document["device_bytes_per_day"], document["years"]
     if rate is None:
         return [(_("a day"), _("not known before a day has passed"))]
-    lines = [(_("a day"), _("{size} (mean of {days} days)").format(size=size(rate), days=len(document["days"])))]
+    first, last = (date.fromisoformat(choose(document["days"])) for choose in (min, max))
+    lines = [(_("a day"), _("{size} (mean of {days} days)").format(size=size(rate), days=(last - first).days))]
     if years["poor"] is not None:
         text = _("{poor} to {good} at this pace, new to worn: {assumed_poor}; {assumed_good}").format(
             poor=_years(years["poor"]),

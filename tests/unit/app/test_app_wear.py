@@ -12,6 +12,7 @@ import pytest
 from outrider.app.wear import OWN_IO, KeptWear, WearKeeper, bytes_per_day, decode, own_bytes, read_wear
 from outrider.app.wear_device import BlockDevice, Life, find_device
 from outrider.app.wear_life import Assumption, cycles_used, life_years
+from outrider.cli.wear_view import wear_lines
 from outrider.clock import ManualClock
 from outrider.errors import JournalError
 from outrider.model.notice import Notice, NoticeCode, NoticeLevel
@@ -233,6 +234,7 @@ def test_days_and_what_follows_from_them(world: World) -> None:
         world.pass_time(86_400.0)
     status = world.keeper.status()
     assert len(status["days"]) == 5
+    assert "mean of 4 days" in dict(wear_lines(status))["a day"]  # today is not over
     assert status["device_bytes_per_day"] == 2 * 10**6 * 512
     assert status["years"]["poor"] == pytest.approx(15523840 * 512 * 500 / 16 / (2 * 10**6 * 512) / 365.25)
     assert status["years"]["good"] == pytest.approx(48 * status["years"]["poor"])
