@@ -189,10 +189,11 @@ def _show_letter(letter: Letter, as_json: bool) -> None:
         emit_json(_letter_document(letter))
         return
     from outrider.cli.alarm_view import clock
+    from outrider.crash.report_clean import shown
 
     text = _("{time} {topic}: {reason} ({size} bytes, number {number})")
-    when = clock(letter.received_utc_us / 1e6)
-    click.echo(text.format(time=when, topic=letter.topic, reason=letter.reason, size=letter.size, number=letter.number))
+    when, topic, reason = clock(letter.received_utc_us / 1e6), shown(letter.topic), shown(letter.reason)
+    click.echo(text.format(time=when, topic=topic, reason=reason, size=letter.size, number=letter.number))
 
 
 def _export(chosen: list[Letter], directory: Path) -> None:
@@ -230,6 +231,7 @@ def status(*, db: Path, sink: str | None, register: str | None, as_json: bool) -
     from collections import Counter
 
     from outrider.cli.alarm_view import clock
+    from outrider.crash.report_clean import shown
 
     with closing(open_stored(db, sink, register)) as store:
         devices = store.devices()
@@ -252,7 +254,7 @@ def status(*, db: Path, sink: str | None, register: str | None, as_json: bool) -
         state = {True: _("online"), False: _("offline"), None: _("state unknown")}[device["online"]]
         text = _("{device}: {state}, {records} records, last heard {time}, software {software}")
         told = {**device, "state": state, "time": clock(device["seen_utc_us"] / 1e6)}
-        click.echo(text.format(**told | {"software": device["software"] or "?"}))
+        click.echo(text.format(**told | {"software": shown(device["software"] or "?")}))
     text = _(
         "{devices} terminals, {records} records, {dead_letters} dead letters, {alarms_standing} alarms, "
         "{waiting} records wait for the shelf"

@@ -156,9 +156,12 @@ class _Printer:
         if self._as_json:
             emit_json({"type": "unreadable", "topic": message.topic, "reason": reason, "bytes": len(message.payload)})
         else:
-            self._line(message.topic, _("unreadable: {reason}").format(reason=reason))
+            from outrider.crash.report_clean import shown
+
+            self._line(shown(message.topic), _("unreadable: {reason}").format(reason=shown(reason)))
 
     def _birth(self, birth: Birth) -> None:
+        from outrider.crash.report_clean import shown
         from outrider.wire.bodies import table_id
 
         if birth.table is not None:
@@ -169,7 +172,7 @@ class _Printer:
             emit_json({"type": "birth", "device": birth.device, **document, "signals": signals})
             return
         state = _("online") if birth.online else _("offline")
-        self._line(birth.device, f"{state}, outrider {birth.software}, boot {birth.boot_id:08x}")
+        self._line(birth.device, f"{state}, outrider {shown(birth.software)}, boot {birth.boot_id:08x}")
 
     def _batch(self, batch: Batch, size: int) -> None:
         from outrider.model.record import Kind

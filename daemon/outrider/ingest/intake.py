@@ -138,7 +138,7 @@ class Intake:
         except JournalError:
             raise  # the sink refuses: nothing is confirmed
         except Exception as err:  # noqa: BLE001  one message must not stop the receiver for all devices
-            _log.exception("receiver: fault with a message on %s", work.message.topic[:200])
+            _log.exception("receiver: fault with a message on %r", work.message.topic[:200])
             self._sink.undo()
             fault = DeadLetter(f"fault of the receiver: {type(err).__name__}: {err}", "fault")
             self._take_content(work.message, work.device, fault, now)
@@ -169,7 +169,7 @@ class Intake:
         if not self._letters.allows(device, self._clock.boottime_us()):
             self._counters["letters_not_kept"] += 1
             return
-        _log.warning("receiver: dead letter on %s: %s", message.topic[:200], letter.reason[:500])
+        _log.warning("receiver: dead letter on %r: %s", message.topic[:200], letter.reason[:500])
         self._sink.dead_letter(message.topic, letter.reason, message.payload, now)
 
     # ---- after a group ----------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from outrider.model.record import (
     StoredRecord,
     TelemetryRow,
 )
+from outrider.wire.birth import Birth
 from outrider.wire.bodies import encode_body, table_id
 from outrider.wire.codec import Batch, encode_batch
 from tests.support.sinks import make_kit
@@ -151,6 +152,20 @@ def test_letters_are_read_again(sink: str) -> None:
     assert run("gaps", "car", "--sink", sink).exit_code == 0
     reasons = [letter["reason"] for letter in documents(run("letters", "--sink", sink, "--json"))]
     assert reasons == ["damaged", "too long", "record 6 is kept, but: no such record"]
+
+
+def test_what_terminals_say_does_not_command_the_screen(tmp_path: Path) -> None:
+    """Software names and topics come from strangers: escape sequences are shown as their codes."""
+    sink = f"sqlite:{tmp_path / 'r.db'}"
+    with closing(open_store(sink)) as store:
+        store.accept_birth(Birth("car", 1, "1\x1b]0;owned\x07", None, online=True, boot_id=7, epoch=9), NOW)
+        store.dead_letter("t/\x1b[2J/d", "bad\nline", b"", NOW)
+        store.commit()
+    for command in ("status", "letters"):
+        said = run(command, "--sink", sink).stdout
+        assert "\x1b" not in said
+        assert r"\u001b" in said or r"\x1b" in said
+    assert len(run("letters", "--sink", sink).stdout.splitlines()) == 1
 
 
 def test_status_counts(sink: str) -> None:
