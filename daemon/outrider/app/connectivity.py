@@ -101,7 +101,8 @@ def uplink_facts(status: UplinkStatus) -> UplinkFacts:
         "link", 0
     )
     waiting = any(status.backlog.values())
-    return UplinkFacts(status.connected, waiting, status.backlog.get("emergency", 0) > 0, heard)
+    urgent, sent = status.backlog.get("emergency", 0) > 0, status.sent_bytes.get("link")
+    return UplinkFacts(status.connected, waiting, urgent, heard, sent)
 
 
 class Connectivity:

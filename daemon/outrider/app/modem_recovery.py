@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from outrider.errors import LinkError
 from outrider.model.notice import Notice, NoticeCode, NoticeLevel
-from outrider.network.ladder import DAY_US, Ladder, LadderOptions, Lost, Move, Recovered, Step
+from outrider.network.ladder import DAY_US, HOUR_US, Ladder, LadderOptions, Lost, Move, Recovered, Step
 from outrider.network.memory_io import ModemMemory
 from outrider.network.modem import Modem
+from outrider.network.names import ModemState
 from outrider.network.trouble import Condition, Diagnosis, Facts, Judge, Rung
 from outrider.ports import Clock
 
@@ -49,7 +50,10 @@ class Recovery:
         self._clock = clock
         self._acts = options is not None
         self._judge = Judge()
-        self._ladder = Ladder(options or LadderOptions(available=frozenset()), memory.history())
+        history = memory.history()
+        self._ladder = Ladder(options or LadderOptions(available=frozenset()), history)
+        # a step that a daemon before this one did not live to end may have left the modem off
+        self._is_left_off = any(clock.boottime_us() - at < HOUR_US and rung >= Rung.TOGGLE for at, rung in history)
         self._diagnosis = Diagnosis(Condition.STARTING, "nothing is known yet")
         self._since_us = clock.boottime_us()
         self._steps: Counter[str] = Counter()
@@ -58,8 +62,8 @@ class Recovery:
 
     @property
     def at_work(self) -> bool:
-        """A step was taken and the modem is not proved well yet."""
-        return self._ladder.at_work
+        """A step was taken, perhaps by the daemon before, and the modem is not proved well yet."""
+        return self._ladder.at_work or self._is_left_off
 
     def turn(self, facts: Facts) -> None:
         """One look, and the step that it asks for."""
@@ -93,6 +97,8 @@ class Recovery:
         if modem is None:
             return
         self._memory.note_modem()
+        if modem.state >= ModemState.ENABLED:
+            self._is_left_off = False
         if modem.sim is None or modem.sim.iccid is None:
             return
         change = self._memory.note_sim(modem.sim.iccid)

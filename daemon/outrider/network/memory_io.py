@@ -22,6 +22,7 @@ from outrider.ports import Clock
 FILE_NAME: Final = "modem.json"
 MAX_BYTES: Final = 65_536
 MAX_STEPS: Final = 256
+SET_UTC_S: Final = 1_767_225_600  # 2026: a clock that says less has not been set
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +75,11 @@ class ModemMemory:
 
     def history(self) -> list[tuple[int, Rung]]:
         """Steps of the last day as (time of CLOCK_BOOTTIME in microseconds, rung). What a wrong clock puts into the
-        future counts as taken now: better a step too few."""
+        future counts as taken now: better a step too few. From now on, that is, and not at each start until then."""
         now_us, utc_s = self._clock.boottime_us(), self._clock.utc_us() // 1_000_000
+        if utc_s > SET_UTC_S and any(at > utc_s for at, _ in self._memory.steps):
+            self._memory.steps = [(min(at, utc_s), done) for at, done in self._memory.steps]
+            self._write()
         ages = [(max(0, utc_s - at) * 1_000_000, Rung(done)) for at, done in self._memory.steps if 1 <= done <= 4]
         return sorted((now_us - age_us, rung) for age_us, rung in ages if age_us < DAY_US)
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from typing import Any, Final
 
 from outrider.errors import LinkError
@@ -59,7 +60,8 @@ class ModemThread:
         if loop is None or main is None:
             return
         if self._thread.is_alive():
-            loop.call_soon_threadsafe(main.cancel)
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(main.cancel)
             self._thread.join(STOP_S)
 
     # -- answers -----------------------------------------------------------------------------------------------
@@ -72,7 +74,8 @@ class ModemThread:
         if interface != self._interface:
             self._interface = interface
             if self._loop is not None and self._thread.is_alive():
-                self._loop.call_soon_threadsafe(self._ask_metered)
+                with suppress(RuntimeError):  # as above
+                    self._loop.call_soon_threadsafe(self._ask_metered)
         metered = self._metered
         return None if metered is None else metered.of(interface)
 
@@ -100,12 +103,16 @@ class ModemThread:
     # -- the thread --------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            self._loop = runner.get_loop()
-            try:
-                runner.run(self._keep())
-            except asyncio.CancelledError:
-                return
+        try:
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                with suppress(asyncio.CancelledError):
+                    runner.run(self._keep())
+        except OSError as err:  # no handles left, say: the terminal goes on without
+            log.warning("modem: %s", err)
+            self._tell(ManagerView(bus_error=f"no event loop: {err.strerror or err}", settled=True))
+        finally:
+            self._ready.set()  # whoever starts must not wait for ever
 
     async def _keep(self) -> None:
         """One connection after the other."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import threading
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -116,7 +117,8 @@ class RouteWatch:
     """``wait`` returns at news of routes and links, and of ``wake``. Without netlink only the time is left."""
 
     def __init__(self) -> None:
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._lock = threading.Lock()
+        self._wake_fd: int | None = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._socket: socket.socket | None = None
         with suppress(OSError):
             sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_ROUTE)
@@ -134,22 +136,32 @@ class RouteWatch:
         return self._socket is not None
 
     def wait(self, timeout_s: float) -> None:
-        watched = [self._wake_fd] + ([] if self._socket is None else [self._socket.fileno()])
-        ready, _, _ = select.select(watched, [], [], timeout_s)
-        if self._wake_fd in ready:
+        wake_fd = self._wake_fd
+        if wake_fd is None:
+            return
+        poll = select.poll()
+        for fd in [wake_fd] + ([] if self._socket is None else [self._socket.fileno()]):
+            poll.register(fd, select.POLLIN)
+        ready = {fd for fd, _ in poll.poll(timeout_s * 1000)}
+        if wake_fd in ready:
             with suppress(BlockingIOError):
-                os.eventfd_read(self._wake_fd)
+                os.eventfd_read(wake_fd)
         if self._socket is not None and self._socket.fileno() in ready:
             with suppress(OSError):  # nothing more, or an overrun, which is news as well
                 while True:
                     self._socket.recv(_PIECE)
 
     def wake(self) -> None:
-        """From any thread."""
-        with suppress(BlockingIOError):
-            os.eventfd_write(self._wake_fd, 1)
+        """From any thread, also after the end: its number may be another file's by then, which must not be written."""
+        with self._lock, suppress(BlockingIOError):
+            if self._wake_fd is not None:
+                os.eventfd_write(self._wake_fd, 1)
 
     def close(self) -> None:
+        """When nobody waits any more."""
         if self._socket is not None:
             self._socket.close()
-        os.close(self._wake_fd)
+        with self._lock:
+            if self._wake_fd is not None:
+                os.close(self._wake_fd)
+            self._wake_fd = None

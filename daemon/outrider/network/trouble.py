@@ -27,13 +27,16 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 from outrider.network.modem import Modem
-from outrider.network.names import FailedReason, Lock, ModemState, Registration
+from outrider.network.names import FailedReason, ModemState, Registration
 
 SECOND_US: Final = 1_000_000
 SUSPENDED_US: Final = 60 * SECOND_US  # nobody looked for so long: the terminal slept, no evidence spans that
 HEARD_DBM: Final = -110  # a cell this strong can be registered with
 HEARD_PERCENT: Final = 20
 UNANSWERED_PACKETS: Final = 5  # retransmissions of one SYN and a name lookup
+NOT_REGISTERED: Final = frozenset(
+    {Registration.IDLE, Registration.SEARCHING, Registration.DENIED, Registration.EMERGENCY_ONLY}
+)
 UPLINK_FRESH_US: Final = 60 * SECOND_US
 
 
@@ -119,12 +122,14 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class UplinkFacts:
-    """What the uplink says. progress: any number that changes when the other side was heard."""
+    """What the uplink says. progress: any number that changes when the other side was heard. sent: bytes that it gave
+    to its connection; None: not known."""
 
     connected: bool = False
     waiting: bool = False  # there is something to send
     urgent: bool = False  # a crash is among it
     progress: int = 0
+    sent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,7 @@ class _Heard:
     rx: int = -1
     tx: int = 0  # when the last packet came, or the uplink heard something
     progress: int | None = None
+    sent: int | None = None  # by the uplink until then
     quiet_us: int = 0  # the last time when nothing waited for an answer
     progress_us: int | None = None  # None: the uplink heard nothing yet
 
@@ -207,14 +213,19 @@ class _Heard:
             if self.progress is not None:
                 self.progress_us, heard = facts.now_us, True
             self.progress = uplink.progress
+        if heard:
+            self.sent = None if uplink is None else uplink.sent
         if traffic is not None and (heard or traffic.tx_packets < self.tx):
             self.interface, self.rx, self.tx = traffic.interface, traffic.rx_packets, traffic.tx_packets
         if self.unanswered(facts) == 0:
             self.quiet_us = facts.now_us
 
     def unanswered(self, facts: Facts) -> int:
-        """Packets sent since anything came back."""
-        return 0 if facts.traffic is None else facts.traffic.tx_packets - self.tx
+        """Packets sent since anything came back; 0 while the uplink is connected and sent nothing: what others send
+        (mDNS, router solicitations) asks nobody for an answer."""
+        uplink = facts.uplink
+        idle = uplink is not None and uplink.connected and uplink.sent is not None and uplink.sent == self.sent
+        return 0 if idle or facts.traffic is None else facts.traffic.tx_packets - self.tx
 
     def forget(self) -> None:
         self.interface = ""
@@ -308,6 +319,8 @@ class Judge:
             return up
         unanswered = self._heard.unanswered(facts)
         if unanswered >= UNANSWERED_PACKETS:
+            if facts.modem is not None and facts.modem.registration in NOT_REGISTERED:
+                return self._not_connected(facts, facts.modem)  # a bearer outlives its cell, in a garage say
             silent_s = (facts.now_us - self._heard.quiet_us) // SECOND_US
             dead = silent_s >= PATIENCE_S[TroubleKind.DEAD_SESSION]
             text = f"connected, but {unanswered} packets got no answer for {silent_s} s"
@@ -361,6 +374,11 @@ def hears(modem: Modem) -> bool:
     return modem.quality_percent is not None and modem.quality_percent >= HEARD_PERCENT
 
 
+def is_weak(modem: Modem) -> bool:
+    """A signal was measured, and it is less than a cell that could be registered with."""
+    return (modem.signal.dbm is not None or modem.quality_percent is not None) and not hears(modem)
+
+
 def _absent(facts: Facts) -> tuple[Condition, str, TroubleKind | None]:
     if facts.known:
         return Condition.VANISHED, "the modem is gone", TroubleKind.VANISHED
@@ -369,12 +387,9 @@ def _absent(facts: Facts) -> tuple[Condition, str, TroubleKind | None]:
 
 def _rungs(kind: TroubleKind, facts: Facts) -> tuple[Rung, ...]:
     """Standing, what looks like want of coverage is taken for it: the cell that is heard may be another operator's."""
+    if kind is TroubleKind.DEAD_SESSION and not facts.moving and facts.modem is not None and is_weak(facts.modem):
+        return (Rung.RECONNECT, Rung.TOGGLE)
     searches = facts.modem is not None and facts.modem.registration is not Registration.IDLE
     if kind is TroubleKind.UNREGISTERED and searches and not facts.moving:
         return (Rung.TOGGLE,)
     return () if kind is TroubleKind.BLIND and not facts.moving else RUNGS[kind]
-
-
-def lock_is_final(lock: Lock) -> bool:
-    """A PUK is asked for: only the operator's papers help, and every wrong try counts."""
-    return "PUK" in lock.name

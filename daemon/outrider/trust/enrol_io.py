@@ -8,8 +8,8 @@
     current.pem      the candidate takes its place by one rename: enrolled (renewed); pending.key goes
 
 A renewal makes a new key each time: a key that leaked unnoticed must renew as well to stay of use, which the audit of
-the server shows. A token that was claimed is known again (its hash is in the file), so the same file does nothing twice,
-and a new one replaces an identity that is of no use any more.
+the server shows. A token that was claimed is known again (its hash is in the file), so the same file does nothing
+twice, and a new one replaces an identity that is of no use any more.
 """
 
 from __future__ import annotations

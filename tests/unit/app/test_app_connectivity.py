@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path as FilePath
 from typing import Any
@@ -26,8 +27,9 @@ from outrider.network.ladder import LadderOptions
 from outrider.network.memory_io import ModemMemory
 from outrider.network.modem import Modem as Seen
 from outrider.network.modem import Signal
+from outrider.network.modem_io import ModemThread
 from outrider.network.names import ModemState, Registration
-from outrider.network.path_io import Interface, KernelNetwork
+from outrider.network.path_io import Interface, KernelNetwork, RouteWatch
 from outrider.network.trouble import Facts, Rung, UplinkFacts
 from outrider.uplink.options import UplinkStatus
 from outrider.wire.beacon import decode_beacon, encode_beacon
@@ -147,8 +149,9 @@ def test_what_the_uplink_says_is_taken_from_its_status() -> None:
         "backlog": {"emergency": 2, "telemetry": 0},
         "counters": {"connects": 1, "pubacks": 5, "acks": 3},
         "received_bytes": {"link": 100},
+        "sent_bytes": {"link": 70, "ping": 2},
     })  # fmt: skip
-    assert uplink_facts(status) == UplinkFacts(True, True, True, 109)
+    assert uplink_facts(status) == UplinkFacts(True, True, True, 109, 70)
 
 
 def configured(text: str) -> Config:
@@ -194,3 +197,70 @@ def test_the_limits_of_the_configuration_are_those_of_the_ladder(tmp_path: FileP
     assert options.ladder is not None
     assert (options.ladder.per_hour, options.ladder.per_day) == (4, 12)
     assert (options.ladder.power_per_hour, options.ladder.power_per_day) == (1, 3)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(60, [Rung.TOGGLE]), (7200, [])])
+def test_a_modem_that_a_daemon_left_disabled_is_enabled_by_the_next(
+    tmp_path: FilePath, seconds: int, expected: list[Rung]
+) -> None:
+    """Ended between off and on; without that memory the modem was taken for one that somebody has switched off."""
+    clock, begun, done = ManualClock(), list[Rung](), threading.Event()
+    ModemMemory(tmp_path / "m", clock).note_step(Rung.TOGGLE)
+    clock.advance(seconds)
+
+    def carry_out(rung: Rung, _modem: Seen | None) -> None:
+        begun.append(rung)
+        done.set()
+
+    recovery = Recovery(LadderOptions(), ModemMemory(tmp_path / "m", clock), carry_out, lambda _n: None, clock)
+    for _ in range(60):
+        facts = Facts(clock.boottime_us(), Seen("/m", state=ModemState.DISABLED), after_step=recovery.at_work)
+        recovery.turn(facts)
+        clock.advance(2)
+        if begun or recovery._working is not None:
+            break
+    if expected:
+        assert done.wait(60)
+    recovery.stop(60)
+    assert begun == expected
+
+
+def test_no_event_loop_is_no_reason_to_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No handles left when the thread begins: its start returns, it says why, and it can be ended."""
+
+    def refuse() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("asyncio.events.new_event_loop", refuse)
+    monkeypatch.setattr("asyncio.runners.events.new_event_loop", refuse)
+    thread = ModemThread(None, 0, None, lambda: None)
+    starter = threading.Thread(target=thread.start, daemon=True)
+    starter.start()
+    starter.join(60)
+    assert not starter.is_alive()
+    thread._thread.join(60)
+    assert "Too many open files" in str(thread.view().bus_error)
+    with pytest.raises(LinkError):
+        thread.carry_out(Rung.RESET, "/m")
+    thread.stop()
+
+
+def test_a_watch_that_has_ended_is_not_woken() -> None:
+    """A step that ends late: the number of the closed handle belongs to another file by then, and stays untouched."""
+    watch = RouteWatch()
+    handle = watch._wake_fd
+    assert handle is not None
+    watch.close()
+    other = os.eventfd(0, os.EFD_NONBLOCK)
+    try:
+        if other != handle:
+            os.dup2(other, handle)
+        watch.wake()
+        with pytest.raises(BlockingIOError):
+            os.eventfd_read(handle)
+        watch.wait(0.0)
+        watch.close()
+    finally:
+        os.close(other)
+        if other != handle:
+            os.close(handle)

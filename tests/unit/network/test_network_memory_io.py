@@ -64,6 +64,16 @@ def test_a_clock_that_went_back_frees_no_steps(tmp_path: Path, clock: ManualCloc
     assert ModemMemory(tmp_path / "m", early).history() == [(7, Rung.RESET)]
 
 
+def test_a_clock_that_was_years_ahead_once_ends_the_recovery_for_a_day_only(tmp_path: Path) -> None:
+    """Steps that a wrong clock put into 2040 count as taken when the right time was known again, not at each start."""
+    wrong = ManualClock(boottime_us=1_000_000, utc_us=2_200_000_000_000_000)
+    ModemMemory(tmp_path / "m", wrong).note_step(Rung.RESET)
+    right = ManualClock(boottime_us=5_000_000, utc_us=1_800_000_000_000_000)
+    assert ModemMemory(tmp_path / "m", right).history() == [(5_000_000, Rung.RESET)]
+    right.advance(DAY_S)
+    assert ModemMemory(tmp_path / "m", right).history() == []
+
+
 @pytest.mark.parametrize(
     "content",
     [

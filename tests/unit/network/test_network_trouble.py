@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from outrider.network.ladder import Ladder, LadderOptions, Step
 from outrider.network.modem import Bearer, Modem, Signal, Sim
 from outrider.network.names import FailedReason, Lock, ModemState, Registration
-from outrider.network.trouble import Condition, Facts, Judge, Traffic, TroubleKind, UplinkFacts
+from outrider.network.trouble import Condition, Facts, Judge, Rung, Traffic, TroubleKind, UplinkFacts
 
 SECOND = 1_000_000
 WELL = Modem(
@@ -120,3 +121,57 @@ def test_a_hold_ends_with_the_progress() -> None:
     for second in (30, 63):
         seen = judge.judge(Facts(second * SECOND, WELL, uplink=UplinkFacts(True, True, True, 2)))
     assert seen.hold is None
+
+
+def steps_of_a_day(modem: Modem, *, moving: bool) -> set[Rung]:
+    """What the ladder does in a day to a modem that says it is connected and gets no answer."""
+    judge, ladder = Judge(), Ladder(LadderOptions(available=frozenset(Rung)))
+    judge.was_registered = True
+    taken = set()
+    for second in range(0, 86_400, 30):
+        facts = Facts(
+            second * SECOND,
+            modem,
+            known=True,
+            moving=moving,
+            traffic=Traffic("wwan0", 0, second),
+            uplink=UplinkFacts(connected=False, waiting=True),
+        )
+        move = ladder.turn(facts.now_us, judge.judge(facts))
+        if isinstance(move, Step):
+            taken.add(move.rung)
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("registration", "rsrp_dbm", "moving", "expected"),
+    [
+        (Registration.SEARCHING, None, False, set()),
+        (Registration.EMERGENCY_ONLY, -80.0, False, set()),
+        (Registration.DENIED, -80.0, True, set()),
+        (Registration.SEARCHING, None, True, {Rung.TOGGLE, Rung.RESET}),
+        (Registration.HOME, -118.0, False, {Rung.RECONNECT, Rung.TOGGLE}),
+        (Registration.HOME, -118.0, True, set(Rung)),
+        (Registration.HOME, -80.0, False, set(Rung)),
+    ],
+)  # fmt: skip
+def test_a_bearer_that_outlives_its_cell_is_want_of_coverage(
+    registration: Registration, rsrp_dbm: float | None, moving: bool, expected: set[Rung]
+) -> None:
+    """The connection stands in a garage, nothing comes back: no power cut for it. With packets as the only evidence the
+    parked car was reset and its modem's power cut all day."""
+    modem = replace(WELL, registration=registration, signal=Signal(rsrp_dbm=rsrp_dbm))
+    assert steps_of_a_day(modem, moving=moving) == expected
+
+
+def test_what_others_send_is_no_evidence_while_the_uplink_is_silent() -> None:
+    """Parked, connected, pings ten minutes apart, records waiting for their time; mDNS leaves without an answer."""
+    judge = Judge()
+    for second in range(0, 3600, 10):
+        sent = second // 600
+        idle = UplinkFacts(connected=True, waiting=True, progress=sent, sent=sent)
+        assert judge.judge(Facts(second * SECOND, WELL, traffic=Traffic("wwan0", sent, second), uplink=idle)).healthy
+    for second in range(3600, 3800, 10):  # now it sends, and is not answered
+        lost = UplinkFacts(connected=True, waiting=True, progress=5, sent=second)
+        seen = judge.judge(Facts(second * SECOND, WELL, traffic=Traffic("wwan0", 5, second), uplink=lost))
+    assert seen.condition is Condition.DEAD
