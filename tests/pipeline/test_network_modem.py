@@ -478,8 +478,11 @@ def test_the_page_says_what_is_missing(bus: PrivateBus, manager: MockModemManage
             manager.stop()
 
 
-def test_a_reset_by_hand(bus: PrivateBus, manager: MockModemManager, tmp_path: Path) -> None:
+def test_a_reset_by_hand(
+    bus: PrivateBus, manager: MockModemManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Asks for --yes, acts, waits for the modem to be back."""
+    monkeypatch.setattr("outrider.cli.modem.GONE_S", 0.2)  # this one stays
     path = manager.plug()
     refused = run(bus, "reset", tmp_path=tmp_path)
     assert refused.exit_code == 2

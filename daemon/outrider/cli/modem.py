@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from outrider.app.modem_look import Look, ModemWindow
 
 BACK_S: Final = 180.0
+GONE_S: Final = 20.0  # until a modem that was told to start anew does so
 STEPS: Final = ("reconnect", "toggle", "reset")
 
 
@@ -128,6 +129,8 @@ def reset(ctx: click.Context, step: str, yes: bool) -> None:
         _warn(look)
         window.thread.carry_out(Rung[step.upper()], look.modem.path)
         note(_("{step}: done; waiting for the modem").format(step=step))
+        if step == "reset":
+            _goes_away(window, look.modem.path)
         came = _comes_back(window)
     sys.exit(0 if came else 1)
 
@@ -137,6 +140,20 @@ def _warn(look: Look) -> None:
     uplink = (look.daemon or {}).get("uplink") or {}
     if uplink.get("backlog", {}).get("emergency"):
         note(_("warning: emergency records wait for delivery; they go on when the network is back"))
+
+
+def _goes_away(window: ModemWindow, path: str) -> None:
+    """The answer to a reset comes before the modem goes down: what it says until then is from before."""
+    import time
+
+    from outrider.app.modem_look import WELL
+
+    deadline = time.monotonic() + GONE_S
+    while (left := deadline - time.monotonic()) > 0:
+        look = window.look(known=True)
+        if look.modem is None or look.modem.path != path or look.diagnosis.condition not in WELL:
+            return
+        window.wait(min(left, 1.0))
 
 
 def _comes_back(window: ModemWindow) -> bool:

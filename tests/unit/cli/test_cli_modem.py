@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from outrider.cli.modem import cli
 from outrider.cli.modem_view import advices, condition_word, page_lines, path_word, signal_text
 from outrider.cli.status import _modem_line, _network_line
 from outrider.model.network import Path
@@ -118,3 +123,31 @@ def test_status_lines() -> None:
     )
     care = {"condition": "connected", "reason": "up", "recovery": {"steps_last_day": {"reset": 1, "toggle": 2}}}
     assert _modem_line(care) == "connected: up, steps in the last day: 3"
+
+
+def test_a_reset_is_not_over_before_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ModemManager answers while the modem still says that it is connected; that was taken for success."""
+    conditions = [Condition.CONNECTED] * 3 + [Condition.VANISHED, Condition.SEARCHING, Condition.CONNECTED]
+    done = list[str]()
+
+    class Window:
+        thread = SimpleNamespace(carry_out=lambda rung, _path: done.append(rung.word))
+
+        def look(self, **_known: bool) -> Any:
+            now = conditions.pop(0) if len(conditions) > 1 else conditions[0]
+            modem = None if now is Condition.VANISHED else WELL
+            return SimpleNamespace(
+                modem=modem, daemon=None, diagnosis=SimpleNamespace(condition=now, reason="so it is")
+            )
+
+        def wait(self, _seconds: float) -> None:
+            done.append("wait")
+
+    @contextmanager
+    def window(*_given: object) -> Iterator[Window]:
+        yield Window()
+
+    monkeypatch.setattr("outrider.app.modem_look.modem_window", window)
+    result = CliRunner().invoke(cli, ["reset", "--yes"])
+    assert result.exit_code == 0, result.output
+    assert done == ["reset", "wait", "wait", "wait"]
