@@ -72,6 +72,11 @@ class Answers:
             self._advance(Position(position.epoch, position.lane, position.up_to_seq), now_us)
         return True
 
+    def settle(self, now_us: int) -> None:
+        """After a look at the log: what is final now (broker mode)."""
+        for position in self._core.settled():
+            self._advance(position, now_us)
+
     def forget(self) -> None:
         """Acknowledgements stay away, or the connection ended: a receiver whose clock went back is believed again."""
         self._acks.forget()

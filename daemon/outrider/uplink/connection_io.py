@@ -146,6 +146,7 @@ class Connection:
     def _run_timers(self) -> None:
         s = self._s
         s.core.refresh(s.view.streams(), self._now())
+        s.answers.settle(self._now())
         timeouts = s.core.timeouts
         if s.core.tick(self._now()):
             s.tally.counters["puback_timeouts"] += 1

@@ -127,6 +127,11 @@ class SendCore:
         position = flow.broker_position()
         return None if position is None else Position(flow.epoch, flow.lane, position)
 
+    def settled(self) -> list[Position]:
+        """Broker mode: positions that became final without a PUBACK of their own; the log gave up what lay before."""
+        found = ((flow, flow.broker_position()) for flow in self._flows.values() if self._broker_final)
+        return [Position(f.epoch, f.lane, seq) for f, seq in found if seq is not None and seq > f.acknowledged]
+
     def acknowledged(self, epoch: int, lane: Lane, up_to_seq: int, now_us: int) -> bool:
         """The log accepted this position. True when it was news."""
         flow = self._flows.get((epoch, lane))

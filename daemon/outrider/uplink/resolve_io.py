@@ -73,9 +73,9 @@ class Resolver:
         question = self._asked.pop(host, None) or _Question(self._lookup, host)
         if not question.wait(timeout_s, is_given_up):
             self._asked[host] = question
-            if is_given_up():
-                raise LinkError(f"{host}: broken off")
             self._counters["dns_timeouts"] += 1
+            if is_given_up():
+                raise LinkError(f"{host}: name not resolved when the attempt was broken off")
             return self._earlier(host, f"name not resolved within {timeout_s:g} s")
         if question.error is not None or not question.addresses:
             reason: Any = getattr(question.error, "strerror", None) or question.error or "no address"
