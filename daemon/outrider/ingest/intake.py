@@ -29,6 +29,7 @@ from outrider.wire.topics import Topics, parse
 
 _log = logging.getLogger(__name__)
 _MAX_ACKS_PUBLISHING: Final = 256
+_MAX_TOLD: Final = 256  # streams in one acknowledgement; an honest terminal has a dozen
 Stored = Callable[[Batch, int], None]
 
 
@@ -198,9 +199,10 @@ class Intake:
         """(topic, payload) for each device that is owed one. Belongs to the same transaction as the records: position
         and counter come from the sink, which other workers change as well."""
         by_device: dict[str, set[StreamKey]] = {}
-        for stream, newest in self._touched.items():
+        for stream, newest in sorted(self._touched.items(), key=lambda told: -told[1]):
             self._meter.behind(max(0, newest - self._sink.position(stream)))
-            by_device.setdefault(stream.device, set()).add(stream)
+            if len(told := by_device.setdefault(stream.device, set())) < _MAX_TOLD:
+                told.add(stream)
         self._touched.clear()
         acks = []
         for device, streams in sorted(by_device.items()):

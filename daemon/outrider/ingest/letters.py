@@ -56,9 +56,10 @@ def _take(store: Store, letter: Letter, max_bytes: int) -> int | None:
     content = read_message(letter.topic, letter.payload, max_bytes=max_bytes)
     match content:
         case Batch():
-            return store.accept(content, letter.received_utc_us).new
+            return store.accept_again(content, letter.received_utc_us).new
         case Birth():
-            store.accept_birth(content, letter.received_utc_us)
+            if store.device(content.device, letter.received_utc_us).seen_utc_us <= letter.received_utc_us:
+                store.accept_birth(content, letter.received_utc_us)  # else the terminal has told newer things since
             return 0
         case DeadLetter():
             return None

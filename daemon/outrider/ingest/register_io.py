@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
+from outrider.errors import JournalError
 from outrider.ingest.clock import FixPoint
 from outrider.ingest.core import StreamKey, reason_today
 from outrider.ingest.draft import Device, Draft
@@ -54,6 +55,8 @@ class Register:
         for part in _parts(ordered):
             query = f"SELECT {_DEVICE} FROM devices WHERE name IN ({_marks(part)}) ORDER BY name {FOR_UPDATE}"
             found |= {row[0]: _device(row) for row in self._sql.rows(query, *part)}
+        if len(found) < len(ordered):
+            raise JournalError("database: rows of devices are gone (was it put back from a backup?)")
         return found
 
     def progress(self, device: Device, stream: StreamKey) -> Progress:

@@ -83,6 +83,14 @@ class Store:
         self.sql.begin()
         return self._draft.accept(batch, utc_us)
 
+    def accept_again(self, batch: Batch, utc_us: int) -> Accepted:
+        """As ``accept``, for a batch received long ago: when the terminal was heard last stays."""
+        self.sql.begin()
+        seen = self._draft.device(batch.device, utc_us).seen_utc_us
+        accepted = self.accept(batch, utc_us)
+        self._heard(batch.device, seen)
+        return accepted
+
     def accept_birth(self, birth: Birth, utc_us: int) -> tuple[StreamKey, ...]:
         self.sql.begin()
         self._draft.birth(birth, utc_us)

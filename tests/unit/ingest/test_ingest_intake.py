@@ -18,8 +18,9 @@ from outrider.ingest.options import BrokerOptions, ReceiverOptions
 from outrider.ingest.sink import Sink
 from outrider.ingest.source import Incoming
 from outrider.ingest.store_io import Store
-from outrider.model.record import Category, Kind, Lane, Record, StoredRecord
-from outrider.wire.ack import Ack, verify_ack
+from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, StoredRecord
+from outrider.wire.ack import Ack, LanePosition, verify_ack
+from outrider.wire.bodies import encode_body
 from outrider.wire.codec import encode_batch
 from tests.support.memory_log import MemoryLog, opaque, telemetry
 
@@ -197,6 +198,19 @@ def test_a_huge_retained_message_is_refused_unread(bench: Bench) -> None:
     assert letter.size == 4 << 20
     assert len(letter.payload) == 65_536
     assert bench.last_ack("car").positions[0].up_to_seq == 3
+
+
+def test_a_batch_that_names_thousands_of_epochs_gets_an_acknowledgement_that_can_be_read(bench: Bench) -> None:
+    """Its gaps are of other epochs, each of which would be told; its own stream is among those that are."""
+    bodies = [encode_body(Gap(epoch, 1, 1, GapReason.CORRUPT)) for epoch in range(1, 5001)]
+    gaps = [
+        StoredRecord(EPOCH, n, Record(Lane.EVENT, Kind.GAP, Category.SYSTEM, 7, 0, body))
+        for n, body in enumerate(bodies, 1)
+    ]
+    bench.handle(Incoming("t/car/e", encode_batch("car", gaps), token=1))
+    positions = bench.last_ack("car").positions
+    assert len(positions) == 256
+    assert LanePosition(EPOCH, Lane.EVENT, 5000) in positions
 
 
 def test_one_of_several_receivers_tells_all_lanes_of_the_epoch(tmp_path: Path) -> None:

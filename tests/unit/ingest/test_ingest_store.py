@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -355,50 +354,3 @@ def test_batches_may_jump_where_a_gap_record_says_so(store: Store) -> None:
     assert store.position(KEY) == 9
     assert [s.seq for s in store.records("car")] == [1, 2, 8, 9]
     assert store.accept(batch(stored(2), gap, stored(9), behind=1), 1).duplicates == 3
-
-
-def test_a_jump_over_a_thousand_years_costs_nothing(store: Store) -> None:
-    """One gap record of a few bytes names nearly all numbers there are, and comes twice: only what the batch holds is
-    looked up. (Looking up every number between kept a receiver busy for ever, again after each restart.)"""
-    last = (1 << 62) + 1
-    jump = batch(stored(1), stored(last, encode_body(Gap(EPOCH, 2, last, GapReason.THINNED)), Kind.GAP))
-    assert store.accept(jump, 1).new == 2
-    assert store.accept(jump, 2).duplicates == 2
-    store.commit()
-    assert store.accept(jump, 3).duplicates == 2
-    assert store.position(KEY) == last
-
-
-def test_thousands_of_holes_are_told_without_a_copy_of_all_for_each(tmp_path: Path) -> None:
-    """A batch of gap records that name ranges far apart, and one that releases them all. (A copy of what is known for
-    each of them took gigabytes.)"""
-    gaps = [stored(seq, encode_body(Gap(77, 2 * seq, 2 * seq, GapReason.QUOTA)), Kind.GAP) for seq in range(1, 5001)]
-    with Store.open(tmp_path / "r.db") as store:
-        tracemalloc.start()
-        try:
-            store.mark()
-            store.accept(batch(*gaps), 1)
-            store.mark()
-            far = StoredRecord(77, 20_000, Record(Lane.EVENT, UNKNOWN, Category.DRIVING, 7, 0, b""))
-            store.accept(Batch("car", 77, Lane.EVENT, (far,), 0), 1)
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-        assert peak < 50 << 20
-        assert store.position(StreamKey("car", 77, Lane.EVENT)) == 20_000
-        store.undo()
-        assert store.position(StreamKey("car", 77, Lane.EVENT)) == 0
-        store.commit()
-        assert not [gap for gap in store.gaps() if gap.reason == "released"]
-
-
-def test_a_transaction_that_the_database_ended_is_never_taken_for_committed(tmp_path: Path) -> None:
-    """SQLite ends one by itself when the disk fails in the middle of it."""
-    with Store.open(tmp_path / "r.db") as store:
-        store.accept(span(1, 3), 1)
-        store.sql.rollback()
-        with pytest.raises(JournalError, match="nothing of it is stored"):
-            store.commit()
-        assert store.position(KEY) == 0
-        assert store.accept(span(1, 3), 1).new == 3
-        store.commit()

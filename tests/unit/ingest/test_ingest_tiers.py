@@ -24,7 +24,6 @@ from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, 
 from outrider.wire.bodies import encode_body
 from outrider.wire.codec import Batch
 from tests.support.clickhouse_http import interface
-from tests.support.sinks import make_kit
 
 EPOCH = 0xFEDCBA9876543210
 DAY_US = 86_400_000_000
@@ -207,50 +206,6 @@ def test_a_terminal_that_repeats_its_past_holds_up_nobody(
     assert asked == [1, 10]
     store.commit()
     assert [s.seq for s in store.records("car")] == list(range(1, 21))
-
-
-def other(seq: int) -> Batch:
-    """A record with another content than ``span`` gives it."""
-    return Batch("car", EPOCH, Lane.EVENT, (stored(seq, b"other"),), seq - 1)
-
-
-def test_a_conflict_that_nobody_could_see_changes_nothing(shelf: tuple[Store, TieredShelf], far: FakeFar) -> None:
-    """The far shelf is away when another content comes under a number that it holds: the first stays what is read, near
-    and far, and when the second is far too it is a conflict again."""
-    store, tiers = shelf
-    put(store, span(1, 3))
-    turn(tiers)
-    far.away = True
-    assert store.accept(other(2), NOW + 1).new == 1
-    store.commit()
-    far.away = False
-    tiers._ask_s = 0.0
-    assert [s.record.body for s in store.records("car")] == [b"1", b"2", b"3"]
-    turn(tiers)
-    assert store.waiting() == 0
-    assert [s.record.body for s in store.records("car")] == [b"1", b"2", b"3"]
-    assert store.accept(other(2), NOW + 2).conflicts == 1
-    assert store.accept(span(2, 2), NOW + 2).duplicates == 1
-
-
-@pytest.mark.parametrize("kind", ["parquet-far", "clickhouse-far"])
-def test_of_two_contents_the_first_is_read_and_kept(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also when the files, or parts, are made one. (Any of the two, and in ClickHouse the second, without the time in
-    the order.)"""
-    kit = make_kit(kind, tmp_path, request)
-    try:
-        with kit.open() as store:
-            monkeypatch.setattr(store.shelf, "_ask_s", float("inf"))  # as if looking up were slow
-            for at, batch in enumerate((span(1, 40), *map(other, range(1, 41)))):
-                assert store.accept(batch, NOW + at).new == len(batch.records)
-            store.commit()
-            for _ in range(2):
-                store.settle()
-                assert [s.record.body for s in store.records("car")] == [str(n).encode() for n in range(1, 41)]
-    finally:
-        kit.close()
 
 
 def test_draining_says_what_the_shelf_refuses(shelf: tuple[Store, TieredShelf], far: FakeFar) -> None:
