@@ -14,7 +14,7 @@ from outrider.model.record import Lane
 from outrider.ports import Stream
 from outrider.uplink.budget import SendRules
 from outrider.uplink.core import Position, SendCore
-from outrider.uplink.flow import Flow
+from outrider.uplink.flow import Batch, Flow
 from outrider.uplink.options import SendOptions
 
 ALL = SendRules(1.0, 5, frozenset(Lane))
@@ -190,3 +190,14 @@ def test_what_the_log_gave_up_holds_nothing_back() -> None:
     assert core.settled() == []
     core.refresh([Stream(1, Lane.EVENT, 5, 10)], 0)
     assert core.settled() == [Position(1, Lane.EVENT, 10)]
+
+
+def test_a_batch_over_a_jump_reaches_beyond_what_went_ahead() -> None:
+    """Broker mode: the position is that of the one that reaches furthest, not that of the last in the row."""
+    flow = Flow(Stream(1, Lane.TELEMETRY, 0, 40), (1, 1))
+    flow.record_ahead(Batch(20, 25, 10, token=1), 1000, 0)
+    flow.record_sent(1, 40, 10, 2, 0)
+    assert flow.puback(1, 0)
+    assert flow.broker_position() is None
+    assert flow.puback(2, 0)
+    assert flow.broker_position() == 40

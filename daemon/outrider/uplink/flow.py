@@ -139,7 +139,7 @@ class Flow:
         for batch in self.sent:
             if batch.puback_us is None:
                 break
-            position = batch.last
+            position = max(position or 0, batch.last)  # one over a jump may reach beyond what went ahead
         return position
 
     def acknowledge(self, up_to: int, now_us: int) -> bool:
