@@ -22,6 +22,7 @@ from outrider.trust.certificates import Key, PublicKey, ends_s, new_key, subject
 
 BACKDATE_S: Final = 3600  # clocks of servers differ; a certificate must not be "not yet valid" when it arrives
 DAY_S: Final = 86_400
+GRACE_DAYS: Final = 180  # how long after its end a certificate still may be renewed: a car may have stood
 _HOST: Final = re.compile(r"[A-Za-z0-9_*]([A-Za-z0-9_-]{0,62}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})?)*")
 
 

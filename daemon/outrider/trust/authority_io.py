@@ -31,7 +31,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from outrider.errors import TrustError
-from outrider.trust.authority import Root, host_name, issue_client, issue_server, make_root, revocation_list
+from outrider.trust.authority import (
+    DAY_S,
+    GRACE_DAYS,
+    Root,
+    host_name,
+    issue_client,
+    issue_server,
+    make_root,
+    revocation_list,
+)
 from outrider.trust.certificates import (
     Key,
     PublicKey,
@@ -196,20 +205,23 @@ class Authority:
         return number
 
     def serve_newest(self) -> None:
-        """Servers and receivers show certificates of the newest root."""
+        """Servers and receivers show certificates of the newest root. Lists and roots first: a rotation that was cut
+        short may not have written them."""
+        self.refresh()
         self._replace(msgspec.structs.replace(self.plan, serving=self.plan.generations[-1]))
         self.issue_server()
         self.issue_receiver()
         self.tell_broker()
 
     def unaware(self) -> list[str]:
-        """Devices with a valid certificate of an older root only: they have not learnt of the newest one yet."""
-        newest, now_s = root_id(self.root().certificate), self._wall_s()
+        """Devices with a certificate of an older root only, valid or still to be renewed (a car that stands in a
+        garage): they have not learnt of the newest one yet."""
+        newest, since_s = root_id(self.root().certificate), self._wall_s() - GRACE_DAYS * DAY_S
         with self.registry() as registry:
             valid = [
                 one
                 for one in registry.all_issued()
-                if one.purpose == "device" and one.revoked_s is None and one.ends_s > now_s
+                if one.purpose == "device" and one.revoked_s is None and one.ends_s > since_s
             ]
         aware = {one.name for one in valid if one.issuer == newest}
         return sorted({one.name for one in valid} - aware)

@@ -16,7 +16,7 @@ from typing import Final
 from cryptography import x509
 
 from outrider.errors import OutriderError, TrustError
-from outrider.trust.authority import DAY_S
+from outrider.trust.authority import DAY_S, GRACE_DAYS
 from outrider.trust.authority_io import Authority
 from outrider.trust.certificates import make_bundle
 from outrider.trust.limits import FailureLimit
@@ -27,7 +27,6 @@ from outrider.trust.settings import Broker, Settings, write_settings
 BUNDLE: Final = "application/pkcs7-mime; smime-type=certs-only"
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
-GRACE_DAYS: Final = 180  # how long after its end a certificate still may be renewed: a car may have stood
 
 log = logging.getLogger(__name__)
 
@@ -174,6 +173,8 @@ class EnrolmentDesk:
             raise _No(403, f"{what}-unknown-certificate", "this certificate was not issued here to a device")
         if held.revoked_s is not None:
             raise _No(403, f"{what}-revoked", f"the certificate is revoked ({held.reason})", held.name)
+        if held.issuer not in {root_id(root) for root in self.authority.roots()}:  # TLS knows it until the next start
+            raise _No(403, f"{what}-retired-root", "its root is trusted no more; enrol with a new token", held.name)
         now_s = self.wall_s()
         if now_s > held.ends_s + grace_s:
             raise _No(403, f"{what}-expired", "the certificate has expired; enrol again with a new token", held.name)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from outrider.errors import TrustError
 from outrider.trust.authority_io import Authority
 from outrider.trust.client_io import EST
 from outrider.trust.desk_io import Answer, EnrolmentDesk, Peer
@@ -35,7 +36,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def server_context(authority: Authority) -> ssl.SSLContext:
-    """TLS of the enrolment server. ConfigError-like OSError names nothing secret."""
+    """TLS of the enrolment server. OSError or TrustError for files that cannot be used; they name nothing secret."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_OPTIONAL
@@ -46,7 +47,12 @@ def server_context(authority: Authority) -> ssl.SSLContext:
 
 def load_files(context: ssl.SSLContext, authority: Authority) -> None:
     """What new connections are served with; also again, after the files have changed."""
-    context.load_cert_chain(authority.directory / "server.pem", authority.directory / "server.key")
+    pem = authority.directory / "server.pem"
+    try:
+        context.load_cert_chain(pem, authority.directory / "server.key")
+    except ssl.SSLError:  # one of the two was written, then power was lost
+        hint = f"outrider ca issue {authority.directory} --server"
+        raise TrustError(f"does not belong to server.key; make both anew: {hint}", path=pem) from None
     context.load_verify_locations(authority.directory / "roots.pem")
 
 

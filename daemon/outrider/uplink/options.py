@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -45,12 +45,13 @@ class Proxy:
     host: str
     port: int
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 def parse_proxy(url: str, username: str | None = None, password: str | None = None) -> Proxy:
     """``http://HOST:PORT`` or ``socks5://HOST:PORT``. ConfigError for anything else."""
-    wrong = ConfigError(f"uplink: proxy {url!r} is no address; write http://HOST:PORT or socks5://HOST:PORT")
+    shown = url.rpartition("@")[2]  # a password that somebody wrote there is not for logs
+    wrong = ConfigError(f"uplink: proxy {shown!r} is no address; write http://HOST:PORT or socks5://HOST:PORT")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -102,11 +103,11 @@ class UplinkOptions:
     host: str
     port: int
     device: str
-    ack_key: bytes = b""
+    ack_key: bytes = field(default=b"", repr=False)
     ack: AckMode = AckMode.RECEIVER
     tls: TlsOptions | Callable[[], ssl.SSLContext] | None = None  # callable: a context for the next connection
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     keepalive_s: int = 120  # longer than telemetry waits: while driving no ping is needed
     connect_timeout_s: float = 15.0
     backoff_s: float = 1.0

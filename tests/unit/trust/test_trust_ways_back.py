@@ -12,13 +12,16 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from outrider.errors import LinkError, TrustError
+from outrider.errors import ConfigError, LinkError, TrustError
 from outrider.trust import registry_io
+from outrider.trust.certificates import key_pem, new_key
 from outrider.trust.client_io import EstClient, Refused
 from outrider.trust.enrol_io import enrol, renew
 from outrider.trust.identity_io import DeviceIdentity
 from outrider.trust.registry_io import Registry
-from tests.support.identity import NOW_S, Enrolment, Wall, authority, enrolment
+from outrider.trust.server_io import server_context
+from outrider.uplink.options import Proxy, UplinkOptions, parse_proxy
+from tests.support.identity import NOW_S, Enrolment, Wall, authority, enrolment, pair
 
 DAY_S = 86_400
 DRIP_S = 0.1
@@ -124,3 +127,65 @@ def test_a_reader_that_stays_does_not_end_the_registry(tmp_path: Path, monkeypat
         reader.close()
         registry.note(NOW_S, "third", None, None)
         assert [entry.what for entry in registry.audit()] == ["third", "first"]
+
+
+def test_a_car_in_a_garage_is_not_cut_off_by_a_rotation(tmp_path: Path) -> None:
+    """Its certificate has ended, but it may still renew: servers must not show a root that it does not know."""
+    wall = Wall()
+    ca = authority(tmp_path / "ca", wall)
+    pair(ca, tmp_path, "bus-1", days=30, now_s=wall())
+    ca.rotate()
+    wall.now_s += 60 * DAY_S
+    assert ca.unaware() == ["bus-1"]
+    wall.now_s += 180 * DAY_S
+    assert ca.unaware() == []
+
+
+def test_a_rotation_that_was_cut_short_is_mended_by_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new root was decided upon, roots.pem not written: a broker would show what nobody trusts."""
+    ca = authority(tmp_path / "ca")
+    with monkeypatch.context() as patch:
+        patch.setattr(ca, "refresh", lambda: (_ for _ in ()).throw(OSError(28, "full")))
+        with pytest.raises(OSError, match="full"):
+            ca.rotate()
+    assert (ca.directory / "roots.pem").read_bytes().count(b"BEGIN") == 1
+    ca.serve_newest()
+    assert (ca.directory / "roots.pem").read_bytes().count(b"BEGIN") == 2
+
+
+def test_a_retired_root_buys_nothing_from_a_server_that_still_runs(served: Enrolment, identity: DeviceIdentity) -> None:
+    """TLS goes on knowing the old root until the server is started again; the desk does not."""
+    enrol(identity, served.provisioning("bus-17"))
+    served.authority.rotate()
+    served.reload()
+    identity.roots.write_bytes((served.authority.directory / "roots.pem").read_bytes())
+    served.authority.serve_newest()
+    served.authority.retire()
+    served.reload()
+    with pytest.raises(Refused, match="trusted no more"):
+        renew(identity)
+    assert served.audit()[-1] == "renew-retired-root"
+
+
+def test_a_certificate_without_its_key_says_what_to_do(tmp_path: Path) -> None:
+    """Power was lost between the two files of the server."""
+    ca = authority(tmp_path / "ca")
+    (ca.directory / "server.key").write_bytes(key_pem(new_key()))
+    with pytest.raises(TrustError, match=r"server\.pem: does not belong to server\.key.*ca issue .* --server"):
+        server_context(ca)
+    ca.issue_server()
+    server_context(ca)
+
+
+def test_secrets_are_in_no_text_of_the_options() -> None:
+    """What is logged or raised with them shows no acknowledgement key and no password."""
+    options = UplinkOptions(
+        "b", 1, "bus-17", ack_key=b"secret" * 4, password="secret", proxy=Proxy("http", "p", 1, "u", "secret")
+    )
+    assert "secret" not in repr(options)
+    for url in ("http://me:secret@proxy:nonsense", "me:secret@proxy:8080"):
+        with pytest.raises(ConfigError) as refused:
+            parse_proxy(url)
+        assert "secret" not in str(refused.value)
