@@ -25,6 +25,7 @@ from outrider.uplink.session_io import Uplink
 from outrider.uplink.usage import Reading
 
 TURN_S: Final = 5.0
+CLOSE_S: Final = 10.0
 DIRECTORY: Final = "meters"
 
 log = logging.getLogger(__name__)
@@ -82,11 +83,14 @@ class Meters:
         self._wake.set()
 
     def close(self) -> None:
-        """Counts and writes once more. Idempotent; also when it was never opened."""
+        """Counts and writes once more, unless a disk that hangs holds the thread. Idempotent; also if never opened."""
         self._stop = True
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(CLOSE_S)
+        if self._thread.is_alive():
+            log.warning("data usage and wear: the disk does not answer; what was counted last is not kept")
+            return
         for part in self._parts():
             _safely(part.close)
         if self._storage is not None:

@@ -244,6 +244,30 @@ def test_a_crash_is_noted_on_flash_at_once(world: World) -> None:
     assert meters._wake.is_set()
 
 
+def test_a_disk_that_hangs_does_not_hold_the_end_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The meters' thread is in a write that never returns: the daemon ends all the same."""
+    monkeypatch.setattr("outrider.app.meters.CLOSE_S", 0.05)
+    begun, answers, closed = threading.Event(), threading.Event(), list[bool]()
+
+    def hang() -> None:
+        begun.set()
+        answers.wait(120)
+
+    monkeypatch.setattr(world.keeper, "turn", hang)
+    monkeypatch.setattr(world.keeper, "close", lambda: closed.append(True))
+    meters = Meters()
+    meters.data = world.keeper
+    meters._thread.start()
+    meters.hurry()
+    assert begun.wait(60)
+    meters.close()
+    assert closed == []
+    answers.set()
+    meters._thread.join(60)
+    meters.close()
+    assert closed == [True]
+
+
 def test_a_crash_in_the_moment_of_looking_counts(world: World) -> None:
     """The owner's thread tells of one while the meters' thread is about to say that no evidence is due."""
     told: list[threading.Thread] = []
