@@ -9,8 +9,12 @@ from outrider.errors import ConfigError
 from outrider.ingest.keys import KeyRing
 from outrider.ingest.options import BrokerOptions
 from outrider.uplink.options import SendOptions
+from outrider.wire.topics import DEVICE_ID
 
 MAX_TERMINALS = 1000  # of one process: two threads and, in the clear, four sockets each
+
+
+_MAX_PREFIX = 48  # a number and what tells this run from others follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class FleetOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.terminals <= MAX_TERMINALS:
             raise ConfigError(f"a fleet of {self.terminals}: one process takes 1 to {MAX_TERMINALS}; run several")
+        if not DEVICE_ID.fullmatch(self.prefix) or len(self.prefix) > _MAX_PREFIX:
+            raise ConfigError(f"prefix {self.prefix!r}: use 1 to {_MAX_PREFIX} of A-Z a-z 0-9 _ -")
         if not (0 <= self.outages <= 0.9 and 0 <= self.clock_errors <= 1 and self.reboots >= 0):
             raise ConfigError("outages must be 0 to 0.9, clock errors 0 to 1, reboots 0 or more")
         if not (self.minutes > 0 and 0.1 <= self.speed <= 1000 and self.settle_s >= 0):
@@ -66,7 +72,7 @@ class Difference:
 @dataclass(slots=True)
 class FleetResult:
     """Counts of the whole fleet. Latencies: seconds from commit in the terminal to the acknowledgement at it, urgent
-    records that were sent with a connection up, or not, alike. sent_records counts each time a record was published."""
+    records that were sent with a connection up, or not, alike. published: batches, each time one was sent."""
 
     terminals: int
     seconds: float

@@ -168,7 +168,14 @@ class PostgresSql:
         settings = {**_SETTINGS, "search_path": f'"{self._schema}"'}
         if self._read_only:
             settings["default_transaction_read_only"] = "on"
-        connection = await asyncpg.connect(self._url, timeout=10, command_timeout=_COMMAND_S, server_settings=settings)
+        try:
+            connection = await asyncpg.connect(
+                self._url, timeout=10, command_timeout=_COMMAND_S, server_settings=settings
+            )
+        except asyncpg.InterfaceError:
+            raise
+        except ValueError:  # its words may hold a part of a password
+            raise ConfigError("the URL cannot be read: write postgresql://USER@HOST:PORT/DATABASE") from None
         if await connection.fetchval("SHOW synchronous_commit") in ("off", "local"):
             await connection.execute("SET synchronous_commit = on")  # an acknowledgement frees a terminal's flash
         return connection

@@ -116,11 +116,15 @@ def _far(kind: str, url: str, parameters: dict[str, str]) -> Far:
         raise ConfigError(f"table {table!r} is no name")
     if kind == "chdb":
         return ClickHouseShelf(ClickHouseOptions({"interface": "chdb", "path": str(_path(url))}, table))
-    parts = urlsplit(url)
     is_secure = parameters.get("secure", "0") in ("1", "true")
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (8443 if is_secure else 8123)
+    except ValueError:  # its words may hold a part of a password
+        raise ConfigError("the URL cannot be read: write clickhouse://USER@HOST:PORT/DATABASE") from None
     connect = {
         "host": parts.hostname or "localhost",
-        "port": parts.port or (8443 if is_secure else 8123),
+        "port": port,
         "username": unquote(parts.username or "default"),
         "password": unquote(parts.password or ""),
         "database": parts.path.strip("/") or "default",
@@ -190,5 +194,8 @@ def _number(parameters: dict[str, str], name: str, default: float, least: float,
 
 def _bare(url: str) -> str:
     """Without its password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{url.partition(':')[0]}:…"
     return url if parts.password is None else url.replace(f":{parts.password}@", ":***@")

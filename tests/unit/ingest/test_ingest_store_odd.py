@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from outrider.errors import JournalError
+from outrider.errors import ConfigError, JournalError
 from outrider.ingest.core import StreamKey
 from outrider.ingest.letters import replay
 from outrider.ingest.shelf_tiered_io import MoveOptions, TieredShelf
+from outrider.ingest.sinks_io import open_store
 from outrider.ingest.sqlite_io import SqliteSql
 from outrider.ingest.store_io import Store
 from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, StoredRecord
@@ -140,8 +141,8 @@ def away(*_asked: object) -> dict[int, StoredRecord]:
 def test_of_two_contents_the_first_is_read_and_kept(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The far shelf takes records, and cannot be asked. Also when the files, or parts, are made one. (Any of the two, and
-    in ClickHouse the second, without the time in the order.)"""
+    """The far shelf takes records and cannot be asked. Also when the files, or parts, are made one. (Any of the two, in
+    ClickHouse the second, without the time in the order.)"""
     kit = make_kit(kind, tmp_path, request)
     try:
         with kit.open() as store:
@@ -154,3 +155,18 @@ def test_of_two_contents_the_first_is_read_and_kept(
                 assert [s.record.body for s in store.records("car")] == [str(n).encode() for n in range(1, 41)]
     finally:
         kit.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "foo://u:s3cret@[bad", "clickhouse://u:s3cret@h:99999/x", "clickhouse://u:s3cret@h:s3cret/x",
+        "clickhouse://u:s3cret@[h/x", "postgresql://u:s3cret@h:s3cret/x", "postgresql://u:s3cret@[h/x",
+    ],
+)  # fmt: skip
+def test_a_url_that_cannot_be_read_is_said_without_its_password(url: str, tmp_path: Path) -> None:
+    """One line, no fault of ours."""
+    register = f"sqlite:{tmp_path / 'r.db'}" if url.startswith("clickhouse") else None
+    with pytest.raises(ConfigError) as said:
+        open_store(url, register)
+    assert "s3cret" not in str(said.value)
