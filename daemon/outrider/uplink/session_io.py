@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 
@@ -269,16 +270,17 @@ class Uplink:
         self._emergencies_seen = self._sender.view.emergencies()
         broker = self._brokers.choose(self._beat_us)
         try:
-            tls = self._tls()
-        except (OutriderError, OSError) as err:  # an identity that cannot be used now; it may be renewed meanwhile
-            self._brokers.failed(broker, self._clock.boottime_us())
-            raise LinkError(f"TLS: {err}") from None
-        connection = Connection(self._sender, self._birth(), tls, broker)
-        self._connection = connection
-        try:
+            connection = Connection(self._sender, self._birth(), self._tls_now(), broker)
+            self._connection = connection
             connection.run()
-        finally:
+        finally:  # also after a fault of ours: it must not come again at once, and again
             self._brokers.failed(broker, self._clock.boottime_us())
+
+    def _tls_now(self) -> ssl.SSLContext | None:
+        try:
+            return self._tls()
+        except (OutriderError, OSError) as err:  # an identity that cannot be used now; it may be renewed meanwhile
+            raise LinkError(f"TLS: {err}") from None
 
     def _on_up(self, broker: Broker) -> None:
         self._steering.accepted(broker, self._clock.boottime_us())

@@ -1,4 +1,4 @@
-"""What ends the waiting between two connections."""
+"""The waiting between two connections: that there is one, and what ends it."""
 
 from __future__ import annotations
 
@@ -55,3 +55,11 @@ def test_an_emergency_is_new_whatever_an_older_log_held(log: Log, uplink: Uplink
     assert not uplink._is_new_emergency()
     log.held = [Stream(2, Lane.EMERGENCY, 0, 1)]
     assert uplink._is_new_emergency()
+
+
+def test_a_fault_before_connecting_is_not_repeated_at_once(uplink: Uplink) -> None:
+    """A fault of ours (here: no birth document) waits like a broker that is away; else it would fill the log."""
+    before = SystemClock().boottime_us()
+    with pytest.raises(AssertionError, match="nothing connects"):
+        uplink._connect()
+    assert uplink._brokers.first.ready_us > before
