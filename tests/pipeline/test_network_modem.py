@@ -347,6 +347,13 @@ def test_a_vanished_modem_gets_its_power_cut(
     assert dict(step.detail)["step"] == "power"
     assert dict(step.detail)["result"] == "done"
     assert switch.read_text(encoding="ascii") == "on!"
+    switch.write_text("off", encoding="ascii")  # a daemon that was killed in between
+    carrier = connectivity(bus, tmp_path, told, power=power)
+    carrier.start()
+    try:
+        wait_for(lambda: switch.read_text(encoding="ascii") == "on!", "the power is on again")
+    finally:
+        carrier.stop()
 
 
 def kept_sim(path: Path) -> str | None:

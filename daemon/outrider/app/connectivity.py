@@ -259,6 +259,15 @@ class _ModemCare:
 
     def start(self) -> None:
         self._thread.start()
+        if any(rung is Rung.POWER for _, rung in self._memory.history()):
+            threading.Thread(target=self._restore, name="modem power", daemon=True).start()
+
+    def _restore(self) -> None:
+        """A daemon that was killed between off and on has left the modem without power."""
+        try:
+            self._power.restore()
+        except LinkError as err:
+            log.warning("modem: %s", err)
 
     def stop(self) -> None:
         self._stop.set()

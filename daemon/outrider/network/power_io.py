@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,8 @@ from outrider.errors import LinkError
 
 COMMAND_S: Final = 60.0
 TOLD_BYTES: Final = 200
+RESTORE_TRIES: Final = 3
+RESTORE_WAIT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,20 @@ class PowerSwitch:
         else:
             raise LinkError("no way to cut the power is configured ([modem] power_command or power_file)")
 
+    def restore(self) -> None:
+        """Power on, where a file says so; a switch that is busy is asked again. LinkError as ``cycle``."""
+        file = self._options.file
+        if file is None:
+            return
+        for left in reversed(range(RESTORE_TRIES)):
+            try:
+                self._write(file, self._options.on)
+                return
+            except LinkError:
+                if not left:
+                    raise
+                time.sleep(RESTORE_WAIT_S)
+
     def _run(self) -> None:
         command = list(self._options.command)
         try:
@@ -60,11 +77,11 @@ class PowerSwitch:
             raise LinkError(f"{command[0]}: exit code {done.returncode}{': ' + told if told else ''}")
 
     def _switch(self, file: Path) -> None:
-        self._write(file, self._options.off)
         try:
+            self._write(file, self._options.off)  # within: what fails here may have cut the power all the same
             self._stop.wait(self._options.off_s)
         finally:
-            self._write(file, self._options.on)
+            self.restore()
 
     def _write(self, file: Path, word: str) -> None:
         try:

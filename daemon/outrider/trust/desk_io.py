@@ -94,7 +94,10 @@ class EnrolmentDesk:
     counts: Counts = field(default_factory=Counts)
 
     def cacerts(self, _peer: Peer) -> Answer:
-        return Answer(200, BUNDLE, make_bundle(self.authority.roots()))
+        try:
+            return Answer(200, BUNDLE, make_bundle(self.authority.roots()))
+        except (OutriderError, OSError, ValueError) as err:
+            return self._fault(err)
 
     def simple_enrol(self, peer: Peer, authorization: str | None, body: bytes) -> Answer:
         """A certificate for a claim token."""
@@ -203,12 +206,18 @@ class EnrolmentDesk:
         except _No as no:
             limit.fail(who, self.wall_s())
             self.counts.refused += 1
-            self._note(no.what, no.device, peer, str(no))
+            try:
+                self._note(no.what, no.device, peer, str(no))
+            except OSError as err:  # no audit: the answer stays no
+                return self._fault(err)
             return _text(no.status, str(no))
         except (OutriderError, OSError, ValueError) as err:
-            self.counts.faults += 1
-            log.warning("enrolment: %s", err)
-            return _text(503, "the enrolment server cannot answer now; its log says why")
+            return self._fault(err)
+
+    def _fault(self, err: Exception) -> Answer:
+        self.counts.faults += 1
+        log.warning("enrolment: %s", err)
+        return _text(503, "the enrolment server cannot answer now; its log says why")
 
     def _note(self, what: str, device: str | None, peer: Peer, detail: str) -> None:
         log.info("%s %s from %s: %s", what, device or "-", peer.remote, detail)

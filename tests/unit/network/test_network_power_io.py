@@ -13,6 +13,11 @@ from outrider.network import power_io
 from outrider.network.power_io import PowerOptions, PowerSwitch
 
 
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(power_io, "RESTORE_WAIT_S", 0.0)
+
+
 def switch(**options: object) -> PowerSwitch:
     return PowerSwitch(PowerOptions(**options), threading.Event())  # type: ignore[arg-type]  # the tests' own names
 
@@ -74,3 +79,19 @@ def test_no_switch_is_an_error() -> None:
     """Where nothing is configured, the message names the keys."""
     with pytest.raises(LinkError, match=r"power_command or power_file"):
         switch().cycle()
+
+
+def test_power_comes_back_also_when_the_switch_is_busy(tmp_path: Path) -> None:
+    """Off fails half done, on fails twice: on is written in the end, and what went wrong is said."""
+    words: list[str] = []
+
+    class Busy(PowerSwitch):
+        def _write(self, _file: Path, word: str) -> None:
+            words.append(word)
+            if len(words) < 4:
+                raise LinkError("busy")
+
+    with pytest.raises(LinkError, match="busy"):
+        Busy(PowerOptions(file=tmp_path / "disable"), threading.Event()).cycle()
+    assert words == ["1", "0", "0", "0"]
+    PowerSwitch(PowerOptions(command=("/nonexistent",)), threading.Event()).restore()

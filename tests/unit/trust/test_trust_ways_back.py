@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import sqlite3
 import ssl
@@ -189,3 +190,14 @@ def test_secrets_are_in_no_text_of_the_options() -> None:
         with pytest.raises(ConfigError) as refused:
             parse_proxy(url)
         assert "secret" not in str(refused.value)
+
+
+def test_a_full_disk_is_no_traceback(served: Enrolment, identity: DeviceIdentity) -> None:
+    """A refusal that cannot be audited, roots that cannot be read: 503 and a line in the log; tried again later."""
+    served.registry.note = lambda *_line: (_ for _ in ()).throw(OSError(28, "full"))  # type: ignore[method-assign]
+    with pytest.raises(Refused, match="503"):
+        enrol(identity, dataclasses.replace(served.provisioning("bus-17"), device="bus-18"))
+    (served.authority.directory / "root-1.pem").write_bytes(b"")
+    with pytest.raises(Refused, match="503"):
+        EstClient(served.url).pinned_roots("sha256:" + "0" * 64)
+    assert served.desk.counts.faults == 2
