@@ -322,7 +322,7 @@ class Journal:
             self._send_from_memory(queued)
         with self._guard:
             waiting = [s for s in self._streams.values() if s.acknowledged < s.durable]
-            waiting.sort(key=lambda s: s.lane)
+            waiting.sort(key=lambda s: (s.lane, s.epoch == self.epoch))  # old ones may have been found after this
             return self._volatile.streams() + [Stream(s.epoch, s.lane, s.acknowledged, s.durable) for s in waiting]
 
     def read(self, epoch: int, lane: Lane, first_seq: int, max_records: int, max_bytes: int) -> list[StoredRecord]:

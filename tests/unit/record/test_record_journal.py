@@ -14,6 +14,7 @@ from outrider.record.journal import Journal
 from outrider.record.options import JournalOptions, LaneOptions
 from outrider.record.recovery import read_cursor
 from outrider.record.storage_memory import MemoryStorage, Operation, refusal
+from outrider.record.stream import LogStream
 from outrider.wire.bodies import decode_body
 from tests.support.records import SMALL, numbers, open_journal, record
 
@@ -405,3 +406,13 @@ def test_finished_epochs_are_forgotten() -> None:
     assert cursor is not None
     assert len({epoch for epoch, _lane in cursor.positions}) <= 2
     assert not cursor.holes
+
+
+def test_the_epoch_that_is_written_comes_last() -> None:
+    """The sender takes the last stream of a lane for the present; an old one may be found after it, where the cursor
+    had no room to name all."""
+    journal = filled(MemoryStorage(), 3)
+    old = LogStream(journal.epoch ^ 1, Lane.EVENT)
+    old.durable = 2
+    journal._streams[old.epoch, old.lane] = old
+    assert [stream.epoch for stream in journal.streams()] == [old.epoch, journal.epoch]
