@@ -158,7 +158,7 @@ def ask(path: Path, command: str, **more: Any) -> dict[str, Any]:
     except ValueError:
         raise LinkError(f"{path}: the answer is no JSON") from None
     if not isinstance(document, dict) or set(document) == {"error"}:  # beside other members it is a part's trouble
-        raise LinkError(f"{path}: {document.get('error') if isinstance(document, dict) else document!r}")
+        raise LinkError(f"{path}: {document['error'] if isinstance(document, dict) else document}")
     return document
 
 
