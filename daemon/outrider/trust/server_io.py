@@ -52,7 +52,7 @@ def load_files(context: ssl.SSLContext, authority: Authority) -> None:
         context.load_cert_chain(pem, authority.directory / "server.key")
     except ssl.SSLError:  # one of the two was written, then power was lost
         hint = f"outrider ca issue {authority.directory} --server"
-        raise TrustError(f"does not belong to server.key; make both anew: {hint}", path=pem) from None
+        raise TrustError(f"is damaged, or not of server.key; make both anew: {hint}", path=pem) from None
     context.load_verify_locations(authority.directory / "roots.pem")
 
 

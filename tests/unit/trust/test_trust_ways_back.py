@@ -174,7 +174,7 @@ def test_a_certificate_without_its_key_says_what_to_do(tmp_path: Path) -> None:
     """Power was lost between the two files of the server."""
     ca = authority(tmp_path / "ca")
     (ca.directory / "server.key").write_bytes(key_pem(new_key()))
-    with pytest.raises(TrustError, match=r"server\.pem: does not belong to server\.key.*ca issue .* --server"):
+    with pytest.raises(TrustError, match=r"server\.pem: .*not of server\.key.*ca issue .* --server"):
         server_context(ca)
     ca.issue_server()
     server_context(ca)
