@@ -16,6 +16,7 @@ from outrider.wire.codec import Batch, decode_batch
 from tests.support.broker import Broker
 from tests.support.delivery import fill, make_uplink, receiver, running, stored
 from tests.support.memory_log import MemoryLog, opaque
+from tests.support.terminal import wait_until
 
 
 def test_what_the_database_refuses_is_not_acknowledged(
@@ -82,8 +83,7 @@ def test_a_long_group_is_committed_in_parts(broker: Broker, tmp_path: Path) -> N
     fill(log, rng, telemetry_rows=600, events=20)
     with receiver(broker.port, database, group_limit_s=0.0) as received, running(make_uplink(log, broker.port)):
         assert log.wait_acknowledged(60)
-        stats = received.stats()
-        assert stats["commits"] == stats["messages"] > 3
+        wait_until("one each", lambda: received.stats()["commits"] == received.stats()["messages"] > 3)
     assert stored(database) == log.digest()
 
 

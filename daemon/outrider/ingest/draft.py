@@ -9,7 +9,7 @@ there already.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -21,11 +21,13 @@ from outrider.ingest.sink import Accepted, GapRow
 from outrider.model.record import ClockFix, Kind, SignalTable, StoredRecord
 from outrider.wire.birth import Birth
 from outrider.wire.bodies import decode_body, encode_body, table_id
-from outrider.wire.codec import Batch
+from outrider.wire.codec import Batch, encode_batch
+from outrider.wire.topics import Topics
 
 KEEP_BYTES: Final = 65_536
-MAX_COMPLAINTS: Final = 10  # about records of one batch that become dead letters
+MAX_COMPLAINTS: Final = 10  # dead letters about the records of one batch
 MAX_HOLES: Final = 50_000  # in one stream; an honest terminal's window leaves a dozen
+_HEAD_BYTES: Final = 40  # of a record in a batch, at most about
 _SLACK: Final = 16  # numbers between two records that are looked up with them
 
 
@@ -123,7 +125,8 @@ class Draft:
             return Accepted(0, 0, 0, frozenset())
         self._complaints = 0
         touched = {key}
-        duplicates = conflicts = 0
+        duplicates = 0
+        rivals: list[StoredRecord] = []
         held = self._held(device, key, batch)
         for stored in batch.records:
             have = held.get(stored.seq)
@@ -136,13 +139,12 @@ class Draft:
                 duplicates += 1
                 touched |= self._learn(device, stored, utc_us)
             else:
-                conflicts += 1
-                self._complain(
-                    device.name, f"conflict: record {stored.seq} of {key} is held with other content", stored, utc_us
-                )
+                rivals.append(stored)
+        for run in _pieces(rivals):
+            self._tell_rivals(device.name, key, run, utc_us)
         self._release(device, key, batch.records[0].seq - batch.behind)
         self._account(device, key, runs(stored.seq for stored in batch.records))
-        return Accepted(len(batch.records) - duplicates - conflicts, duplicates, conflicts, frozenset(touched))
+        return Accepted(len(batch.records) - duplicates - len(rivals), duplicates, len(rivals), frozenset(touched))
 
     def learn_again(self, device: str, stored: StoredRecord, utc_us: int) -> bool:
         """What a stored record tells beside itself, of which an earlier version made nothing; False: nor does this."""
@@ -219,14 +221,25 @@ class Draft:
                 held[stored.seq] = row[0]
         return held
 
-    def _complain(self, device: str, reason: str, stored: StoredRecord, utc_us: int) -> None:
+    def _tell_rivals(self, device: str, key: StreamKey, run: list[StoredRecord], utc_us: int) -> None:
+        """They are acknowledged, so the letter has all of them: one as it is, more as a batch of their own."""
+        first, last = run[0].seq, run[-1].seq
+        if first == last:
+            told = f"conflict: record {first} of {key} is held with other content"
+            self._complain(f"t/{device}", device, told, run[0].canonical(), utc_us)
+        else:
+            told = f"conflict: records {first} to {last} of {key} are held with other content"
+            payload = encode_batch(device, run, behind=first - 1)
+            self._complain(Topics(device).for_lane(key.lane), device, told, payload, utc_us)
+
+    def _complain(self, topic: str, device: str, reason: str, payload: bytes, utc_us: int) -> None:
         """The first few of a batch, and of a terminal as many as of its useless payloads, become dead letters: more
         would push out those of others."""
         self._complaints += 1
         if self._complaints == MAX_COMPLAINTS:
-            reason += "; further records of this batch are not told"
+            reason += "; what else there is in this batch is not told"
         if self._complaints <= MAX_COMPLAINTS and self._limit.allows(device, utc_us):
-            self.letter(f"t/{device}", reason, stored.canonical(), utc_us)
+            self.letter(topic, reason, payload, utc_us)
 
     def _learn(self, device: Device, stored: StoredRecord, utc_us: int) -> set[StreamKey]:
         """What a new record tells beside itself; the streams in which a gap was closed."""
@@ -245,7 +258,8 @@ class Draft:
                 number = int.from_bytes(hashlib.sha256(r.body).digest()[:4], "big")
                 self._append(self.tables, (device.name, number, r.body))
         except WireError as err:
-            self._complain(device.name, f"record {stored.seq} is kept, but: {err}", stored, utc_us)
+            reason = f"record {stored.seq} is kept, but: {err}"
+            self._complain(f"t/{device.name}", device.name, reason, stored.canonical(), utc_us)
         return set()
 
     def _release(self, device: Device, key: StreamKey, floor: int) -> None:
@@ -290,3 +304,18 @@ class Draft:
             where.add(item)
             if self._undo is not None:
                 self._undo.append(lambda: where.discard(item))
+
+
+def _pieces(records: Iterable[StoredRecord]) -> Iterator[list[StoredRecord]]:
+    """Runs of records that follow each other, as large as a letter keeps whole."""
+    piece: list[StoredRecord] = []
+    size = 0
+    for stored in records:
+        more = len(stored.record.body) + _HEAD_BYTES
+        if piece and (stored.seq != piece[-1].seq + 1 or size + more > KEEP_BYTES):
+            yield piece
+            piece, size = [], 0
+        piece.append(stored)
+        size += more
+    if piece:
+        yield piece

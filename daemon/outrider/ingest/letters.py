@@ -53,6 +53,8 @@ def _take(store: Store, letter: Letter, max_bytes: int) -> int | None:
         record = _record_of(letter.payload)
         told = record is not None and store.learn_again(letter.topic[2:], record, letter.received_utc_us)
         return 0 if told else None
+    if letter.reason.startswith("conflict: "):  # the first content stays, whatever the version
+        return None
     content = read_message(letter.topic, letter.payload, max_bytes=max_bytes)
     match content:
         case Batch():

@@ -162,11 +162,11 @@ def test_garbage_of_one_terminal_fills_no_shelf(bench: Bench) -> None:
 
 
 def test_conflicts_of_one_terminal_fill_no_shelf(bench: Bench) -> None:
-    """Other content under stored numbers, again and again: all are counted, fifty are kept."""
+    """Other content under stored numbers, again and again: all are counted, the batches of fifty are kept."""
     bench.handle(Incoming("t/car/e", conflicting(b"first"), token=0))
-    for n in range(20):
+    for n in range(60):
         bench.handle(Incoming("t/car/e", conflicting(b"%d" % n), token=n))
-    assert bench.counters["conflicts"] == 200
+    assert bench.counters["conflicts"] == 600
     assert len(list(bench.store.letters())) == 50
     bench.handle(Incoming("t/other/d", b"\xff", token="other"))
     assert len(list(bench.store.letters())) == 51

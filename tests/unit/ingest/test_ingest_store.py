@@ -13,6 +13,7 @@ from outrider.errors import InputError, JournalError
 from outrider.ingest import draft
 from outrider.ingest.clock import FixPoint, resolve
 from outrider.ingest.core import StreamKey
+from outrider.ingest.letters import replay
 from outrider.ingest.store_io import Store
 from outrider.model.record import (
     Category,
@@ -29,7 +30,7 @@ from outrider.model.record import (
 )
 from outrider.wire.birth import Birth
 from outrider.wire.bodies import encode_body, table_id
-from outrider.wire.codec import Batch
+from outrider.wire.codec import Batch, decode_batch
 from tests.support.sinks import KINDS, SinkKit, make_kit
 
 UNKNOWN = Kind(200)
@@ -324,16 +325,24 @@ def test_what_tripped_is_taken_back_alone(store: Store) -> None:
 
 
 def test_a_batch_that_conflicts_throughout_pushes_nobody_out(store: Store) -> None:
-    """Ten letters at most, the last of which says so; all are counted."""
+    """They are acknowledged, so all are kept, in one letter. Of senseless records ten are told at most, and the last of
+    these letters says so; all are counted."""
     store.accept(span(1, 50), 1)
     other = batch(*(stored(seq, b"other") for seq in range(1, 51)))
     assert store.accept(other, 2).conflicts == 50
-    letters = store.dead_letters()
-    assert len(letters) == 10
-    assert "are not told" in letters[-1][1]
+    [(topic, reason, payload)] = store.dead_letters()
+    assert topic == "t/car/e"
+    assert "conflict: records 1 to 50" in reason
+    kept = decode_batch(payload)
+    assert kept.records == other.records
+    assert kept.behind == 0
+    store.commit()
+    assert replay(store, list(store.letters())).still == 1, "it stays one"
     gaps = [stored(seq, encode_body(Gap(EPOCH, 9, 3, GapReason.QUOTA)), Kind.GAP) for seq in range(101, 151)]
     store.accept(batch(*gaps), 3)
-    assert len(store.dead_letters()) == 20
+    letters = store.dead_letters()
+    assert len(letters) == 11
+    assert "is not told" in letters[-1][1]
 
 
 def test_a_device_that_leaves_holes_without_end_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
