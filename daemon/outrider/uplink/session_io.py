@@ -42,6 +42,7 @@ __all__ = ["AckMode", "SendOptions", "TlsOptions", "Uplink", "UplinkOptions", "U
 _log = logging.getLogger(__name__)
 _WATCH_S = 0.5
 _HANGS_S = 30.0
+_AWAKE_US = 5_000_000
 
 
 class Uplink:
@@ -100,6 +101,7 @@ class Uplink:
         self._connection: Connection | None = None
         self._emergencies_seen: dict[int, int] = {}  # by epoch
         self._beat_us = 0  # when the sending thread last went round
+        self._late_us: int | None = None  # since when that is too long ago
 
     def _make_sender(self, on_acknowledged: OnAcknowledged | None) -> Sender:
         options, tally, topics = self._options, Tally(), Topics(self._options.device)
@@ -222,8 +224,13 @@ class Uplink:
             _log.error("uplink: the sending thread had ended; it is started again")
             self._threads[0] = _started("uplink", self._run)
         limit_us = round((_HANGS_S + 2 * self._options.connect_timeout_s) * 1e6)
-        if self._clock.boottime_us() - self._beat_us > limit_us:
-            self._beat_us = self._clock.boottime_us()
+        now = self._clock.boottime_us()
+        if now - self._beat_us <= limit_us:
+            self._late_us = None
+        elif self._late_us is None:
+            self._late_us = now  # the system may just have slept: one turn is all the sender needs
+        elif now - self._late_us > _AWAKE_US:
+            self._beat_us, self._late_us = now, None
             self._tally.counters["hangs"] += 1
             connection = self._connection
             if connection is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from outrider.clock import SystemClock
+from outrider.clock import ManualClock, SystemClock
 from outrider.model.record import Lane, StoredRecord
 from outrider.ports import Stream
 from outrider.uplink.session_io import Uplink, UplinkOptions
@@ -63,3 +64,44 @@ def test_a_fault_before_connecting_is_not_repeated_at_once(uplink: Uplink) -> No
     with pytest.raises(AssertionError, match="nothing connects"):
         uplink._connect()
     assert uplink._brokers.first.ready_us > before
+
+
+class Stuck:
+    """A connection whose thread does not come back."""
+
+    def __init__(self) -> None:
+        self.aborts = 0
+
+    def abort(self) -> None:
+        self.aborts += 1
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_turn_that_never_ends_is_broken_off_and_a_sleep_is_none(
+    log: Log, uplink: Uplink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After more than a minute. A system that was suspended for a night only looks like it for a moment."""
+    clock, stuck = ManualClock(boottime_us=10**9), Stuck()
+    monkeypatch.setattr(uplink, "_clock", clock)
+    monkeypatch.setattr(uplink, "_connection", stuck)
+    monkeypatch.setattr(uplink, "_threads", [threading.current_thread()] * 2)
+    uplink._beat_us = clock.boottime_us()
+    for _ in range(3):  # nights
+        clock.advance(30_000.0)
+        uplink._see_to_sender()
+        clock.advance(0.5)
+        uplink._see_to_sender()
+        uplink._beat_us = clock.boottime_us()  # the sender went on
+        uplink._see_to_sender()
+    assert stuck.aborts == 0
+    for _ in range(61 * 2):
+        clock.advance(0.5)
+        uplink._see_to_sender()
+    assert stuck.aborts == 0
+    for _ in range(2 * 10):
+        clock.advance(0.5)
+        uplink._see_to_sender()
+    assert stuck.aborts == 1
+    assert uplink._tally.counters["hangs"] == 1
