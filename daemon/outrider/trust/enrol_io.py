@@ -15,6 +15,7 @@ twice, and a new one replaces an identity that is of no use any more.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -197,6 +198,10 @@ def _learn(identity: DeviceIdentity, server: EstServer, device: str) -> Settings
 
 
 def _keep_current(identity: DeviceIdentity) -> None:
+    """The last one that a broker has taken: one that none has seen yet does not push it out."""
+    with suppress(TrustError):  # damaged: of no use
+        if identity.previous.exists() and identity.former().lifetime.ends_s > identity.now_s()[0]:
+            return
     content = read_whole(identity.current)
     if content is not None:
         write_whole(identity.previous, content)

@@ -93,6 +93,10 @@ class DeviceIdentity:
         """The certificate in use. TrustError when there is none, or it cannot be read."""
         return self._held(self.current)
 
+    def former(self) -> Held:
+        """The one before, while no broker has taken the one in use. TrustError as ``held``."""
+        return self._held(self.previous)
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the certificate in use, hex."""

@@ -201,3 +201,18 @@ def test_a_full_disk_is_no_traceback(served: Enrolment, identity: DeviceIdentity
     with pytest.raises(Refused, match="503"):
         EstClient(served.url).pinned_roots("sha256:" + "0" * 64)
     assert served.desk.counts.faults == 2
+
+
+def test_renewing_twice_keeps_the_certificate_that_the_broker_knows(
+    served: Enrolment, identity: DeviceIdentity
+) -> None:
+    """By hand, again and again, while the broker is away: what it has taken before stays; damaged, it makes way."""
+    enrol(identity, served.provisioning("bus-17"))
+    known = identity.fingerprint
+    for _time in range(2):
+        renew(identity)
+        assert identity.former().lifetime.fingerprint == known
+    newest = identity.fingerprint
+    identity.previous.write_bytes(b"damaged")
+    renew(identity)
+    assert identity.former().lifetime.fingerprint == newest
