@@ -92,6 +92,9 @@ def test_what_cannot_be_begun_is_said(tmp_path: Path) -> None:
     assert "needs a master key" in str(result.exception)
     result = CliRunner().invoke(fleet, ["-n", "5000", "--key-file", str(keys)])
     assert "run several" in str(result.exception)
+    keys.write_text(f'master = "{MASTER.hex()}"\n', encoding="ascii")
+    result = CliRunner().invoke(fleet, ["-n", "1", "--key-file", str(keys), "--sink", "nowhere:x"])
+    assert "is no sink" in str(result.exception)
     for prefix in ("a/b", "ü", "", "x" * 49):
         result = CliRunner().invoke(fleet, ["-n", "1", "--key-file", str(keys), "--prefix", prefix])
         assert "prefix" in str(result.exception)

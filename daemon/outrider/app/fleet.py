@@ -23,7 +23,7 @@ from outrider.app.fleet_net import Road
 from outrider.app.fleet_options import Difference, FleetOptions, FleetResult
 from outrider.app.fleet_terminal import Digest, VirtualTerminal
 from outrider.clock import SystemClock
-from outrider.errors import ConfigError
+from outrider.errors import ConfigError, InputError, JournalError
 from outrider.ingest.sinks_io import open_store
 from outrider.model.record import Lane
 from outrider.uplink.options import SendOptions, TlsOptions, UplinkOptions
@@ -131,6 +131,13 @@ class Fleet:
     def run(self) -> FleetResult:
         """ConfigError for what cannot be begun; a broker that is not there shows as records without
         acknowledgement."""
+        if self._options.sink is not None:
+            try:
+                open_store(self._options.sink, self._options.register, read_only=True).close()
+            except ConfigError:
+                raise
+            except (JournalError, InputError):
+                pass  # it may not be there yet
         _allow_files(self._options.terminals * _FILES_EACH + 100)
         begun = time.monotonic()
         with ExitStack() as stack:
