@@ -1,8 +1,8 @@
 """A year of a commuter's car: driven, cut, out of coverage, full, delivered, and compared record by record.
 
 ``python tests/bench/run_year.py [--days N] [--first-day N] [--seed N]`` prints a table; the status is 1 when the store
-is not the truth less the declared gaps. About 1.3 million records and fifteen minutes for a whole year; the same seed gives
-the same year.
+is not the truth less the declared gaps. About 1.3 million records and fifteen minutes for a whole year; the same seed
+gives the same year.
 """
 
 from __future__ import annotations
