@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from outrider.ingest.sinks_io import open_store  # noqa: E402  path first
+from outrider.ingest.sinks.sinks_io import open_store  # noqa: E402  path first
 from outrider.model.record import Category, Kind, Lane, Record, StoredRecord, TelemetryRow  # noqa: E402
 from outrider.wire.bodies import encode_body  # noqa: E402
 from outrider.wire.codec import Batch  # noqa: E402

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from outrider.ingest.core import BeaconFrom, DeadLetter, StreamKey, read_message
-from outrider.ingest.letters import replay
-from outrider.ingest.schema import VERSION
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.letters import replay
+from outrider.ingest.sinks.schema import VERSION
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.event import Trip
 from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, StoredRecord
 from outrider.wire import bodies

@@ -15,7 +15,7 @@ import pytest
 
 from outrider.app.control import ask
 from outrider.errors import LinkError
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.store_io import Store
 from outrider.trust.identity_io import DeviceIdentity
 from tests.support.broker import free_port, mosquitto_path
 from tests.support.terminal import outrider, wait_until

@@ -120,7 +120,7 @@ def test_ingest_reports_and_keeps_hostile_payloads(broker: Broker, tmp_path: Pat
     """Noise on its topics is counted and kept with the reason, beside the good data; the process lives."""
     from paho.mqtt import publish
 
-    from outrider.ingest.store_io import Store
+    from outrider.ingest.sinks.store_io import Store
 
     rng = random.Random(1)
     process = ReceiverProcess(broker.port, tmp_path)
@@ -149,7 +149,7 @@ def test_ingest_reports_and_keeps_hostile_payloads(broker: Broker, tmp_path: Pat
 
 def test_a_device_without_a_key_is_stored_and_not_acknowledged(broker: Broker, tmp_path: Path) -> None:
     """And says so once in the log."""
-    from outrider.ingest.store_io import Store
+    from outrider.ingest.sinks.store_io import Store
 
     process = subprocess.Popen(
         outrider("ingest", "--broker", f"127.0.0.1:{broker.port}", "--db", str(tmp_path / "r.db"), "--json"),

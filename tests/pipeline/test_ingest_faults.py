@@ -10,7 +10,7 @@ import pytest
 
 from outrider.errors import JournalError
 from outrider.ingest import core
-from outrider.ingest.store_io import Accepted, Store
+from outrider.ingest.sinks.store_io import Accepted, Store
 from outrider.model.record import Lane
 from outrider.wire.codec import Batch, decode_batch
 from tests.support.broker import Broker

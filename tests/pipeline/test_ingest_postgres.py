@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from outrider.errors import InputError, JournalError
-from outrider.ingest import postgres_io
 from outrider.ingest.core import StreamKey
-from outrider.ingest.proof import Verdict, prove
-from outrider.ingest.sinks_io import open_store
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks import postgres_io
+from outrider.ingest.sinks.proof import Verdict, prove
+from outrider.ingest.sinks.sinks_io import open_store
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.record import Lane
 from outrider.wire.birth import Birth
 from outrider.wire.codec import Batch

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from outrider.ingest.sinks_io import open_store
+from outrider.ingest.sinks.sinks_io import open_store
 from tests.support.broker import Broker
 from tests.support.delivery import DEVICE, KEY, fill, make_uplink, running
 from tests.support.memory_log import MemoryLog

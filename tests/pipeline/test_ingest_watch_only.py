@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from outrider.clock import SystemClock
-from outrider.ingest.deadman import DeadManOptions
 from outrider.ingest.keys import KeyRing
 from outrider.ingest.options import BrokerOptions, NatsOptions, ReceiverOptions
 from outrider.ingest.receiver_io import Receiver
+from outrider.ingest.watch.deadman import DeadManOptions
 from outrider.model.beacon import Beacon
 from outrider.wire.beacon import encode_beacon
 from tests.support.broker import Broker

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from outrider.ingest.sinks_io import open_store
+from outrider.ingest.sinks.sinks_io import open_store
 from tests.support.broker import Broker
 from tests.support.nats_cluster import NatsCluster
 from tests.support.postgres import PostgresServer

@@ -15,7 +15,7 @@ from outrider.app.fleet_options import FleetOptions
 from outrider.cli.sim_fleet import fleet
 from outrider.ingest.keys import KeyRing
 from outrider.ingest.options import BrokerOptions
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.record import Lane
 from tests.support.broker import Broker
 from tests.support.workers import MASTER, Worker

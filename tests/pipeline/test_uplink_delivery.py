@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.record import Lane
 from outrider.uplink.options import AckMode, SendOptions, TlsOptions
 from tests.support.broker import Broker

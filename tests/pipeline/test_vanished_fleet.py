@@ -15,11 +15,11 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from outrider.clock import SystemClock
-from outrider.ingest.deadman import Cleared, DeadManOptions, Vanished
 from outrider.ingest.options import BrokerOptions, ReceiverOptions
 from outrider.ingest.receiver_io import Receiver
-from outrider.ingest.store_io import Store
-from outrider.ingest.watchkeeper_io import News
+from outrider.ingest.sinks.store_io import Store
+from outrider.ingest.watch.deadman import Cleared, DeadManOptions, Vanished
+from outrider.ingest.watch.watchkeeper_io import News
 from outrider.model.beacon import Beacon
 from outrider.wire.beacon import encode_beacon
 from outrider.wire.topics import Topics

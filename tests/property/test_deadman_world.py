@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from outrider.ingest.deadman import Cleared, CoverageMap, DeadMan, DeadManOptions, Vanished
+from outrider.ingest.watch.deadman import Cleared, CoverageMap, DeadMan, DeadManOptions, Vanished
 from outrider.model.beacon import Beacon
 from outrider.model.event import EventKind, Phase
 from tests.support.events import EVENT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outrider.ingest.progress import Progress
+from outrider.ingest.sinks.progress import Progress
 
 RANGES = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 12)), max_size=25)
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.ingest.core import BeaconFrom, DeadLetter, read_message
-from outrider.ingest.proof import Verdict, prove
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.proof import Verdict, prove
+from outrider.ingest.sinks.store_io import Store
 from outrider.wire.birth import Birth
 from outrider.wire.codec import Batch
 

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.ingest.core import StreamKey
-from outrider.ingest.proof import Verdict, prove
-from outrider.ingest.shelf_table_io import TableShelf
-from outrider.ingest.shelf_tiered_io import MoveOptions, TieredShelf
-from outrider.ingest.sqlite_io import SqliteSql
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.proof import Verdict, prove
+from outrider.ingest.sinks.shelf_table_io import TableShelf
+from outrider.ingest.sinks.shelf_tiered_io import MoveOptions, TieredShelf
+from outrider.ingest.sinks.sqlite_io import SqliteSql
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, StoredRecord
 from outrider.wire.bodies import encode_body
 from outrider.wire.codec import Batch
-from tests.unit.ingest.test_ingest_tiers import FakeFar, turn
+from tests.unit.ingest.sinks.test_ingest_tiers import FakeFar, turn
 
 EPOCH = 1 << 63
 KEY = StreamKey("car", EPOCH, Lane.EVENT)

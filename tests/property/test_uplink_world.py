@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from outrider.ingest.progress import Progress
+from outrider.ingest.sinks.progress import Progress
 from outrider.model.record import Lane
 from outrider.uplink.budget import SendRules
 from outrider.uplink.core import Request, SendCore

@@ -18,7 +18,7 @@ from typing import Any
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.record import Lane
 from outrider.uplink.options import SendOptions
 from outrider.uplink.session_io import Uplink

@@ -15,7 +15,7 @@ from outrider.clock import SystemClock
 from outrider.ingest.keys import KeyRing
 from outrider.ingest.options import BrokerOptions, ReceiverOptions
 from outrider.ingest.receiver_io import Receiver
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.record import Lane
 from outrider.uplink import session_io
 from outrider.uplink.answers import OnAcknowledged

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 from outrider.errors import JournalError
 from outrider.ingest.core import StreamKey
-from outrider.ingest.sinks_io import open_store
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.sinks_io import open_store
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, StoredRecord
 from outrider.wire.bodies import encode_body
 from outrider.wire.codec import Batch

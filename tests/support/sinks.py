@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from outrider.ingest.sink import Accepted
-from outrider.ingest.sinks_io import open_store
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.sink import Accepted
+from outrider.ingest.sinks.sinks_io import open_store
+from outrider.ingest.sinks.store_io import Store
 from outrider.wire.codec import Batch
 from tests.support.postgres import PostgresServer
 

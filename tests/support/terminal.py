@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.record import Lane
 
 KEY = "07" * 32

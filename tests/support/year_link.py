@@ -11,7 +11,7 @@ from typing import Final
 
 from outrider.errors import WireError
 from outrider.ingest.core import StreamKey, read_message
-from outrider.ingest.sinks_io import open_store
+from outrider.ingest.sinks.sinks_io import open_store
 from outrider.record.journal import Journal
 from outrider.uplink.acks import AckReader
 from outrider.uplink.core import SendCore

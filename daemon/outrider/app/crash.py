@@ -16,8 +16,8 @@ from outrider.crash.document import CrashDocument
 from outrider.crash.package_io import CrashPackage, read_package
 from outrider.engine import Decoder
 from outrider.errors import InputError, ProfileError
-from outrider.ingest.sinks_io import open_store
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.sinks_io import open_store
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.record import Kind, Lane, StoredRecord
 from outrider.model.vehicle import VehicleTables
 from outrider.profile.load_io import bundled_profiles, load_profile

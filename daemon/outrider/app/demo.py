@@ -25,7 +25,7 @@ from outrider.app.replay import Tally
 from outrider.app.session import ReplaySession
 from outrider.clock import SystemClock
 from outrider.errors import LinkError
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.event import Event
 from outrider.model.record import Lane
 from outrider.sim.drive import generate

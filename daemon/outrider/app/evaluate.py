@@ -48,7 +48,7 @@ def read_frames(path: Path) -> bytes:
 def make_lookout() -> Lookout:
     """The receiver's dead-man for row J: it never raises an alarm there, but is asked what each silence would give."""
     from outrider.evaluate.lost.watch import Lookout
-    from outrider.ingest.deadman import CoverageMap, DeadMan, DeadManOptions
+    from outrider.ingest.watch.deadman import CoverageMap, DeadMan, DeadManOptions
 
     never = DeadManOptions(threshold=math.inf)
     return Lookout(lambda: DeadMan(never, CoverageMap(never.max_cells)), DeadManOptions().threshold)

@@ -24,7 +24,7 @@ from outrider.app.fleet_options import Difference, FleetOptions, FleetResult
 from outrider.app.fleet_terminal import Digest, VirtualTerminal
 from outrider.clock import SystemClock
 from outrider.errors import ConfigError, InputError, JournalError
-from outrider.ingest.sinks_io import open_store
+from outrider.ingest.sinks.sinks_io import open_store
 from outrider.model.record import Lane
 from outrider.uplink.options import SendOptions, TlsOptions, UplinkOptions
 

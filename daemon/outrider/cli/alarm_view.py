@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from outrider.i18n import _
 
 if TYPE_CHECKING:
-    from outrider.ingest.alarms_io import Alarm
-    from outrider.ingest.deadman import Cleared, Vanished
+    from outrider.ingest.sinks.alarms_io import Alarm
+    from outrider.ingest.watch.deadman import Cleared, Vanished
     from outrider.model.beacon import Beacon
 
 _POINTS: Final = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")

@@ -12,8 +12,8 @@ from outrider.cli.ingest_sink import open_stored, sink_options
 from outrider.i18n import _
 
 if TYPE_CHECKING:
-    from outrider.ingest.alarms_io import Alarm
-    from outrider.ingest.vigil import HeardBeacon
+    from outrider.ingest.sinks.alarms_io import Alarm
+    from outrider.ingest.watch.vigil import HeardBeacon
 
 UNHEARD_S: Final = 600.0
 

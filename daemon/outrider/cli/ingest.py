@@ -17,11 +17,11 @@ from outrider.cli.ingest_source import serving_metrics, source_options, with_sou
 from outrider.i18n import _
 
 if TYPE_CHECKING:
-    from outrider.ingest.deadman import DeadManOptions
     from outrider.ingest.keys import KeyRing
     from outrider.ingest.options import BrokerOptions
     from outrider.ingest.receiver_io import Receiver
-    from outrider.ingest.watchkeeper_io import News
+    from outrider.ingest.watch.deadman import DeadManOptions
+    from outrider.ingest.watch.watchkeeper_io import News
 
 _FILE = click.Path(path_type=Path)
 
@@ -153,7 +153,7 @@ def _report(receiver: Receiver, stop: threading.Event, interval_s: float, as_jso
 
 
 def _deadman(score: float | None) -> DeadManOptions | None:
-    from outrider.ingest.deadman import DeadManOptions
+    from outrider.ingest.watch.deadman import DeadManOptions
 
     if score is None:
         return DeadManOptions()
@@ -163,7 +163,7 @@ def _deadman(score: float | None) -> DeadManOptions | None:
 def _tell(news: News, as_json: bool) -> None:
     """A car vanished or is back: to stdout, at once."""
     from outrider.cli.alarm_view import cleared_document, cleared_line, vanished_document, vanished_line
-    from outrider.ingest.deadman import Vanished
+    from outrider.ingest.watch.deadman import Vanished
 
     if isinstance(news, Vanished):
         if as_json:

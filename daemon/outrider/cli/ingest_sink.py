@@ -13,9 +13,9 @@ from outrider.cli.common import emit_json, json_option, note
 from outrider.i18n import _
 
 if TYPE_CHECKING:
-    from outrider.ingest.proof import StreamProof
-    from outrider.ingest.sink import Letter
-    from outrider.ingest.store_io import Store
+    from outrider.ingest.sinks.proof import StreamProof
+    from outrider.ingest.sinks.sink import Letter
+    from outrider.ingest.sinks.store_io import Store
 
 _FILE = click.Path(path_type=Path)
 _EXIT_AWAITED, _EXIT_LOST = 3, 1
@@ -45,7 +45,7 @@ def sink_options(command: Any) -> Any:
 
 def open_stored(db: Path, sink: str | None, register: str | None, *, read_only: bool = True) -> Store:
     """The store that the options name."""
-    from outrider.ingest.sinks_io import open_store
+    from outrider.ingest.sinks.sinks_io import open_store
 
     return open_store(sink or f"sqlite:{db}", register, read_only=read_only)
 
@@ -63,7 +63,7 @@ def gaps(*, devices: tuple[str, ...], db: Path, sink: str | None, register: str 
     Exit code 0: complete but for declared gaps. 3: some numbers are awaited. 1: some are lost.
     """
     from outrider.errors import InputError
-    from outrider.ingest.proof import Verdict, prove
+    from outrider.ingest.sinks.proof import Verdict, prove
 
     verdicts = set()
     with closing(open_stored(db, sink, register)) as store:
@@ -83,7 +83,7 @@ def gaps(*, devices: tuple[str, ...], db: Path, sink: str | None, register: str 
 
 
 def _show_proof(proof: StreamProof, as_json: bool) -> None:
-    from outrider.ingest.proof import Verdict, size
+    from outrider.ingest.sinks.proof import Verdict, size
 
     key = proof.stream
     if as_json:
@@ -209,7 +209,7 @@ def _export(chosen: list[Letter], directory: Path) -> None:
 
 
 def _replay(store: Store, chosen: list[Letter], as_json: bool) -> None:
-    from outrider.ingest.letters import replay
+    from outrider.ingest.sinks.letters import replay
 
     done = replay(store, chosen)
     if as_json:
@@ -271,7 +271,7 @@ def status(*, db: Path, sink: str | None, register: str | None, as_json: bool) -
 def signals(*, device: str, db: Path, sink: str | None, register: str | None, output: Path | None) -> None:
     """Write a terminal's telemetry as a table: a row a record, a column a signal, values in their units."""
     from outrider.errors import ConfigError, InputError
-    from outrider.ingest.signals_io import SignalSheet, write_csv, write_parquet
+    from outrider.ingest.sinks.signals_io import SignalSheet, write_csv, write_parquet
 
     if output is not None and output.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"{output}: write to a .csv or .parquet file")

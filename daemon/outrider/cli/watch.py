@@ -17,9 +17,9 @@ from outrider.cli.ingest import broker_options, make_broker
 from outrider.i18n import _
 
 if TYPE_CHECKING:
-    from outrider.ingest.alarms_io import Alarm, AlarmTables
     from outrider.ingest.options import BrokerOptions
-    from outrider.ingest.source import Incoming
+    from outrider.ingest.sinks.alarms_io import Alarm, AlarmTables
+    from outrider.ingest.sources.source import Incoming
     from outrider.model.beacon import Beacon
     from outrider.model.record import SignalTable, StoredRecord
     from outrider.wire.birth import Birth
@@ -37,8 +37,8 @@ _MAX_TABLES = 10_000
 @json_option
 def cli(device: str | None, all_rows: bool, count: int | None, db: Path | None, as_json: bool, **broker: Any) -> None:
     """Print births, telemetry, events and beacons as they arrive at the broker, until SIGTERM or SIGINT."""
-    from outrider.ingest.store_io import Store
-    from outrider.ingest.subscriber_io import make_tls
+    from outrider.ingest.sinks.store_io import Store
+    from outrider.ingest.sources.subscriber_io import make_tls
     from outrider.wire.topics import check_device
 
     if device is not None:
@@ -63,8 +63,8 @@ def cli(device: str | None, all_rows: bool, count: int | None, db: Path | None, 
 def _messages(options: BrokerOptions, device: str, stop: threading.Event) -> Iterator[Incoming | None]:
     """Messages until stopped, over as many connections as it takes; None now and then."""
     from outrider.errors import LinkError
-    from outrider.ingest.source import Source
-    from outrider.ingest.subscriber_io import MqttConnector
+    from outrider.ingest.sources.source import Source
+    from outrider.ingest.sources.subscriber_io import MqttConnector
 
     topics = tuple(f"t/{device}/{leaf}" for leaf in "desb")
     connector = MqttConnector(options)
@@ -126,7 +126,7 @@ class _Printer:
 
     def alarms(self, alarms: list[Alarm]) -> None:
         from outrider.cli.alarm_view import cleared_document, cleared_line, vanished_document, vanished_line
-        from outrider.ingest.deadman import Cleared
+        from outrider.ingest.watch.deadman import Cleared
 
         for alarm in alarms:
             v = alarm.vanished

@@ -18,9 +18,9 @@ from outrider.ingest.core import BeaconFrom, Content, DeadLetter, StreamKey, rea
 from outrider.ingest.fairness import Fairness, LetterLimit
 from outrider.ingest.meter import Meter
 from outrider.ingest.options import ReceiverOptions
-from outrider.ingest.sink import Sink
-from outrider.ingest.source import Incoming, Source
-from outrider.ingest.watchkeeper_io import Watchkeeper
+from outrider.ingest.sinks.sink import Sink
+from outrider.ingest.sources.source import Incoming, Source
+from outrider.ingest.watch.watchkeeper_io import Watchkeeper
 from outrider.ports import Clock
 from outrider.wire.ack import Ack, LanePosition, sign_ack
 from outrider.wire.birth import Birth

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from outrider.ingest.deadman import DeadManOptions
 from outrider.ingest.keys import KeyRing
+from outrider.ingest.watch.deadman import DeadManOptions
 
 
 @dataclass(frozen=True, slots=True)

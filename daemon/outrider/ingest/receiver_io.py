@@ -21,16 +21,16 @@ from typing import Final
 import tenacity
 
 from outrider.errors import JournalError, LinkError
-from outrider.ingest.connect_io import connector_for
 from outrider.ingest.intake import Intake, Stored, is_urgent
-from outrider.ingest.lookout import Lookout
 from outrider.ingest.meter import Meter, NoMeter
 from outrider.ingest.notify_io import notify
 from outrider.ingest.options import ReceiverOptions
-from outrider.ingest.sink import Sink
-from outrider.ingest.sinks_io import open_sink
-from outrider.ingest.source import EVERYTHING, RECORDS, Connector, Incoming, Source
-from outrider.ingest.watchkeeper_io import News, Watchkeeper
+from outrider.ingest.sinks.sink import Sink
+from outrider.ingest.sinks.sinks_io import open_sink
+from outrider.ingest.sources.connect_io import connector_for
+from outrider.ingest.sources.source import EVERYTHING, RECORDS, Connector, Incoming, Source
+from outrider.ingest.watch.lookout import Lookout
+from outrider.ingest.watch.watchkeeper_io import News, Watchkeeper
 from outrider.ports import Clock
 
 _log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from outrider.cli.alarm_view import beacon_words, cleared_document, vanished_document, vanished_line
 from outrider.cli.main import cli
 from outrider.cli.watch import _Alarms as WatchedAlarms
-from outrider.ingest.deadman import Cleared, DeadManOptions, Vanished
-from outrider.ingest.store_io import Store
-from outrider.ingest.vigil import HeardBeacon
+from outrider.ingest.sinks.store_io import Store
+from outrider.ingest.watch.deadman import Cleared, DeadManOptions, Vanished
+from outrider.ingest.watch.vigil import HeardBeacon
 from outrider.model.beacon import Beacon
 from outrider.wire.birth import Birth
 

@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 
 from outrider.cli.main import cli
 from outrider.errors import ConfigError, InputError
-from outrider.ingest import sinks_io
-from outrider.ingest.sinks_io import open_store
+from outrider.ingest.sinks import sinks_io
+from outrider.ingest.sinks.sinks_io import open_store
 from outrider.model.record import (
     Category,
     ClockFix,

@@ -19,8 +19,8 @@ from outrider.crash.collect import collect, document
 from outrider.crash.package_io import read_package, write_package
 from outrider.crash.verdict import sentence
 from outrider.i18n import in_language
-from outrider.ingest.sinks_io import open_store
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.sinks_io import open_store
+from outrider.ingest.sinks.store_io import Store
 from outrider.model.record import ClockFix, Kind, Lane, StoredRecord
 from outrider.record.journal import Journal
 from outrider.record.options import JournalOptions

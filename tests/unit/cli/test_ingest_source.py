@@ -10,9 +10,9 @@ import pytest
 
 from outrider.cli.ingest_source import with_source
 from outrider.errors import ConfigError
-from outrider.ingest.jetstream_io import JetStreamConnector
 from outrider.ingest.notify_io import notify
 from outrider.ingest.options import BrokerOptions, ReceiverOptions
+from outrider.ingest.sources.jetstream_io import JetStreamConnector
 
 NOTHING: dict[str, Any] = {
     "shared": None, "nats": None, "nats_durable": "outrider-ingest", "nats_replicas": 3, "nats_credentials": None,

@@ -15,9 +15,9 @@ from outrider.ingest.intake import Intake
 from outrider.ingest.keys import KeyRing
 from outrider.ingest.meter import NoMeter
 from outrider.ingest.options import BrokerOptions, ReceiverOptions
-from outrider.ingest.sink import Sink
-from outrider.ingest.source import Incoming
-from outrider.ingest.store_io import Store
+from outrider.ingest.sinks.sink import Sink
+from outrider.ingest.sinks.store_io import Store
+from outrider.ingest.sources.source import Incoming
 from outrider.model.record import Category, Gap, GapReason, Kind, Lane, Record, StoredRecord
 from outrider.wire.ack import Ack, LanePosition, verify_ack
 from outrider.wire.bodies import encode_body

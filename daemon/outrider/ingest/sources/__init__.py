@@ -1,0 +1,1 @@
+"""Where messages come from: a broker's subscription, or the stream of a NATS cluster."""
