@@ -140,10 +140,14 @@ def _make_room(path: Path) -> None:
     raise LinkError(f"{path}: another daemon answers there; stop it or name another terminal.control_socket")
 
 
+class NoDaemonError(LinkError):
+    """Nobody answers at the control socket."""
+
+
 def ask(path: Path, command: str, **more: Any) -> dict[str, Any]:
     """Client side: one request (``more``: its further members), one answer.
 
-    LinkError when no daemon listens, the answer is no JSON, or it refuses.
+    NoDaemonError when nobody listens or answers; LinkError when the answer is no JSON, or a refusal.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -152,7 +156,8 @@ def ask(path: Path, command: str, **more: Any) -> dict[str, Any]:
             sock.sendall(json.dumps({"cmd": command, **more}).encode() + b"\n")
             answer = _read_line(sock)
     except OSError as err:
-        raise LinkError(f"no daemon answers at {path}: {err.strerror or err}; is `outrider run` running?") from None
+        message = f"no daemon answers at {path}: {err.strerror or err}; is `outrider run` running?"
+        raise NoDaemonError(message) from None
     try:
         document = json.loads(answer)
     except ValueError:
@@ -160,6 +165,14 @@ def ask(path: Path, command: str, **more: Any) -> dict[str, Any]:
     if not isinstance(document, dict) or set(document) == {"error"}:  # beside other members it is a part's trouble
         raise LinkError(f"{path}: {document['error'] if isinstance(document, dict) else document}")
     return document
+
+
+def ask_if_running(path: Path, command: str) -> dict[str, Any] | None:
+    """The answer, or None when no daemon runs; LinkError as ``ask``."""
+    try:
+        return ask(path, command) if path.exists() else None
+    except NoDaemonError:
+        return None
 
 
 def _read_line(sock: socket.socket) -> bytes:

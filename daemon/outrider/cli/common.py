@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,6 +29,20 @@ class Number(click.FloatRange):
         if math.isnan(number):
             self.fail(_("{value} is no number").format(value=value), param, ctx)
         return number
+
+
+def config_option(command: Any) -> Any:
+    """Adds ``--config`` as the parameter ``file``: Path."""
+    from outrider.config import DEFAULT_PATH
+
+    return click.option(
+        "--config",
+        "file",
+        type=click.Path(path_type=Path),
+        default=DEFAULT_PATH,
+        show_default=True,
+        help=_("Configuration."),
+    )(command)
 
 
 def json_option(command: Any) -> Any:

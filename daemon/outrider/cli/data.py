@@ -7,24 +7,14 @@ from typing import Any
 
 import click
 
-from outrider.cli.common import Number, emit_json, json_option, stdout_console
-from outrider.config import DEFAULT_PATH
+from outrider.cli.common import Number, config_option, emit_json, json_option, stdout_console
 from outrider.i18n import _
 
 MAX_MINUTES = 240
 
-_config = click.option(
-    "--config",
-    "file",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_PATH,
-    show_default=True,
-    help=_("Configuration."),
-)
-
 
 @click.group(invoke_without_command=True)
-@_config
+@config_option
 @click.option("--month", metavar="YYYY-MM", help=_("Show this month."))
 @json_option
 @click.pass_context
@@ -45,7 +35,7 @@ def cli(ctx: click.Context, file: Path, month: str | None, as_json: bool) -> Non
 
 
 @cli.command()
-@_config
+@config_option
 @click.argument("minutes", type=Number(min=0, max=MAX_MINUTES), default=15.0)
 @json_option
 def watch(file: Path, minutes: float, as_json: bool) -> None:
@@ -63,18 +53,13 @@ def watch(file: Path, minutes: float, as_json: bool) -> None:
 
 def _document(file: Path) -> dict[str, Any]:
     """From the running daemon, else from flash."""
-    from outrider.app.control import ask
+    from outrider.app.control import ask_if_running
     from outrider.config import load_config
-    from outrider.errors import LinkError
 
     config = load_config(file)
-    socket = Path(config.terminal.control_socket)
-    if socket.exists():
-        try:
-            return ask(socket, "data")
-        except LinkError as err:
-            if "no daemon" not in str(err):
-                raise
+    answer = ask_if_running(Path(config.terminal.control_socket), "data")
+    if answer is not None:
+        return answer
     return _on_flash(file.parent / config.terminal.data_directory, _limit(config))
 
 

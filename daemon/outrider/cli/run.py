@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from outrider.cli.common import stop_on_signals
-from outrider.config import DEFAULT_PATH
+from outrider.cli.common import config_option, stop_on_signals
 from outrider.i18n import _
 
 if TYPE_CHECKING:
@@ -23,14 +22,7 @@ RIG_NICE = -15
 
 
 @click.command()
-@click.option(
-    "--config",
-    "file",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_PATH,
-    show_default=True,
-    help=_("Configuration."),
-)
+@config_option
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )

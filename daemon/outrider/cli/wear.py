@@ -7,20 +7,12 @@ from typing import Any
 
 import click
 
-from outrider.cli.common import Number, emit_json, json_option
-from outrider.config import DEFAULT_PATH
+from outrider.cli.common import Number, config_option, emit_json, json_option
 from outrider.i18n import _
 
 
 @click.command()
-@click.option(
-    "--config",
-    "file",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_PATH,
-    show_default=True,
-    help=_("Configuration."),
-)
+@config_option
 @click.option("--cycles", type=Number(min=1, max=1e7), help=_("What a cell of this flash endures (its data sheet)."))
 @click.option("--amplification", type=Number(min=1, max=1000), help=_("Bytes programmed for each byte written."))
 @json_option
@@ -51,18 +43,13 @@ def _assumed(document: dict[str, Any], cycles: float, amplification: float) -> f
 
 def _document(file: Path) -> dict[str, Any]:
     """From the running daemon, else from flash and the device as it is now."""
-    from outrider.app.control import ask
+    from outrider.app.control import ask_if_running
     from outrider.config import load_config
-    from outrider.errors import LinkError
 
     config = load_config(file)
-    socket = Path(config.terminal.control_socket)
-    if socket.exists():
-        try:
-            return ask(socket, "wear")
-        except LinkError as err:
-            if "no daemon" not in str(err):
-                raise
+    answer = ask_if_running(Path(config.terminal.control_socket), "wear")
+    if answer is not None:
+        return answer
     return _on_flash(file.parent / config.terminal.data_directory)
 
 
