@@ -72,6 +72,7 @@ class World(RuleBasedStateMachine):
         self.allowed = frozenset(Lane)
         self.away: tuple[list[bytes], bool] = ([], True)  # the other broker: what it holds, who is subscribed there
         self.uncommitted: list[tuple[Stream, int, bytes]] = []
+        self.unconfirmed: list[bytes] = []  # what a receiver has taken and not committed: the broker keeps it
 
     def boot(self) -> None:
         self.core = NotingCore(OPTIONS, rng=random.Random(1))
@@ -183,6 +184,7 @@ class World(RuleBasedStateMachine):
     def broker_dies(self) -> None:
         """It loses what it confirmed, the acknowledgements in it, and who has subscribed: what comes is dropped."""
         self.at_broker.clear()
+        self.unconfirmed.clear()
         self.acks.clear()
         self.subscribed = False
         self.disconnect()
@@ -200,11 +202,13 @@ class World(RuleBasedStateMachine):
 
     @rule()
     def receiver_crashes(self) -> None:
-        """What it had taken and not committed is gone, and nobody was told of it."""
+        """What it had taken and not committed is gone, nobody was told of it, and the broker hands it out again."""
         for key, seq, _digest in self.uncommitted:
             self.received[key].pop(seq, None)
             self.seen[key].discard(seq)
         self.uncommitted.clear()
+        self.at_broker[:0] = self.unconfirmed
+        self.unconfirmed.clear()
         self.progress.clear()
         for key, held in self.received.items():
             self.progress[key] = Progress(0, [(seq, seq) for seq in sorted(held)])
@@ -228,8 +232,10 @@ class World(RuleBasedStateMachine):
             assert first - batch.behind <= progress.position + 1, "told to give up what it still lacks"
             if commit:
                 self.acks.append((key, progress.position))
+        self.unconfirmed += self.at_broker[:count]
         if commit:
             self.uncommitted.clear()
+            self.unconfirmed.clear()
         del self.at_broker[:count]
 
     def ack_arrives(self, which: int, keep: bool) -> None:
