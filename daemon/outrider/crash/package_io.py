@@ -101,7 +101,7 @@ def read_package(path: Path) -> CrashPackage:
     try:
         with zipfile.ZipFile(path) as file:
             return _read(file, path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as err:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError) as err:
         raise InputError(f"no crash package, or damaged: {err}", path=path) from None
 
 
